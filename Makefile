@@ -1,0 +1,80 @@
+# larder's front door: `make` alone lists the targets. Built files go to target/, and nowhere else.
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+CFLAGS ?= -O2 -g
+
+# The version is written in Cargo.toml alone.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SONAME := liblarder.so.$(firstword $(subst ., ,$(VERSION)))
+
+LIB := target/lib/liblarder.a
+SHARED := target/lib/liblarder.so.$(VERSION)
+EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
+
+.PHONY: help setup lib header examples demo test test-c bench bench-memory install fmt clean FORCE
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building and testing need and is missing (not Rust)
+	@sh tests/tools/setup.sh
+
+lib: $(LIB) ## Build target/lib/liblarder.a and liblarder.so, for C
+
+$(LIB): FORCE
+	cargo rustc --release --lib --crate-type staticlib --features capi --target-dir target
+	CC='$(CC)' sh tests/tools/onelib.sh target/release/liblarder.a target/lib $(VERSION)
+
+header: ## Generate include/larder.h anew from src/ffi
+	LARDER_BLESS=1 cargo test --test header
+
+examples: $(EXAMPLES) ## Build the C examples into target/examples
+
+target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(LIB)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -Wall -Wextra -Wpedantic $(CFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm $(ZSTD)
+
+# Asked when the recipe runs, since `make setup` may just have installed it.
+target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
+	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
+
+demo: setup ## Build everything and run the demo
+	$(MAKE) --no-print-directory target/examples/demo
+	target/examples/demo
+
+test: setup ## Run every check and test; stops at the first failure
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	$(MAKE) --no-print-directory test-c
+
+test-c: lib examples ## Run the C part of the tests alone
+	MAKE='$(MAKE)' sh tests/c/run.sh
+
+bench: ## Run the benchmarks
+	cargo bench
+
+bench-memory: ## Print what an item costs in bytes
+	cargo bench --bench memory
+
+install: lib ## Install libraries, header and larder.pc under PREFIX (and DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/liblarder.a
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/liblarder.so.$(VERSION)
+	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/liblarder.so
+	install -m 644 include/larder.h $(DESTDIR)$(PREFIX)/include/larder.h
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+		'Name: larder' 'Description: A cache that lives in the memory you give it' 'Version: $(VERSION)' \
+		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -llarder' 'Libs.private: -lpthread -lm' \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/larder.pc
+
+fmt: ## Format the Rust code
+	cargo fmt
+
+clean: ## Remove target/
+	rm -rf target

@@ -1,0 +1,420 @@
+/* replay.c: replays a recorded access trace, or a made-up workload, through a cache and reports how it did.
+ *
+ * Build:  cc -std=c11 c-examples/replay.c -Iinclude target/lib/liblarder.a -lpthread -lm
+ *         (with -DHAVE_ZSTD -lzstd it reads .zst files as well)
+ *
+ * A get that misses is followed by a set, as in a read-through cache; a trace's sets and deletes are done as
+ * they come. The times of a .csv trace are the cache's clock. Every hit is checked: a value begins with its
+ * length and the number of its key. trace.h describes the formats; run with --help for the options.
+ *
+ * Prints, with N for what depends on the version and the machine:
+ *    trace           zipf 0.99: 1000000 requests, 100000 keys
+ *    requests        1000000
+ *    hits            N of 1000000 gets
+ *    hit ratio       N.NN %
+ *    byte hit ratio  N.NN %                of the bytes that gets asked for
+ *    too large       N                     sets of values that the cache cannot hold
+ *    evictions       N
+ *    expirations     N
+ *    items           N                     at the end, as the lines below
+ *    usage           N of 16777216 bytes
+ *    payload         N.N % of usage        keys and values
+ *    overhead        N.N bytes an item
+ *    speed           N calls/s (N calls in N.NN s)
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "example.h"
+#include "trace.h"
+#include "zipf.h"
+
+#include <getopt.h>
+#include <unistd.h>
+
+#define BATCH_SIZE 4096
+#define KEY_SIZE_MIN 4   /* room for the number that tells keys apart */
+#define KEY_SIZE_MAX 250 /* hosts hash longer keys down */
+#define MADE_UP_REQUESTS 1000000
+#define MADE_UP_KEYS 100000
+#define MADE_UP_KEY_SIZE 16
+#define MADE_UP_ALPHA 0.99
+#define BAR_WIDTH 40
+
+struct options {
+    uint64_t region;
+    uint64_t limit; /* 0 = all of the region */
+    uint64_t value_size;
+    uint32_t policy;
+    const char *path; /* NULL = the made-up workload */
+};
+
+struct made_up {
+    struct zipf zipf;
+    uint64_t random;
+    uint32_t count; /* requests made so far */
+};
+
+struct tally {
+    uint64_t requests, gets, hits, calls, too_large;
+    uint64_t bytes_asked, bytes_hit;
+    double seconds;
+};
+
+struct replay {
+    larder_cache *cache;
+    uint64_t now_ms;       /* what the cache's clock shows */
+    uint64_t region;
+    unsigned char *value;  /* the value to set, or the one got */
+    size_t value_capacity; /* never less than the largest value set so far */
+    unsigned char key[KEY_SIZE_MAX];
+    struct tally tally;
+    bool draws_bar;
+    unsigned bar_percent;
+};
+
+/* ---- values and keys ---- */
+
+/* The first bytes of a value: its length and its key's number, as far as they fit. */
+static size_t make_stamp(uint32_t id, uint32_t size, unsigned char stamp[8])
+{
+    for (unsigned i = 0; i < 4; i++) {
+        stamp[i] = (unsigned char)(size >> 8 * i);
+        stamp[4 + i] = (unsigned char)(id >> 8 * i);
+    }
+    return size < 8 ? size : 8;
+}
+
+static size_t make_key(struct replay *replay, const struct request *request)
+{
+    size_t size = request->key_size;
+    if (size < KEY_SIZE_MIN)
+        size = KEY_SIZE_MIN;
+    if (size > KEY_SIZE_MAX)
+        size = KEY_SIZE_MAX;
+    memset(replay->key, 'k', size);
+    for (unsigned i = 0; i < 4; i++)
+        replay->key[size - 4 + i] = (unsigned char)(request->id >> 8 * i);
+    return size;
+}
+
+static void reserve_value(struct replay *replay, size_t size)
+{
+    if (size <= replay->value_capacity)
+        return;
+    unsigned char *value = realloc(replay->value, size);
+    if (value == NULL) {
+        fprintf(stderr, "no memory for a value of %zu bytes\n", size);
+        exit(EXIT_FAILURE);
+    }
+    memset(value + replay->value_capacity, 'v', size - replay->value_capacity);
+    replay->value = value;
+    replay->value_capacity = size;
+}
+
+static void check_hit(const struct replay *replay, const struct request *request, size_t len)
+{
+    unsigned char stamp[8];
+    size_t stamp_len = make_stamp(request->id, (uint32_t)len, stamp);
+    if (len <= replay->value_capacity && memcmp(replay->value, stamp, stamp_len) == 0)
+        return;
+    fprintf(stderr, "request %" PRIu64 ": key %" PRIu32 " has a value of %zu bytes that nobody set\n",
+            replay->tally.requests, request->id, len);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- one request ---- */
+
+static void replay_delete(struct replay *replay, size_t key_len)
+{
+    replay->tally.calls++;
+    larder_status status = larder_cache_delete(replay->cache, replay->key, key_len);
+    if (status != LARDER_NOT_FOUND)
+        must(status, "larder_cache_delete");
+}
+
+static larder_status try_set(struct replay *replay, const struct request *request, size_t key_len)
+{
+    if (request->value_size > replay->region)
+        return LARDER_TOO_LARGE; /* as the cache would say; no such value needs to be made for that */
+    reserve_value(replay, request->value_size);
+    unsigned char stamp[8];
+    size_t stamp_len = make_stamp(request->id, request->value_size, stamp);
+    memcpy(replay->value, stamp, stamp_len);
+    uint64_t ttl_ms = request->ttl_ms > 0 ? request->ttl_ms : LARDER_TTL_NEVER;
+    replay->tally.calls++;
+    return larder_cache_set(replay->cache, replay->key, key_len, replay->value, request->value_size, ttl_ms);
+}
+
+/* A failed set keeps the old value, which is out of date here: it goes. */
+static void replay_set(struct replay *replay, const struct request *request, size_t key_len)
+{
+    larder_status status = try_set(replay, request, key_len);
+    if (status == LARDER_TOO_LARGE) {
+        replay->tally.too_large++;
+        replay_delete(replay, key_len);
+        return;
+    }
+    must(status, "larder_cache_set");
+}
+
+static void replay_get(struct replay *replay, const struct request *request, size_t key_len)
+{
+    struct tally *tally = &replay->tally;
+    size_t len = 0;
+    tally->calls++;
+    tally->gets++;
+    tally->bytes_asked += request->value_size;
+    larder_status status =
+        larder_cache_get(replay->cache, replay->key, key_len, replay->value, replay->value_capacity, &len);
+    if (status == LARDER_NOT_FOUND) {
+        replay_set(replay, request, key_len);
+        return;
+    }
+    must(status, "larder_cache_get");
+    check_hit(replay, request, len);
+    tally->hits++;
+    tally->bytes_hit += request->value_size;
+}
+
+static void replay_request(struct replay *replay, const struct request *request)
+{
+    size_t key_len = make_key(replay, request);
+    replay->now_ms = request->time_ms;
+    replay->tally.requests++;
+    switch (request->op) {
+    case REQUEST_GET: replay_get(replay, request, key_len); break;
+    case REQUEST_SET: replay_set(replay, request, key_len); break;
+    case REQUEST_DELETE: replay_delete(replay, key_len); break;
+    }
+}
+
+/* Only this is timed: reading and unpacking a trace is no work of the cache. */
+static void replay_batch(struct replay *replay, const struct request *batch, size_t count)
+{
+    double start = seconds_now();
+    for (size_t i = 0; i < count; i++)
+        replay_request(replay, &batch[i]);
+    replay->tally.seconds += seconds_now() - start;
+}
+
+/* ---- progress ---- */
+
+static void draw_bar(struct replay *replay, unsigned percent)
+{
+    if (!replay->draws_bar || percent == replay->bar_percent)
+        return;
+    replay->bar_percent = percent;
+    unsigned filled = percent * BAR_WIDTH / 100;
+    fprintf(stderr, "\r[%.*s%*s] %3u%%", (int)filled, "########################################",
+            (int)(BAR_WIDTH - filled), "", percent);
+}
+
+static void clear_bar(const struct replay *replay)
+{
+    if (replay->draws_bar)
+        fprintf(stderr, "\r%*s\r", BAR_WIDTH + 7, "");
+}
+
+/* ---- where requests come from ---- */
+
+static size_t made_up_read(struct made_up *made_up, struct request *out, size_t max)
+{
+    size_t count = 0;
+    for (; count < max && made_up->count < MADE_UP_REQUESTS; count++, made_up->count++) {
+        uint32_t id = zipf_next(&made_up->zipf, &made_up->random);
+        out[count] = (struct request){
+            .id = id,
+            .key_size = MADE_UP_KEY_SIZE,
+            .value_size = size_of_key(id),
+            .op = REQUEST_GET,
+        };
+    }
+    return count;
+}
+
+static void replay_made_up(struct replay *replay)
+{
+    static struct request batch[BATCH_SIZE];
+    struct made_up made_up = { .random = 1 };
+    zipf_init(&made_up.zipf, MADE_UP_KEYS, MADE_UP_ALPHA);
+    size_t count;
+    while ((count = made_up_read(&made_up, batch, BATCH_SIZE)) > 0) {
+        replay_batch(replay, batch, count);
+        draw_bar(replay, (unsigned)(UINT64_C(100) * made_up.count / MADE_UP_REQUESTS));
+    }
+    clear_bar(replay);
+    zipf_free(&made_up.zipf);
+}
+
+/* False, with a message, where the file cannot be read or is no trace. */
+static bool replay_trace(struct replay *replay, const struct options *options)
+{
+    static struct request batch[BATCH_SIZE];
+    static struct trace trace;
+    if (trace_open(&trace, options->path, MADE_UP_KEY_SIZE, (uint32_t)options->value_size)) {
+        size_t count;
+        while ((count = trace_read(&trace, batch, BATCH_SIZE)) > 0) {
+            replay_batch(replay, batch, count);
+            draw_bar(replay, stream_percent(&trace.stream));
+        }
+        clear_bar(replay);
+        trace_close(&trace);
+    }
+    if (trace.error[0] != '\0')
+        fprintf(stderr, "replay: %s\n", trace.error);
+    return trace.error[0] == '\0';
+}
+
+/* ---- the report ---- */
+
+static void print_report(const struct replay *replay, const char *path)
+{
+    const struct tally *tally = &replay->tally;
+    larder_cache_stats_t stats = stats_of(replay->cache);
+    if (path != NULL)
+        printf("trace           %s\n", path);
+    else
+        printf("trace           zipf %.2f: %d requests, %d keys\n", MADE_UP_ALPHA, MADE_UP_REQUESTS, MADE_UP_KEYS);
+    printf("requests        %" PRIu64 "\n", tally->requests);
+    printf("hits            %" PRIu64 " of %" PRIu64 " gets\n", tally->hits, tally->gets);
+    printf("hit ratio       %.2f %%\n", 100 * ratio((double)tally->hits, (double)tally->gets));
+    printf("byte hit ratio  %.2f %%\n", 100 * ratio((double)tally->bytes_hit, (double)tally->bytes_asked));
+    printf("too large       %" PRIu64 "\n", tally->too_large);
+    printf("evictions       %" PRIu64 "\n", stats.evictions);
+    printf("expirations     %" PRIu64 "\n", stats.expirations);
+    printf("items           %" PRIu64 "\n", stats.item_count);
+    printf("usage           %" PRIu64 " of %" PRIu64 " bytes\n", stats.total_used, stats.limit_bytes);
+    printf("payload         %.1f %% of usage\n", 100 * ratio((double)stats.payload_bytes, (double)stats.total_used));
+    printf("overhead        %.1f bytes an item\n", ratio((double)stats.overhead_bytes, (double)stats.item_count));
+    printf("speed           %.0f calls/s (%" PRIu64 " calls in %.2f s)\n",
+           ratio((double)tally->calls, tally->seconds), tally->calls, tally->seconds);
+}
+
+/* ---- options ---- */
+
+static void print_help(FILE *out)
+{
+    fputs("usage: replay [OPTION]... [FILE]\n"
+          "\n"
+          "Replays an access trace through a larder cache and reports how the cache did.\n"
+          "FILE ends in .ids or .csv, or in .ids.zst or .csv.zst where libzstd is built in.\n"
+          "Without FILE: a made-up workload, Zipf 0.99, 1000000 requests over 100000 keys\n"
+          "with values of 16 to 4096 bytes, the same in each run.\n"
+          "\n"
+          "  --region BYTES        memory that the cache lives in (default 16M)\n"
+          "  --limit BYTES         limit within the region (default 0: all of it)\n"
+          "  --policy default|lru  whom the cache evicts (default: default)\n"
+          "  --value BYTES         size of each value of an .ids trace (default 64);\n"
+          "                        other traces tell their own sizes\n"
+          "  --help                print this and exit\n"
+          "\n"
+          "BYTES takes the suffixes K, M and G (powers of 1024). Keys of fewer than 4 or of\n"
+          "more than 250 bytes are made with 4 or 250.\n"
+          "Exit code: 0 done, 1 the trace or the cache failed, 2 bad arguments.\n",
+          out);
+}
+
+static bool parse_policy(const char *text, uint32_t *out)
+{
+    if (strcmp(text, "default") == 0)
+        *out = LARDER_POLICY_DEFAULT;
+    else if (strcmp(text, "lru") == 0)
+        *out = LARDER_POLICY_LRU;
+    else
+        return false;
+    return true;
+}
+
+static void exit_usage(void)
+{
+    fputs("run replay --help for the options\n", stderr);
+    exit(EXIT_USAGE);
+}
+
+static void parse_option(int option, const char *text, struct options *options)
+{
+    bool ok = false;
+    const char *name = "";
+    switch (option) {
+    case 'r': name = "region"; ok = parse_size(text, LARDER_ALIGN, SIZE_MAX, &options->region); break;
+    case 'l': name = "limit"; ok = parse_size(text, 0, SIZE_MAX, &options->limit); break;
+    case 'v': name = "value"; ok = parse_size(text, 0, UINT32_MAX, &options->value_size); break;
+    case 'p': name = "policy"; ok = parse_policy(text, &options->policy); break;
+    case 'h': print_help(stdout); exit(EXIT_SUCCESS);
+    default: exit_usage(); /* getopt_long has said what is wrong */
+    }
+    if (ok)
+        return;
+    fprintf(stderr, "replay: --%s does not take '%s'\n", name, text);
+    exit_usage();
+}
+
+static struct options parse_options(int argc, char **argv)
+{
+    static const struct option known[] = {
+        { "region", required_argument, NULL, 'r' },
+        { "limit", required_argument, NULL, 'l' },
+        { "value", required_argument, NULL, 'v' },
+        { "policy", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct options options = { .region = 16 << 20, .value_size = 64, .policy = LARDER_POLICY_DEFAULT };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+        parse_option(option, optarg, &options);
+    options.region -= options.region % LARDER_ALIGN;
+    if (argc - optind > 1) {
+        fprintf(stderr, "replay: one FILE at a time, not '%s' too\n", argv[optind + 1]);
+        exit_usage();
+    }
+    if (optind < argc)
+        options.path = argv[optind];
+    if (options.path != NULL && !trace_is_known(options.path)) {
+        fprintf(stderr, "replay: the name of '%s' ends in none of .ids, .csv, .ids.zst, .csv.zst\n", options.path);
+        exit_usage();
+    }
+    return options;
+}
+
+/* ---- the cache ---- */
+
+static uint64_t read_clock(void *ctx)
+{
+    return *(const uint64_t *)ctx;
+}
+
+static void start(struct replay *replay, const struct options *options, void *region)
+{
+    larder_cache_config config;
+    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    config.memory_limit = (size_t)options->limit;
+    config.policy = options->policy;
+    config.now_ms = read_clock;
+    config.now_ctx = &replay->now_ms;
+    must(larder_cache_init(region, (size_t)options->region, &config, &replay->cache), "larder_cache_init");
+    replay->region = options->region;
+    replay->draws_bar = isatty(STDERR_FILENO);
+    reserve_value(replay, 4096); /* a get needs a buffer, however empty the cache is */
+}
+
+int main(int argc, char **argv)
+{
+    static struct replay replay;
+    struct options options = parse_options(argc, argv);
+    void *region = region_new((size_t)options.region);
+    start(&replay, &options, region);
+
+    bool ok = true;
+    if (options.path != NULL)
+        ok = replay_trace(&replay, &options);
+    else
+        replay_made_up(&replay);
+    if (ok) {
+        must(larder_cache_check(replay.cache), "larder_cache_check");
+        print_report(&replay, options.path);
+    }
+    free(replay.value);
+    free(region);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,162 @@
+/* stream.h: the bytes of a file in order, as they are or unpacked by libzstd where the name ends in .zst.
+ * A few hundred KiB of buffers, whatever the size of the file.
+ *
+ * libzstd is there with -DHAVE_ZSTD -lzstd; without it a .zst file does not open and the error says why. */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct unzstd;
+
+struct stream {
+    FILE *file;
+    int64_t file_size;     /* as stored; 0 where it has none, as a pipe */
+    struct unzstd *unzstd; /* NULL: the bytes are taken as they are */
+    const char *error;     /* NULL: none so far */
+};
+
+static inline bool ends_with(const char *text, const char *end)
+{
+    size_t text_len = strlen(text), end_len = strlen(end);
+    return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
+}
+
+/* Reads the file itself: fewer bytes than asked for mean its end or an error. */
+static inline size_t stream_read_file(struct stream *stream, void *data, size_t size)
+{
+    size_t count = fread(data, 1, size, stream->file);
+    if (count < size && ferror(stream->file))
+        stream->error = strerror(errno);
+    return count;
+}
+
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+
+struct unzstd {
+    ZSTD_DStream *context;
+    ZSTD_inBuffer in;
+    size_t frame_rest; /* 0: the frame read last is complete */
+    unsigned char packed[1 << 16];
+};
+
+static inline void unzstd_close(struct unzstd *unzstd)
+{
+    if (unzstd != NULL)
+        ZSTD_freeDStream(unzstd->context);
+    free(unzstd);
+}
+
+static inline bool unzstd_open(struct stream *stream)
+{
+    struct unzstd *unzstd = calloc(1, sizeof *unzstd);
+    if (unzstd != NULL)
+        unzstd->context = ZSTD_createDStream();
+    if (unzstd == NULL || unzstd->context == NULL) {
+        unzstd_close(unzstd);
+        stream->error = "no memory for libzstd";
+        return false;
+    }
+    unzstd->in.src = unzstd->packed;
+    stream->unzstd = unzstd;
+    return true;
+}
+
+/* libzstd may still hold unpacked bytes when it has eaten all input: more input is read only once a call
+ * neither eats nor makes anything. That call's return value speaks of a frame that has not begun. */
+static inline size_t unzstd_read(struct stream *stream, void *data, size_t size)
+{
+    struct unzstd *unzstd = stream->unzstd;
+    ZSTD_outBuffer out = { .dst = data, .size = size, .pos = 0 };
+    while (out.pos < out.size) {
+        size_t eaten = unzstd->in.pos, made = out.pos;
+        size_t rest = ZSTD_decompressStream(unzstd->context, &out, &unzstd->in);
+        if (ZSTD_isError(rest)) {
+            stream->error = ZSTD_getErrorName(rest);
+            break;
+        }
+        if (unzstd->in.pos != eaten || out.pos != made) {
+            unzstd->frame_rest = rest;
+            continue;
+        }
+        unzstd->in.pos = 0;
+        unzstd->in.size = stream_read_file(stream, unzstd->packed, sizeof unzstd->packed);
+        if (unzstd->in.size == 0) {
+            if (stream->error == NULL && unzstd->frame_rest != 0)
+                stream->error = "the compressed data is cut short";
+            break;
+        }
+    }
+    return out.pos;
+}
+#else
+static inline void unzstd_close(struct unzstd *unzstd)
+{
+    (void)unzstd;
+}
+
+static inline bool unzstd_open(struct stream *stream)
+{
+    stream->error = "is compressed, and this program was built without libzstd (-DHAVE_ZSTD -lzstd)";
+    return false;
+}
+
+static inline size_t unzstd_read(struct stream *stream, void *data, size_t size)
+{
+    (void)stream;
+    (void)data;
+    (void)size;
+    return 0;
+}
+#endif
+
+static inline void stream_close(struct stream *stream)
+{
+    unzstd_close(stream->unzstd);
+    if (stream->file != NULL)
+        fclose(stream->file);
+    *stream = (struct stream){ 0 };
+}
+
+/* On false, stream->error says why and nothing needs to be closed. */
+static inline bool stream_open(struct stream *stream, const char *path)
+{
+    *stream = (struct stream){ .file = fopen(path, "rb") };
+    if (stream->file == NULL) {
+        stream->error = strerror(errno);
+        return false;
+    }
+    struct stat info;
+    if (fstat(fileno(stream->file), &info) == 0 && S_ISREG(info.st_mode))
+        stream->file_size = info.st_size;
+    if (ends_with(path, ".zst") && !unzstd_open(stream)) {
+        fclose(stream->file);
+        stream->file = NULL;
+        return false;
+    }
+    return true;
+}
+
+/* Fewer bytes than asked for mean the end, or an error that stream->error tells. */
+static inline size_t stream_read(struct stream *stream, void *data, size_t size)
+{
+    if (stream->error != NULL)
+        return 0;
+    return stream->unzstd != NULL ? unzstd_read(stream, data, size) : stream_read_file(stream, data, size);
+}
+
+/* How much of the file has been read, in percent; 0 where its size is not known. */
+static inline unsigned stream_percent(const struct stream *stream)
+{
+    off_t at = stream->file_size > 0 ? ftello(stream->file) : 0;
+    return at > 0 ? (unsigned)(100.0 * (double)at / (double)stream->file_size) : 0;
+}
+
+#endif

@@ -1,0 +1,822 @@
+//! The cache: shards over parts of one region, and the verbs of the interface.
+//!
+//! # Layout
+//! ```text
+//! region   | header | shard cells | part 0: tables, pages | part 1: .. | .. | tail |
+//! ```
+//! The hash of a key picks the shard. Everything lies inside the region; a [`Cache`] is its address.
+//!
+//! # Invariants (walked by [`Cache::check`])
+//! 1. The parts and what lies before, between and behind them add up to the region.
+//! 2. Those of each shard.
+//!
+//! # Not here
+//! What one shard does: `shard`. The C face: `ffi`.
+#![allow(unsafe_code)]
+
+use crate::callbacks::Callbacks;
+use crate::config::{Clock, Config, Event, EventHook, EventKind};
+use crate::hash::KeyHasher;
+use crate::item::Type;
+use crate::lock::{Guarded, LockKind};
+use crate::optimize::OptimizeReport;
+use crate::policy::PolicyKind;
+use crate::region::{ALIGN, Cutter};
+use crate::shard::{ItemInfo, NewValue, SetMode, Setup, Shard};
+use crate::slab::Class;
+use crate::stats::{CacheStats, Counters};
+use crate::status::{Error, Result};
+use crate::{ClassStats, sizing};
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// "LARDER" and the layout's version.
+const MAGIC: u64 = u64::from_le_bytes(*b"LARDER\x00\x01");
+
+/// What lies at the start of a cache's region.
+pub(crate) struct Header {
+    magic: u64,
+    region: usize,
+    /// Bytes of the region before the shards' parts and behind them.
+    outside: usize,
+    limit: AtomicUsize,
+    cells: NonNull<Guarded<Shard>>,
+    cell_count: u32,
+    policy: PolicyKind,
+    item_times: bool,
+    default_ttl: bool,
+    hasher: KeyHasher,
+    lock: LockKind,
+    clock: Clock,
+    callbacks: Callbacks,
+    on_event: UnsafeCell<Option<EventHook>>,
+    busy: AtomicU32,
+    clock_by_hand: AtomicU32,
+    cuts: u32,
+}
+
+/// A cache inside a region that the caller gave.
+///
+/// Every call may come from any thread. A call is bounded: the work of one lookup, one store, the
+/// evictions that the store needs, and a slice of whatever is under way.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Cache<'r> {
+    header: NonNull<Header>,
+    region: PhantomData<&'r mut [u8]>,
+}
+
+// SAFETY: the header is changed through atomics alone after `new`, the shards under their locks;
+// hooks of the host's that are not safe to share come in through unsafe functions alone.
+unsafe impl Send for Cache<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Cache<'_> {}
+
+/// Where a scan stands: start with the default, hand it back unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub(crate) u64);
+
+/// Items that a scan visits before it gives the lock back.
+const SCAN_SLICE: u32 = 64;
+/// Steps of an optimize before it gives the lock back.
+const OPTIMIZE_SLICE: u32 = 4096;
+
+impl<'r> Cache<'r> {
+    /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
+    ///
+    /// # Errors
+    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`]; `NoMemory` where it is too
+    /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
+    /// configuration out of range, which a limit above the region is.
+    ///
+    /// # Time
+    /// O(pages of the region).
+    pub fn new(region: &'r mut [u8], config: &Config) -> Result<Self> {
+        let len = region.len();
+        let base = NonNull::from(region).cast();
+        // SAFETY: the region is borrowed for as long as the cache lives.
+        unsafe { Self::new_at(base, len, config) }
+    }
+
+    /// # Safety
+    /// `base .. base + len` is memory that nobody else touches for `'r`.
+    pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
+        config.check()?;
+        if base.as_ptr().align_offset(ALIGN) != 0 {
+            return Err(Error::Misaligned);
+        }
+        if config.memory_limit > len {
+            return Err(Error::Invalid);
+        }
+        // SAFETY: the caller gave this memory.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let cache = Self::lay_out(cutter, len, config).ok_or(Error::NoMemory)?;
+        cache.observe_time();
+        if config.memory_limit != 0 {
+            cache.set_memory_limit(config.memory_limit)?;
+        }
+        Ok(cache)
+    }
+
+    fn lay_out(mut cutter: Cutter, len: usize, config: &Config) -> Option<Self> {
+        let count = config.shard_count();
+        let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
+        let cells = cutter.cut(size_of::<Guarded<Shard>>() * count as usize)?;
+        let cells = cells.cast::<Guarded<Shard>>();
+        let setup = config.setup();
+        let part = sizing::part_size(len.checked_sub(cutter.used())?, count);
+        let mut cuts = cutter.cuts();
+        for i in 0..count as usize {
+            let at = cutter.cut(part)?;
+            // SAFETY: `cut` hands out each byte once.
+            let mut cutter = unsafe { Cutter::new(at, part) };
+            let shard = Shard::new(&mut cutter, part, &setup)?;
+            cuts += cutter.cuts();
+            // SAFETY: i < count, and count cells were cut.
+            let cell = unsafe { cells.add(i) };
+            // SAFETY: cut above, aligned to ALIGN.
+            unsafe { cell.write(Guarded::new(shard)) };
+        }
+        let value = Self::header(config, len, part * count as usize, cells, &setup, cuts);
+        // SAFETY: cut above, aligned to ALIGN.
+        unsafe { header.write(value) };
+        Some(Self { header, region: PhantomData })
+    }
+
+    fn header(
+        config: &Config,
+        region: usize,
+        parts: usize,
+        cells: NonNull<Guarded<Shard>>,
+        setup: &Setup,
+        cuts: u32,
+    ) -> Header {
+        Header {
+            magic: MAGIC,
+            region,
+            outside: region - parts,
+            limit: AtomicUsize::new(region),
+            cells,
+            cell_count: config.shard_count(),
+            policy: config.policy,
+            item_times: config.item_times,
+            default_ttl: config.default_ttl_ms != 0,
+            hasher: KeyHasher::new(setup.seed),
+            lock: config.lock,
+            clock: config.clock,
+            callbacks: Callbacks::default(),
+            on_event: UnsafeCell::new(config.on_event),
+            busy: AtomicU32::new(0),
+            clock_by_hand: AtomicU32::new(0),
+            cuts,
+        }
+    }
+
+    /// The size of a region in which a cache of this configuration keeps `items` items of these
+    /// lengths, index and headers included, without evicting any. With 0 items: the smallest region
+    /// that makes a cache at all.
+    ///
+    /// # Errors
+    /// `Invalid` for a configuration or key length out of range; `TooLarge` where no region could be
+    /// large enough.
+    pub fn required_size(config: &Config, items: u64, key_len: usize, value_len: usize) -> Result<usize> {
+        config.check()?;
+        sizing::required_size::<Header, Guarded<Shard>>(config, items, key_len, value_len)
+    }
+
+    /// The address that C knows the cache by.
+    pub(crate) fn as_ptr(&self) -> *mut Header {
+        self.header.as_ptr()
+    }
+
+    /// # Safety
+    /// `header` is what [`Cache::as_ptr`] gave, and its region is still the cache's.
+    #[inline]
+    pub(crate) unsafe fn from_ptr(header: NonNull<Header>) -> Result<Self> {
+        let cache = Self { header, region: PhantomData };
+        if cache.head().magic != MAGIC { Err(Error::Invalid) } else { Ok(cache) }
+    }
+
+    #[inline]
+    fn head(&self) -> &Header {
+        // SAFETY: written in `lay_out`; its fields change through atomics and locks alone.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline]
+    fn cell(&self, i: u32) -> &Guarded<Shard> {
+        let head = self.head();
+        let i = if i < head.cell_count { i } else { 0 };
+        // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
+        let cell = unsafe { head.cells.add(i as usize) };
+        // SAFETY: as above; cells are never moved or dropped.
+        unsafe { cell.as_ref() }
+    }
+
+    /// The same cache, for a shorter life.
+    pub(crate) fn alias(&self) -> Cache<'_> {
+        Cache { header: self.header, region: PhantomData }
+    }
+
+    pub(crate) fn lock_kind(&self) -> LockKind {
+        self.head().lock
+    }
+
+    /// What the cache's clock shows, unless the host sets it by hand.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn now_ms(&self) -> Option<u64> {
+        let head = self.head();
+        let by_hand = head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) != 0;
+        if by_hand { None } else { head.clock.read() }
+    }
+
+    // ---- entering a shard ----------------------------------------------------------------------
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.head().hasher.hash(key)
+    }
+
+    #[inline]
+    fn shard_of(&self, hash: u64) -> u32 {
+        let count = self.head().cell_count;
+        if count == 1 { 0 } else { (((hash >> 32) & 0xffff) as u32 * count) >> 16 }
+    }
+
+    /// Calls with a shard under its lock, then tells the host what else happened.
+    #[inline]
+    fn enter<R>(&self, i: u32, call: impl FnOnce(&mut Shard) -> R) -> Result<R> {
+        let head = self.head();
+        self.turn_away()?;
+        // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
+        let Some(hook) = (unsafe { *head.on_event.get() }) else {
+            return self.cell(i).with(&head.lock, call).inspect_err(|_| self.count_busy());
+        };
+        let (done, before, after) = self
+            .cell(i)
+            .with(&head.lock, |shard| {
+                let before = shard.counters;
+                (call(shard), before, shard.counters)
+            })
+            .inspect_err(|_| self.count_busy())?;
+        self.tell(&hook, &before, &after);
+        Ok(done)
+    }
+
+    #[inline]
+    pub(crate) fn turn_away(&self) -> Result<()> {
+        self.head().callbacks.check().inspect_err(|_| self.count_busy())
+    }
+
+    #[cold]
+    fn count_busy(&self) {
+        let busy = &self.head().busy;
+        busy.store(busy.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn tell(&self, hook: &EventHook, before: &Counters, after: &Counters) {
+        let evicted = Event {
+            kind: EventKind::Evicted,
+            items: after.evictions - before.evictions,
+            bytes: after.evicted_bytes - before.evicted_bytes,
+        };
+        let expired = Event {
+            kind: EventKind::Expired,
+            items: after.expirations - before.expirations,
+            bytes: after.expired_bytes - before.expired_bytes,
+        };
+        for event in [evicted, expired] {
+            if event.items > 0 {
+                // SAFETY: hook, target and context were given together.
+                self.head().callbacks.run(|| unsafe { (hook.call)(hook.target, hook.ctx, &event) });
+            }
+        }
+    }
+
+    /// Runs a callback of the host's that must not call back into this cache.
+    pub(crate) fn call_back<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.head().callbacks.run(call)
+    }
+
+    /// Lets the shard look at the clock, where it has something that can expire, or is to get it.
+    #[inline]
+    fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
+        if needed || shard.ttl_items > 0 {
+            self.observe(shard);
+        }
+    }
+
+    fn observe(&self, shard: &mut Shard) {
+        let head = self.head();
+        if head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        if let Some(now) = head.clock.read() {
+            shard.time.observe(now);
+        }
+    }
+
+    fn observe_time(&self) {
+        for i in 0..self.head().cell_count {
+            let _ = self.cell(i).with(&LockKind::None, |shard| self.observe(shard));
+        }
+    }
+
+    /// Enters the shard of a key, with the time looked at where it matters.
+    #[inline]
+    fn with_key<R>(
+        &self,
+        key: &[u8],
+        needs_time: bool,
+        call: impl FnOnce(&mut Shard, u64) -> Result<R>,
+    ) -> Result<R> {
+        let hash = self.hash(key);
+        self.enter(self.shard_of(hash), |shard| {
+            shard.check_key(key)?;
+            self.look_at_clock(shard, needs_time);
+            call(shard, hash)
+        })?
+    }
+
+    fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
+        for i in 0..self.head().cell_count {
+            self.enter(i, &mut call)?;
+        }
+        Ok(())
+    }
+
+    // ---- verbs on one item -----------------------------------------------------------------------
+
+    /// Stores bytes under a key for `ttl_ms` milliseconds: 0 = the cache's default,
+    /// [`TTL_NEVER`](crate::TTL_NEVER) = for good. Evicts what has to go for it.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty key; `TooLarge` where key or value exceed what the limit can hold;
+    /// `NoMemory` where nothing is left to evict. On any error the old value is still there.
+    ///
+    /// # Time
+    /// O(value length), evictions included, plus a bounded slice of work under way.
+    pub fn set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Set)
+    }
+
+    /// As [`Cache::set`], where there is no item with this key: `Exists` if there is.
+    ///
+    /// # Errors
+    /// As [`Cache::set`], and `Exists`.
+    pub fn add(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Add)
+    }
+
+    /// As [`Cache::set`], where there is an item with this key: `NotFound` if there is none.
+    ///
+    /// # Errors
+    /// As [`Cache::set`], and `NotFound`.
+    pub fn replace(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Replace)
+    }
+
+    /// Stores text.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_str(&self, key: &[u8], value: &str, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value.as_bytes(), Type::Str, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores an integer.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_i64(&self, key: &[u8], value: i64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::I64, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores an integer without sign.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_u64(&self, key: &[u8], value: u64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::U64, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores a floating-point number.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_f64(&self, key: &[u8], value: f64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
+    }
+
+    #[inline]
+    pub(crate) fn set_typed(
+        &self,
+        key: &[u8],
+        bytes: &[u8],
+        value_type: Type,
+        ttl_ms: u64,
+        mode: SetMode,
+    ) -> Result<()> {
+        let head = self.head();
+        let needs_time = head.item_times || ttl_ms != 0 || head.default_ttl;
+        let value = NewValue { bytes, value_type, ttl_ms };
+        self.with_key(key, needs_time, |shard, hash| shard.set(hash, key, &value, mode))
+    }
+
+    /// Copies a value into a buffer and returns its length.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `BufferTooSmall` where the buffer is shorter, which is left as it was.
+    ///
+    /// # Time
+    /// O(value length).
+    pub fn get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
+        match self.get_or_len(key, buffer)? {
+            (len, true) => Ok(len),
+            (_, false) => Err(Error::BufferTooSmall),
+        }
+    }
+
+    /// As [`Cache::get`], with the length even where the buffer was too short.
+    #[inline]
+    pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+    }
+
+    /// Copies a value into a vector in an allocator of the caller's choice, such as an
+    /// [`Arena`](crate::Arena).
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `NoMemory` where the allocator refuses.
+    pub fn get_in<A: allocator_api2::alloc::Allocator>(
+        &self,
+        key: &[u8],
+        allocator: A,
+    ) -> Result<allocator_api2::vec::Vec<u8, A>> {
+        let mut value = allocator_api2::vec::Vec::new_in(allocator);
+        loop {
+            let (len, copied) = self.get_or_len(key, &mut value)?;
+            if copied {
+                value.truncate(len);
+                return Ok(value);
+            }
+            let more = len - value.len().min(len);
+            value.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;
+            value.resize(len, 0);
+        }
+    }
+
+    /// Copies up to `buffer.len()` bytes of a value from `offset` on; returns how many.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `Invalid` for an offset beyond the value's end.
+    ///
+    /// # Time
+    /// O(offset / slot size + bytes copied).
+    pub fn get_range(&self, key: &[u8], offset: usize, buffer: &mut [u8]) -> Result<usize> {
+        self.with_key(key, false, |shard, hash| shard.get_range(hash, key, offset, buffer))
+    }
+
+    pub(crate) fn get_scalar(&self, key: &[u8], want: Type) -> Result<[u8; 8]> {
+        self.with_key(key, false, |shard, hash| shard.get_scalar(hash, key, want))
+    }
+
+    /// An integer.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is something else.
+    pub fn get_i64(&self, key: &[u8]) -> Result<i64> {
+        Ok(i64::from_ne_bytes(self.get_scalar(key, Type::I64)?))
+    }
+
+    /// An integer without sign.
+    ///
+    /// # Errors
+    /// As [`Cache::get_i64`].
+    pub fn get_u64(&self, key: &[u8]) -> Result<u64> {
+        Ok(u64::from_ne_bytes(self.get_scalar(key, Type::U64)?))
+    }
+
+    /// A floating-point number.
+    ///
+    /// # Errors
+    /// As [`Cache::get_i64`].
+    pub fn get_f64(&self, key: &[u8]) -> Result<f64> {
+        Ok(f64::from_ne_bytes(self.get_scalar(key, Type::F64)?))
+    }
+
+    /// Copies text into a buffer, as [`Cache::get`] does with bytes.
+    ///
+    /// # Errors
+    /// As [`Cache::get`], and `TypeMismatch` where the value is not text.
+    pub fn get_str<'b>(&self, key: &[u8], buffer: &'b mut [u8]) -> Result<&'b str> {
+        let len = match self.get_str_or_len(key, buffer)? {
+            (len, true) => len,
+            (_, false) => return Err(Error::BufferTooSmall),
+        };
+        let text = buffer.get(..len).unwrap_or(&[]);
+        core::str::from_utf8(text).map_err(|_| Error::TypeMismatch)
+    }
+
+    pub(crate) fn get_str_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.with_key(key, false, |shard, hash| shard.get_of_type(hash, key, Type::Str, buffer))
+    }
+
+    /// Takes an item out.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.with_key(key, false, |shard, hash| shard.delete(hash, key))
+    }
+
+    /// Whether there is an item with this key. Neither counted nor reported to the policy.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty key.
+    pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.with_key(key, false, |shard, hash| Ok(shard.lookup(hash, key).is_some()))
+    }
+
+    /// Gives an item another time to live, counted from now.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn touch(&self, key: &[u8], ttl_ms: u64) -> Result<()> {
+        self.with_key(key, true, |shard, hash| shard.touch(hash, key, ttl_ms))
+    }
+
+    /// Milliseconds that an item has left to live; [`TTL_NEVER`](crate::TTL_NEVER) if it stays.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn ttl(&self, key: &[u8]) -> Result<u64> {
+        self.with_item(key, |shard, id| shard.ttl_of(id))
+    }
+
+    /// What a value is.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn value_type(&self, key: &[u8]) -> Result<Type> {
+        self.with_item(key, |shard, id| shard.layout.value_type(&shard.slab, id))
+    }
+
+    /// Calls with what is known of an item.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
+        self.with_item(key, |shard, id| call(&shard.info(id)))
+    }
+
+    /// Neither counted nor reported to the policy.
+    fn with_item<R>(&self, key: &[u8], call: impl FnOnce(&Shard, crate::slab::Id) -> R) -> Result<R> {
+        self.with_key(key, false, |shard, hash| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            Ok(call(shard, id))
+        })
+    }
+
+    /// Adds to an integer and returns the sum.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is no integer; `Invalid` where the sum
+    /// leaves its range. Nothing is changed then.
+    pub fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.with_key(key, false, |shard, hash| shard.increment(hash, key, by))
+    }
+
+    // ---- verbs on the whole ----------------------------------------------------------------------
+
+    /// Takes every item out. The counters stay.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(pages); O(region) where freed bytes are zeroed.
+    pub fn clear(&self) -> Result<()> {
+        self.each_shard(Shard::clear)
+    }
+
+    /// Moves the limit. What lies above the new one goes in slices: a few items now, up to eight
+    /// with each later call that stores, and all of it with [`Cache::optimize`]; usage does not
+    /// rise meanwhile.
+    ///
+    /// # Errors
+    /// `Invalid` for 0 or more than the region; `NoMemory` for less than the fixed parts and one
+    /// item need.
+    ///
+    /// # Time
+    /// O(1) evictions for each shard.
+    pub fn set_memory_limit(&self, limit: usize) -> Result<()> {
+        let head = self.head();
+        if limit == 0 || limit > head.region {
+            return Err(Error::Invalid);
+        }
+        let mut lowest = 0;
+        self.each_shard(|shard| lowest = lowest.max(shard.limit_min()))?;
+        let shares = limit.saturating_sub(head.outside) / head.cell_count.max(1) as usize;
+        if shares < lowest {
+            return Err(Error::NoMemory);
+        }
+        head.limit.store(limit, Ordering::Relaxed);
+        self.each_shard(|shard| shard.set_limit(shares.min(shard.region())))
+    }
+
+    /// The limit in bytes.
+    pub fn memory_limit(&self) -> usize {
+        self.head().limit.load(Ordering::Relaxed)
+    }
+
+    /// Every byte taken: items, index, headers, tables, page tails.
+    pub fn memory_usage(&self) -> usize {
+        let mut usage = self.head().outside;
+        let _ = self.each_shard(|shard| usage += shard.slab.usage());
+        usage
+    }
+
+    /// Items held; expired ones that nobody has met yet count.
+    pub fn item_count(&self) -> u64 {
+        let mut items = 0;
+        let _ = self.each_shard(|shard| items += shard.items);
+        items
+    }
+
+    /// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller
+    /// ones: at most `step_max` slots looked at or moved, 0 = to the end. A report whose `done` is
+    /// false means that there is more to do: call again.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(`step_max`); a whole pass is O(slots). The lock is given back every 4,096 steps.
+    pub fn optimize(&self, step_max: u32) -> Result<OptimizeReport> {
+        let mut report = OptimizeReport { done: true, ..OptimizeReport::default() };
+        let mut left = if step_max == 0 { u32::MAX } else { step_max };
+        for i in 0..self.head().cell_count {
+            loop {
+                let slice = self.enter(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.optimize(left.min(OPTIMIZE_SLICE))
+                })?;
+                report.add(&slice);
+                if step_max != 0 {
+                    left = left.saturating_sub(slice.steps.max(1));
+                }
+                if slice.done {
+                    break;
+                }
+                if left == 0 {
+                    report.done = false;
+                    return Ok(report);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Calls `visit` with each item, in no particular order, until it says `false`. Returns whether
+    /// all were visited; if not, a further call with the same cursor goes on behind the last one.
+    ///
+    /// Items that come, go or move while other threads change the cache may be missed or met twice.
+    /// `visit` must not call the cache: it would get `Busy`.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(slots). The lock is given back every 64 items.
+    pub fn scan(&self, cursor: &mut Cursor, mut visit: impl FnMut(&ItemInfo<'_>) -> bool) -> Result<bool> {
+        self.turn_away()?;
+        self.head().callbacks.run(|| self.scan_slices(cursor, &mut visit))
+    }
+
+    fn scan_slices(&self, cursor: &mut Cursor, visit: &mut dyn FnMut(&ItemInfo<'_>) -> bool) -> Result<bool> {
+        loop {
+            let (mut shard, page, slot) = cursor.place();
+            if shard >= self.head().cell_count {
+                return Ok(true);
+            }
+            let mut stop = false;
+            let next = self.cell(shard).with(&self.head().lock, |shard| {
+                self.look_at_clock(shard, false);
+                let mut count = 0;
+                shard.scan((page, slot), |item| {
+                    count += 1;
+                    stop = !visit(&item);
+                    !stop && count < SCAN_SLICE
+                })
+            })?;
+            let (page, slot) = next.unwrap_or((0, 0));
+            shard += u32::from(next.is_none());
+            *cursor = Cursor::at(shard, page, slot);
+            if stop {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// All statistics.
+    pub fn stats(&self) -> CacheStats {
+        let head = self.head();
+        let mut stats = CacheStats {
+            failed_busy: u64::from(head.busy.load(Ordering::Relaxed)),
+            region_bytes: head.region as u64,
+            limit_bytes: self.memory_limit() as u64,
+            overhead_bytes: head.outside as u64,
+            total_allocated: head.outside as u64,
+            total_used: head.outside as u64,
+            peak_used: head.outside as u64,
+            arena_allocs: u64::from(head.cuts),
+            shards: head.cell_count,
+            policy: head.policy,
+            ..CacheStats::default()
+        };
+        let _ = self.each_shard(|shard| shard.add_stats(&mut stats));
+        stats.memory_pressure = pressure(stats.total_used, stats.limit_bytes);
+        stats
+    }
+
+    /// What one size class holds, over all shards; `NotFound` past the last one.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Busy` from inside a callback.
+    pub fn class_stats(&self, index: u32) -> Result<ClassStats> {
+        let mut sum: Option<ClassStats> = None;
+        self.each_shard(|shard| {
+            if index < u32::from(shard.slab.class_count()) {
+                let one = shard.slab.class_stats(Class(index as u8));
+                sum = Some(sum.map_or(one, |sum| sum.plus(&one)));
+            }
+        })?;
+        sum.ok_or(Error::NotFound)
+    }
+
+    /// Walks every invariant: pages, free lists, items, chains, index, sums.
+    ///
+    /// # Errors
+    /// `Corrupt` where one does not hold.
+    ///
+    /// # Time
+    /// O(region).
+    pub fn check(&self) -> Result<()> {
+        let mut sound = true;
+        let mut region = self.head().outside;
+        self.each_shard(|shard| {
+            sound = sound && shard.check();
+            region += shard.region();
+        })?;
+        if sound && region == self.head().region { Ok(()) } else { Err(Error::Corrupt) }
+    }
+
+    /// Sets the time, in milliseconds, where the host has no clock hook; from then on the cache looks
+    /// at no other clock.
+    ///
+    /// # Errors
+    /// `Invalid` where the cache has a clock of its host's.
+    pub fn set_time(&self, now_ms: u64) -> Result<()> {
+        let head = self.head();
+        if !head.clock.is_default() {
+            return Err(Error::Invalid);
+        }
+        let by_hand = head.clock_by_hand.load(Ordering::Relaxed) != 0;
+        head.clock_by_hand.store(1, Ordering::Relaxed);
+        self.each_shard(|shard| {
+            if by_hand {
+                shard.time.observe(now_ms);
+            } else {
+                shard.time.restart(now_ms);
+            }
+        })
+    }
+}
+
+/// Percent of the limit, rounded down.
+pub(crate) fn pressure(used: u64, limit: u64) -> u32 {
+    // Both are lengths of memory, so a hundredfold fits in 64 bits on any machine there is.
+    used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(u64::from(u32::MAX)) as u32
+}
+
+const PAGE_BITS: u32 = 24;
+const SLOT_BITS: u32 = 24;
+
+impl Cursor {
+    fn at(shard: u32, page: u32, slot: u32) -> Self {
+        Self(u64::from(shard) << (PAGE_BITS + SLOT_BITS) | u64::from(page) << SLOT_BITS | u64::from(slot))
+    }
+
+    fn place(self) -> (u32, u32, u32) {
+        let low = |n: u64, bits: u32| (n & ((1 << bits) - 1)) as u32;
+        (
+            (self.0 >> (PAGE_BITS + SLOT_BITS)) as u32,
+            low(self.0 >> SLOT_BITS, PAGE_BITS),
+            low(self.0, SLOT_BITS),
+        )
+    }
+}

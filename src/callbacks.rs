@@ -1,0 +1,61 @@
+//! Calling the host back: one call at a time for each cache, and never into the same cache again.
+//!
+//! # Invariants
+//! 1. `owner` is the thread inside a callback, 0 if none. A thread that finds itself there when it
+//!    enters the cache is turned away as busy: so a callback can never wait for its own lock.
+
+#![forbid(unsafe_code)]
+
+use crate::status::{Error, Result};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Who is inside a callback.
+#[derive(Debug, Default)]
+pub(crate) struct Callbacks {
+    owner: AtomicUsize,
+}
+
+#[cfg(feature = "hosted")]
+fn this_thread() -> usize {
+    crate::hosted::this_thread()
+}
+
+/// Without threads of our own to tell apart, whoever calls during a callback is turned away.
+#[cfg(not(feature = "hosted"))]
+fn this_thread() -> usize {
+    1
+}
+
+impl Callbacks {
+    /// `Busy` where the caller is inside a callback of this cache.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        let owner = self.owner.load(Ordering::Relaxed);
+        if owner != 0 && owner == this_thread() {
+            return Err(Error::Busy);
+        }
+        Ok(())
+    }
+
+    /// Runs a callback; waits for another thread's to end.
+    pub(crate) fn run<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.acquire();
+        let done = call();
+        self.owner.store(0, Ordering::Release);
+        done
+    }
+
+    #[cfg(target_has_atomic = "ptr")]
+    fn acquire(&self) {
+        let me = this_thread();
+        while self.owner.compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Without compare-and-swap there is one core, and the lock hooks keep others out.
+    #[cfg(not(target_has_atomic = "ptr"))]
+    fn acquire(&self) {
+        self.owner.store(this_thread(), Ordering::Release);
+    }
+}

@@ -1,0 +1,155 @@
+//! Size classes: how large a page is, which slot sizes pages are cut into, and which class a size
+//! belongs to. Pure arithmetic.
+//!
+//! A page is cut into equal slots with nothing between them, so a slot size is always the largest
+//! one of which the same number fits in a page: the page tail stays below `4 * slots` bytes.
+//!
+//! # Source
+//! Size classes within a page: J. Bonwick, "The Slab Allocator", USENIX Summer 1994.
+
+use core::num::NonZeroU32;
+
+/// Largest slot: the item header has 13 bits for the length of a value.
+const SLOT_SIZE_MAX: u32 = 8184;
+/// Pages of a slab are numbered in 16 bits, and one number means "none".
+const PAGE_COUNT_MAX: u64 = 65_534;
+const PAGE_SHIFT_MIN: u32 = 8;
+const PAGE_SHIFT_MAX: u32 = 20;
+
+/// How one page area is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Page size is `1 << page_shift` bytes.
+    pub(crate) page_shift: u32,
+    /// Largest slot that an item takes, in bytes.
+    pub(crate) slot_size_max: u32,
+    /// Slot sizes are multiples of this many bytes, and the smallest is `slot_size_min`.
+    granule: u32,
+    slot_size_min: u32,
+}
+
+impl Geometry {
+    /// Pages of about four times the square root of the area: few enough pages that their
+    /// descriptors stay small, enough pages that each size class can have some of its own.
+    pub(crate) fn for_area(area: usize) -> Self {
+        let area = area as u64;
+        let mut page_shift = PAGE_SHIFT_MIN;
+        // 4 * sqrt(area) >= 2 * page  <=>  area >= page * page / 4
+        while page_shift < PAGE_SHIFT_MAX && area >> (2 * page_shift - 2) != 0 {
+            page_shift += 1;
+        }
+        while area >> page_shift > PAGE_COUNT_MAX {
+            page_shift += 1;
+        }
+        Self::with_page_shift(page_shift)
+    }
+
+    pub(crate) fn with_page_shift(page_shift: u32) -> Self {
+        let share = match page_shift {
+            ..=8 => 2,
+            9..=10 => 4,
+            11..=12 => 8,
+            _ => 16,
+        };
+        let slot_size_max = ((1u32 << page_shift) / share).min(SLOT_SIZE_MAX);
+        let slot_size_min = if page_shift <= 9 { 16 } else { 12 };
+        Self { page_shift, slot_size_max: slot_size_max & !3, granule: 4, slot_size_min }
+    }
+
+    /// For the blocks of a pool: up to a whole page, aligned.
+    pub(crate) fn for_blocks(area: usize) -> Self {
+        let Self { page_shift, .. } = Self::for_area(area);
+        Self { page_shift, slot_size_max: 1 << page_shift, granule: 16, slot_size_min: 32 }
+    }
+
+    pub(crate) fn page_size(self) -> usize {
+        1 << self.page_shift
+    }
+
+    /// The item slot sizes, ascending; the last one is `slot_size_max`.
+    pub(crate) fn slot_sizes(self) -> SlotSizes {
+        SlotSizes { geometry: self, size: self.slot_size_min }
+    }
+
+    pub(crate) fn slots_per_page(self, slot_size: NonZeroU32) -> u32 {
+        ((1u32 << self.page_shift) / slot_size).min(u16::MAX as u32 - 1)
+    }
+
+    /// Distance to the next slot size: small pages want few classes, large ones little rounding.
+    fn step(self, size: u32) -> u32 {
+        let (granule, share) = match self.page_shift {
+            ..=8 => (16, 3),
+            9..=10 => (8, 4),
+            11..=13 => (8, 8),
+            _ if size < 128 => (4, 32),
+            _ => (8, 16),
+        };
+        granule.max(size / share).max(self.granule)
+    }
+
+    /// The largest size of the granule of which as many fit in a page.
+    fn fill_page(self, size: u32) -> u32 {
+        let page = 1u32 << self.page_shift;
+        let size = NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
+        let slots = NonZeroU32::new(self.slots_per_page(size)).unwrap_or(NonZeroU32::MIN);
+        (page / slots) & !(self.granule - 1)
+    }
+}
+
+/// Iterator over the item slot sizes of a [`Geometry`].
+#[derive(Clone, Debug)]
+pub(crate) struct SlotSizes {
+    geometry: Geometry,
+    size: u32,
+}
+
+impl Iterator for SlotSizes {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let last = self.geometry.slot_size_max;
+        if self.size > last {
+            return None;
+        }
+        let filled = self.geometry.fill_page(self.size).min(last);
+        let next = filled + self.geometry.step(filled);
+        // The last class is `slot_size_max` itself, whatever the step.
+        self.size = if filled < last { (next & !(self.geometry.granule - 1)).min(last) } else { last + 1 };
+        Some(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec::Vec;
+
+    #[test]
+    fn page_size_follows_the_area() {
+        let shift = |area: usize| Geometry::for_area(area).page_shift;
+        assert_eq!(shift(4 << 10), 8);
+        assert_eq!(shift(64 << 10), 10);
+        assert_eq!(shift(1 << 20), 12);
+        assert_eq!(shift(64 << 20), 15);
+        #[cfg(target_pointer_width = "64")]
+        assert!((64u64 << 30) >> shift(64 << 30) <= PAGE_COUNT_MAX);
+    }
+
+    #[test]
+    fn slot_sizes_ascend_to_the_largest_and_fill_the_page() {
+        for page_shift in PAGE_SHIFT_MIN..=PAGE_SHIFT_MAX {
+            let geometry = Geometry::with_page_shift(page_shift);
+            let sizes: Vec<u32> = geometry.slot_sizes().collect();
+            assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{page_shift}: {sizes:?}");
+            assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
+            assert!(sizes.iter().all(|s| s % 4 == 0));
+            assert!(sizes.len() < 100, "{} classes", sizes.len());
+            for &size in &sizes {
+                let slots = (1u32 << page_shift) / size;
+                let tail = (1u32 << page_shift) - slots.min(65_534) * size;
+                assert!(tail < 4 * slots || size < 16, "{page_shift}: slot {size} leaves {tail}");
+            }
+        }
+    }
+}

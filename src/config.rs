@@ -1,0 +1,164 @@
+//! What a cache is made with: sizes, policy, time, locks, callbacks.
+#![allow(unsafe_code)]
+
+use crate::item::{Format, KEY_LEN_MAX};
+use crate::lock::{LockHooks, LockKind};
+use crate::policy::PolicyKind;
+use crate::shard::Setup;
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+
+/// The most shards that a cache can have.
+pub const SHARDS_MAX: u32 = 64;
+
+/// Where milliseconds come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Clock {
+    /// The C library's monotonic clock where it is built in, until [`Cache::set_time`] is called;
+    /// else only that.
+    ///
+    /// [`Cache::set_time`]: crate::Cache::set_time
+    #[default]
+    Default,
+    /// A function.
+    Function(fn() -> u64),
+    /// The host's hook.
+    Hook { now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64, ctx: *mut c_void },
+}
+
+impl Clock {
+    /// The time, unless the host sets it by hand.
+    #[inline]
+    pub(crate) fn read(&self) -> Option<u64> {
+        match self {
+            Self::Default => default_now(),
+            Self::Function(now) => Some(now()),
+            // SAFETY: the host gave function and context together.
+            Self::Hook { now_ms, ctx } => Some(unsafe { now_ms(*ctx) }),
+        }
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        matches!(self, Self::Default)
+    }
+}
+
+#[cfg(feature = "hosted")]
+fn default_now() -> Option<u64> {
+    Some(crate::hosted::now_ms())
+}
+
+#[cfg(not(feature = "hosted"))]
+fn default_now() -> Option<u64> {
+    None
+}
+
+/// What happened in a call besides what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// How many items.
+    pub items: u64,
+    /// Their key and value bytes.
+    pub bytes: u64,
+}
+
+/// The kinds of [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EventKind {
+    /// Items had to go to make room.
+    Evicted = 1,
+    /// Items whose time had come were taken out.
+    Expired = 2,
+}
+
+/// Whom to tell of events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventHook {
+    pub(crate) call: unsafe fn(target: *const c_void, ctx: *mut c_void, event: &Event),
+    /// What `call` calls in the end.
+    pub(crate) target: *const c_void,
+    pub(crate) ctx: *mut c_void,
+}
+
+/// How a cache is set up. Every field at its default is a cache that works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// Bytes of the region that may be used; 0 = all.
+    pub memory_limit: usize,
+    /// Longest key in bytes; 0 = 255, which is also the most.
+    pub key_len_max: usize,
+    /// Longest value in bytes; 0 = whatever the limit can hold.
+    pub value_len_max: usize,
+    /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
+    pub expected_items: u64,
+    /// Whom to evict.
+    pub policy: PolicyKind,
+    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1.
+    pub shards: u32,
+    /// Time to live of items that are given none; 0 = never expire.
+    pub default_ttl_ms: u64,
+    /// Zero every slot that is freed.
+    pub zero_on_free: bool,
+    /// Keep the time of each item's last set: 4 bytes an item.
+    pub item_times: bool,
+    /// Seed of the hash: random where keys may be crafted.
+    pub hash_seed: u64,
+    pub(crate) lock: LockKind,
+    pub(crate) clock: Clock,
+    pub(crate) on_event: Option<EventHook>,
+}
+
+impl Config {
+    /// Takes the time from a function, in milliseconds.
+    #[must_use]
+    pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
+        self.clock = Clock::Function(now_ms);
+        self
+    }
+
+    /// Uses no lock at all.
+    ///
+    /// # Safety
+    /// One thread at a time calls the cache, and no interrupt handler does.
+    #[must_use]
+    pub unsafe fn single_thread(mut self) -> Self {
+        self.lock = LockKind::None;
+        self
+    }
+
+    /// Uses the host's lock, one for all shards.
+    ///
+    /// # Safety
+    /// The hooks exclude each other over all threads that call the cache, and do not call it.
+    #[must_use]
+    pub unsafe fn lock_hooks(mut self, hooks: LockHooks) -> Self {
+        self.lock = LockKind::Hooks(hooks);
+        self
+    }
+
+    /// Checks every field.
+    pub(crate) fn check(&self) -> Result<()> {
+        let ok = self.shards <= SHARDS_MAX && self.key_len_max <= KEY_LEN_MAX;
+        if ok { Ok(()) } else { Err(Error::Invalid) }
+    }
+
+    pub(crate) fn shard_count(&self) -> u32 {
+        self.shards.max(1)
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        let or = |n: usize, default: usize| if n == 0 { default } else { n };
+        Setup {
+            policy: self.policy,
+            format: Format { links: self.policy == PolicyKind::Lru, times: self.item_times },
+            zero_on_free: self.zero_on_free,
+            seed: self.hash_seed,
+            key_len_max: or(self.key_len_max, KEY_LEN_MAX),
+            value_len_max: or(self.value_len_max, usize::MAX),
+            default_ttl_ms: self.default_ttl_ms,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The verbs on one item, in C. Bytes here; other types: `cache_typed`.
+
+pub use super::cache_config::larder_cache;
+use super::input::{buffer, bytes, key, put, required, status};
+use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_NOT_FOUND, LARDER_OK, larder_status};
+use crate::cache::Cache;
+use crate::item::Type;
+use crate::shard::SetMode;
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+
+/// TTL: the cache's default_ttl_ms.
+pub const LARDER_TTL_DEFAULT: u64 = 0;
+/// TTL: never expires.
+pub const LARDER_TTL_NEVER: u64 = u64::MAX;
+
+/// The cache behind a handle.
+///
+/// # Safety
+/// `cache` is NULL or what `larder_cache_init` gave.
+#[inline]
+pub(super) unsafe fn handle<'a>(cache: *const larder_cache) -> Result<Cache<'a>> {
+    let header = required(cache.cast_mut())?.cast();
+    // SAFETY: the caller's promise.
+    unsafe { Cache::from_ptr(header) }
+}
+
+/// Calls with cache and key.
+///
+/// # Safety
+/// As for `handle`; the key can be read.
+#[inline]
+pub(super) unsafe fn with_key<R>(
+    cache: *const larder_cache,
+    key_data: *const c_void,
+    key_len: usize,
+    call: impl FnOnce(&Cache<'_>, &[u8]) -> Result<R>,
+) -> Result<R> {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) }?;
+    // SAFETY: the caller's promise.
+    let key = unsafe { key(key_data, key_len) }?;
+    call(&cache, key)
+}
+
+/// # Safety
+/// As for `larder_cache_set`.
+#[inline]
+unsafe fn set(
+    cache: *mut larder_cache,
+    key: (*const c_void, usize),
+    value: (*const c_void, usize),
+    ttl_ms: u64,
+    mode: SetMode,
+) -> larder_status {
+    let set = |cache: &Cache<'_>, key: &[u8]| {
+        // SAFETY: the caller's promise.
+        let value = unsafe { bytes(value.0, value.1) }?;
+        cache.set_typed(key, value, Type::Bytes, ttl_ms, mode)
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key.0, key.1, set) })
+}
+
+/// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
+/// evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
+/// LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
+/// is left to evict. On any error the old value is still there. O(value_len), evictions included,
+/// plus a bounded slice of work under way.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; key and value can be read until the call returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Set) }
+}
+
+/// As larder_cache_set, where there is no item with this key; LARDER_EXISTS where there is one.
+///
+/// # Safety
+/// As for larder_cache_set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_add(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Add) }
+}
+
+/// As larder_cache_set, where there is an item with this key; LARDER_NOT_FOUND where there is none.
+///
+/// # Safety
+/// As for larder_cache_set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_replace(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Replace) }
+}
+
+/// Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
+/// LARDER_BUFFER_TOO_SMALL where the buffer is shorter: only the length is written then, and
+/// `(NULL, 0)` asks for it. O(value length).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    value_len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let done = unsafe {
+        with_key(cache, key, key_len, |cache, key| {
+            let out = required(value_len)?;
+            let buffer = self::buffer(buffer, capacity)?;
+            Ok((out, cache.get_or_len(key, buffer)?))
+        })
+    };
+    match done {
+        Ok((out, (len, copied))) => {
+            // SAFETY: the caller's promise.
+            unsafe { put(out, len) };
+            if copied { LARDER_OK } else { LARDER_BUFFER_TOO_SMALL }
+        }
+        Err(error) => error.code(),
+    }
+}
+
+/// Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
+/// a miss, LARDER_INVALID for an offset beyond the value's end; at its end there are 0 bytes.
+///
+/// # Safety
+/// As for larder_cache_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_range(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    offset: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    read: *mut usize,
+) -> larder_status {
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(read)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer, capacity) }?;
+        let len = cache.get_range(key, offset, buffer)?;
+        // SAFETY: the caller's promise.
+        unsafe { put(out, len) };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, get) })
+}
+
+/// Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(parts) of a large value.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_delete(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.delete(key)) })
+}
+
+/// LARDER_OK where there is an item with this key, else LARDER_NOT_FOUND. Neither counted nor
+/// reported to the policy. O(1).
+///
+/// # Safety
+/// As for larder_cache_delete.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_contains(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    match unsafe { with_key(cache, key, key_len, |cache, key| cache.contains(key)) } {
+        Ok(true) => LARDER_OK,
+        Ok(false) => LARDER_NOT_FOUND,
+        Err(error) => error.code(),
+    }
+}
+
+/// Gives an item another time to live, counted from now; LARDER_NOT_FOUND on a miss. O(1), but for the
+/// first TTL of an item that fills its slot, which moves.
+///
+/// # Safety
+/// As for larder_cache_delete.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_touch(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.touch(key, ttl_ms)) })
+}
+
+/// Writes the milliseconds that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
+/// miss. O(1).
+///
+/// # Safety
+/// As for larder_cache_delete; `ttl_ms` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_ttl(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    ttl_ms: *mut u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, ttl_ms, |cache, key| cache.ttl(key)) }
+}
+
+/// Calls, and writes what comes back.
+///
+/// # Safety
+/// As for `with_key`; `out` is NULL or can be written.
+pub(super) unsafe fn with_out<T>(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut T,
+    call: impl FnOnce(&Cache<'_>, &[u8]) -> Result<T>,
+) -> larder_status {
+    let write = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(out)?;
+        let value = call(cache, key)?;
+        // SAFETY: the caller's promise.
+        unsafe { put(out, value) };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, write) })
+}
+
+const _: () = assert!(LARDER_TTL_NEVER == crate::TTL_NEVER && LARDER_NOT_FOUND == Error::NotFound as i32);

@@ -1,0 +1,241 @@
+//! Values that are more than bytes, in C: they come back as what they were.
+
+use super::cache::{larder_cache, with_key, with_out};
+use super::input::{buffer, put, required, status};
+use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
+use crate::cache::Cache;
+use crate::item::Type;
+use crate::shard::SetMode;
+use crate::status::{Error, Result};
+use core::ffi::{CStr, c_char, c_void};
+
+/// Bytes.
+pub const LARDER_TYPE_BYTES: i32 = 0;
+/// Text.
+pub const LARDER_TYPE_STR: i32 = 1;
+/// int64_t
+pub const LARDER_TYPE_I64: i32 = 2;
+/// uint64_t
+pub const LARDER_TYPE_U64: i32 = 3;
+/// double
+pub const LARDER_TYPE_F64: i32 = 4;
+
+const _: () = assert!(
+    LARDER_TYPE_STR == Type::Str as i32
+        && LARDER_TYPE_I64 == Type::I64 as i32
+        && LARDER_TYPE_U64 == Type::U64 as i32
+        && LARDER_TYPE_F64 == Type::F64 as i32
+);
+
+/// # Safety
+/// `cache` is what `larder_cache_init` gave; the key can be read.
+unsafe fn set_scalar(
+    cache: *mut larder_cache,
+    key: (*const c_void, usize),
+    value: [u8; 8],
+    value_type: Type,
+    ttl_ms: u64,
+) -> larder_status {
+    let set = |cache: &Cache<'_>, key: &[u8]| {
+        cache.set_typed(key, &value, value_type, ttl_ms, SetMode::Set)
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key.0, key.1, set) })
+}
+
+/// Stores an integer; as larder_cache_set.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_i64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: i64,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::I64, ttl_ms) }
+}
+
+/// Stores an integer without sign; as larder_cache_set.
+///
+/// # Safety
+/// As for larder_cache_set_i64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_u64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: u64,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::U64, ttl_ms) }
+}
+
+/// Stores a floating-point number; as larder_cache_set.
+///
+/// # Safety
+/// As for larder_cache_set_i64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_f64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: f64,
+    ttl_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::F64, ttl_ms) }
+}
+
+/// Stores text that ends with NUL, without the NUL; as larder_cache_set.
+///
+/// # Safety
+/// As for larder_cache_set_i64; `value` is NULL or ends with NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_str(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_char,
+    ttl_ms: u64,
+) -> larder_status {
+    let set = |cache: &Cache<'_>, key: &[u8]| {
+        let value = required(value.cast_mut())?;
+        // SAFETY: the caller's promise.
+        let text = unsafe { CStr::from_ptr(value.as_ptr()) };
+        cache.set_typed(key, text.to_bytes(), Type::Str, ttl_ms, SetMode::Set)
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, set) })
+}
+
+/// Writes an integer; LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something
+/// else. O(1).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_i64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut i64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_i64(key)) }
+}
+
+/// Writes an integer without sign; as larder_cache_get_i64.
+///
+/// # Safety
+/// As for larder_cache_get_i64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_u64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_u64(key)) }
+}
+
+/// Writes a floating-point number; as larder_cache_get_i64.
+///
+/// # Safety
+/// As for larder_cache_get_i64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_f64(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut f64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_f64(key)) }
+}
+
+/// Copies text and a NUL behind it, and writes its length without the NUL. LARDER_TYPE_MISMATCH where
+/// the value is no text; LARDER_BUFFER_TOO_SMALL where `capacity` is not more than the length: only
+/// the length is written then, and `(NULL, 0)` asks for it.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_str(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_char,
+    capacity: usize,
+    len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let done = unsafe {
+        with_key(cache, key, key_len, |cache, key| {
+            let out = required(len)?;
+            let buffer = self::buffer(buffer.cast(), capacity)?;
+            let (len, copied) = copy_text(cache, key, buffer)?;
+            put(out, len);
+            Ok(copied)
+        })
+    };
+    match done {
+        Ok(true) => LARDER_OK,
+        Ok(false) => LARDER_BUFFER_TOO_SMALL,
+        Err(error) => error.code(),
+    }
+}
+
+/// Copies text with a NUL behind it; returns its length, and whether there was room.
+fn copy_text(cache: &Cache<'_>, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+    // One byte less, so that the NUL always has its place.
+    let room = buffer.len().saturating_sub(1);
+    let (len, copied) = cache.get_str_or_len(key, buffer.get_mut(..room).ok_or(Error::Invalid)?)?;
+    match buffer.get_mut(len).filter(|_| copied) {
+        Some(end) => {
+            *end = 0;
+            Ok((len, true))
+        }
+        None => Ok((len, false)),
+    }
+}
+
+/// Writes what a value is, LARDER_TYPE_..; LARDER_NOT_FOUND on a miss. Neither counted nor reported to
+/// the policy. O(1).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `value_type` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_type(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value_type: *mut i32,
+) -> larder_status {
+    let get = |cache: &Cache<'_>, key: &[u8]| Ok(cache.value_type(key)? as i32);
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, value_type, get) }
+}
+
+/// Adds to an integer and writes the sum. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
+/// value is no integer, LARDER_INVALID where the sum leaves the range of its type or of int64_t;
+/// nothing is changed then. O(1).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_increment(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    by: i64,
+    out: *mut i64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { with_out(cache, key, key_len, out, |cache, key| cache.increment(key, by)) }
+}

@@ -1,0 +1,135 @@
+//! Pointers from C, checked: the one place with the one rule.
+
+use super::status::{LARDER_INVALID, LARDER_OK, larder_status};
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+/// The status of a result.
+pub(super) fn status(result: Result<()>) -> larder_status {
+    match result {
+        Ok(()) => LARDER_OK,
+        Err(error) => error.code(),
+    }
+}
+
+/// A pointer that must not be NULL.
+pub(super) fn required<T>(pointer: *mut T) -> Result<NonNull<T>> {
+    NonNull::new(pointer).ok_or(Error::Invalid)
+}
+
+/// Bytes to read: NULL only where there are none.
+///
+/// # Safety
+/// `data .. data + len` can be read until the call that got it returns.
+#[inline]
+pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
+    if data.is_null() {
+        return if len == 0 { Ok(&[]) } else { Err(Error::Invalid) };
+    }
+    if len > isize::MAX as usize {
+        return Err(Error::TooLarge);
+    }
+    // SAFETY: not NULL, not longer than memory can be; readable by the caller's promise.
+    Ok(unsafe { core::slice::from_raw_parts(data.cast(), len) })
+}
+
+/// A key: never empty.
+///
+/// # Safety
+/// As for [`bytes`].
+#[inline]
+pub(super) unsafe fn key<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
+    if len == 0 || data.is_null() {
+        return Err(Error::Invalid);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { bytes(data, len) }
+}
+
+/// A buffer to write: NULL only where it has no capacity.
+///
+/// # Safety
+/// `data .. data + capacity` can be written until the call that got it returns.
+#[inline]
+pub(super) unsafe fn buffer<'a>(data: *mut c_void, capacity: usize) -> Result<&'a mut [u8]> {
+    if data.is_null() {
+        return if capacity == 0 { Ok(&mut []) } else { Err(Error::Invalid) };
+    }
+    // A larger capacity than memory can have is as good as all of it.
+    let capacity = capacity.min(isize::MAX as usize - (data as usize).min(isize::MAX as usize));
+    // SAFETY: not NULL; writable by the caller's promise.
+    Ok(unsafe { core::slice::from_raw_parts_mut(data.cast(), capacity) })
+}
+
+/// Writes an output.
+///
+/// # Safety
+/// `out` can be written.
+pub(super) unsafe fn put<T>(out: NonNull<T>, value: T) {
+    // SAFETY: the caller's promise.
+    unsafe { out.write(value) };
+}
+
+/// A configuration as long as its caller knows it, over the defaults.
+///
+/// # Safety
+/// `config` has as many bytes as its first field says.
+pub(super) unsafe fn config<T: Copy>(config: *const T, defaults: T) -> Result<T> {
+    let Some(config) = NonNull::new(config.cast_mut()) else { return Ok(defaults) };
+    // SAFETY: every configuration starts with its size.
+    let size = unsafe { config.cast::<u32>().read() } as usize;
+    check_size(size, size_of::<T>())?;
+    let mut merged = defaults;
+    // SAFETY: `size` bytes of a configuration from C, of integers and pointers alone, over our own.
+    unsafe { core::ptr::copy_nonoverlapping(config.as_ptr().cast::<u8>(), (&raw mut merged).cast(), size) };
+    Ok(merged)
+}
+
+/// Writes the first `size` bytes of the defaults into a configuration of the caller's.
+///
+/// # Safety
+/// `out` has `size` bytes.
+pub(super) unsafe fn config_init<T: Copy>(out: *mut T, size: usize, defaults: &T) -> Result<()> {
+    let out = required(out)?;
+    check_size(size, size_of::<T>())?;
+    let from = core::ptr::from_ref(defaults).cast::<u8>();
+    // SAFETY: the caller's promise; no more than ours has.
+    unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
+    Ok(())
+}
+
+/// Sizes of earlier versions are shorter, in whole fields of eight bytes.
+fn check_size(size: usize, ours: usize) -> Result<()> {
+    if size > ours {
+        return Err(Error::VersionMismatch);
+    }
+    if size < 8 || size != ours && !size.is_multiple_of(8) {
+        return Err(Error::Invalid);
+    }
+    Ok(())
+}
+
+/// Statistics as long as their caller knows them: the size in the first field, or all of ours where
+/// that is none that an earlier version had.
+///
+/// # Safety
+/// `out` has that many bytes.
+pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
+    // SAFETY: the structure starts with its size; an unset one is read as bytes that mean nothing.
+    let asked = unsafe { out.cast::<u32>().read() } as usize;
+    let whole = size_of::<T>();
+    let size = if asked >= 8 && asked < whole && asked.is_multiple_of(8) { asked } else { whole };
+    let from = core::ptr::from_ref(value).cast::<u8>();
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
+}
+
+/// The abi_version of every structure that has one.
+pub(super) const ABI_VERSION: u32 = 1;
+
+pub(super) fn check_abi(version: u32) -> Result<()> {
+    if version == ABI_VERSION { Ok(()) } else { Err(Error::VersionMismatch) }
+}
+
+const _: () = assert!(LARDER_INVALID == Error::Invalid as i32);

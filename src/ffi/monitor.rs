@@ -1,0 +1,303 @@
+//! The memory monitor in C.
+
+use super::cache::{handle as cache_handle, larder_cache};
+use super::input::{ABI_VERSION, check_abi, config, config_init, put, required, status};
+use super::status::larder_status;
+use crate::monitor::{Monitor, MonitorConfig, MonitorReport, ReportHook};
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+/// A monitor: memory for it is the caller's, who must not copy it; no field is public. Once its
+/// thread is stopped, or never started, it may be dropped.
+#[repr(C)]
+pub struct larder_monitor {
+    /// The library's.
+    pub opaque: [u64; 128],
+}
+
+/// What lies in a `larder_monitor`. The magic comes first: it is read before the rest is believed.
+#[repr(C)]
+struct Watched {
+    magic: u64,
+    /// Where it was made: a copy is told apart.
+    place: *const larder_monitor,
+    monitor: Monitor<'static>,
+}
+
+const MAGIC: u64 = u64::from_le_bytes(*b"LARDWATC");
+const _: () = assert!(size_of::<Watched>() <= size_of::<larder_monitor>());
+const _: () = assert!(align_of::<Watched>() <= align_of::<larder_monitor>());
+
+/// What one check saw and did.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_monitor_report {
+    /// When.
+    pub now_ms: u64,
+    /// Bytes taken, after the optimize if there was one.
+    pub usage: u64,
+    /// The memory limit.
+    pub limit: u64,
+    /// Bytes that the optimize freed.
+    pub bytes_freed: u64,
+    /// Pressure before the optimize, in percent.
+    pub pressure_percent: u32,
+    /// 1 where there was one, else 0.
+    pub optimized: u32,
+}
+
+/// How a monitor watches; larder_monitor_config_init gives the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_monitor_config {
+    /// sizeof(larder_monitor_config)
+    pub struct_size: u32,
+    /// 1
+    pub abi_version: u32,
+    /// Milliseconds between two checks; 1000 by default.
+    pub interval_ms: u64,
+    /// Pressure, in percent of the limit, above which it optimizes; 80 by default.
+    pub high_percent: u32,
+    /// Pressure below which a pass under way stops; 70 by default.
+    pub low_percent: u32,
+    /// Steps of optimizing in one check; 0 = to the end, the default.
+    pub step_max: u32,
+    /// 0
+    pub reserved0: u32,
+    /// Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY.
+    pub on_report: Option<unsafe extern "C" fn(ctx: *mut c_void, report: *const larder_monitor_report)>,
+    /// Handed to on_report.
+    pub report_ctx: *mut c_void,
+    /// 0
+    pub reserved: [u64; 4],
+}
+
+/// What a monitor counted.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_monitor_stats_t {
+    /// Checks.
+    pub checks_performed: u64,
+    /// Those of them that optimized.
+    pub optimizations: u64,
+    /// Bytes freed by optimizing.
+    pub memory_freed: u64,
+    /// When the last check was.
+    pub last_check_ms: u64,
+    /// The highest pressure seen, in percent.
+    pub peak_pressure: u32,
+    /// 1 while the thread runs, else 0.
+    pub running: u32,
+}
+
+/// One remembered check.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_monitor_sample {
+    /// When.
+    pub time_ms: u64,
+    /// Bytes taken.
+    pub usage: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
+fn defaults() -> larder_monitor_config {
+    let config = MonitorConfig::default();
+    larder_monitor_config {
+        struct_size: size_of::<larder_monitor_config>() as u32,
+        abi_version: ABI_VERSION,
+        interval_ms: config.interval_ms,
+        high_percent: config.high_percent,
+        low_percent: config.low_percent,
+        step_max: config.step_max,
+        reserved0: 0,
+        on_report: None,
+        report_ctx: core::ptr::null_mut(),
+        reserved: [0; 4],
+    }
+}
+
+/// # Safety
+/// `target` is a `larder_monitor_config.on_report`.
+unsafe fn tell(target: *const c_void, ctx: *mut c_void, report: &MonitorReport) {
+    type OnReport = unsafe extern "C" fn(*mut c_void, *const larder_monitor_report);
+    // SAFETY: made from such a function in `convert`.
+    let on_report = unsafe { core::mem::transmute::<*const c_void, OnReport>(target) };
+    let report = larder_monitor_report {
+        now_ms: report.now_ms,
+        usage: report.usage,
+        limit: report.limit,
+        bytes_freed: report.bytes_freed,
+        pressure_percent: report.pressure_percent,
+        optimized: u32::from(report.optimized),
+    };
+    // SAFETY: the host gave function and context together.
+    unsafe { on_report(ctx, &raw const report) };
+}
+
+fn convert(config: &larder_monitor_config) -> Result<MonitorConfig> {
+    check_abi(config.abi_version)?;
+    if config.reserved0 != 0 || config.reserved != [0; 4] {
+        return Err(Error::Invalid);
+    }
+    Ok(MonitorConfig {
+        interval_ms: config.interval_ms,
+        high_percent: config.high_percent,
+        low_percent: config.low_percent,
+        step_max: config.step_max,
+        on_report: config.on_report.map(|target| ReportHook {
+            call: tell,
+            target: target as *const c_void,
+            ctx: config.report_ctx,
+        }),
+    })
+}
+
+/// The monitor in a caller's structure.
+///
+/// # Safety
+/// `monitor` is NULL or was initialised, and its cache's region is still the cache's.
+pub(super) unsafe fn handle<'a>(monitor: *const larder_monitor) -> Result<&'a Monitor<'static>> {
+    let place = required(monitor.cast_mut())?.cast::<Watched>();
+    // SAFETY: the caller's promise; other bytes than a monitor's fail the test below.
+    let magic = unsafe { place.cast::<u64>().read() };
+    if magic != MAGIC {
+        return Err(Error::Invalid);
+    }
+    // SAFETY: `larder_monitor_init` wrote it, going by its first word.
+    let watched = unsafe { place.as_ref() };
+    if watched.place == monitor { Ok(&watched.monitor) } else { Err(Error::Invalid) }
+}
+
+/// Writes the defaults into a configuration of `struct_size` bytes, which is
+/// sizeof(larder_monitor_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
+/// than the library's.
+///
+/// # Safety
+/// `config` has `struct_size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_config_init(
+    config: *mut larder_monitor_config,
+    struct_size: usize,
+) -> larder_status {
+    let defaults = larder_monitor_config { struct_size: struct_size as u32, ..defaults() };
+    // SAFETY: the caller's promise.
+    status(unsafe { config_init(config, struct_size, &defaults) })
+}
+
+/// Makes a monitor of this cache in `monitor`; `config` may be NULL. It does nothing until it is polled
+/// or started. LARDER_INVALID for an interval of 0, or percents that are not low <= high <= 100 with
+/// high > 0. O(1).
+///
+/// # Safety
+/// `monitor` can be written, and its thread is not running; `cache` is what larder_cache_init gave, and
+/// outlives the monitor; `config` is NULL or has as many bytes as its first field says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_init(
+    monitor: *mut larder_monitor,
+    cache: *mut larder_cache,
+    config: *const larder_monitor_config,
+) -> larder_status {
+    status(required(monitor).and_then(|place| {
+        // SAFETY: the caller's promise.
+        let cache = unsafe { cache_handle(cache) }?;
+        // SAFETY: the caller's promise.
+        let config = convert(&unsafe { self::config(config, defaults()) }?)?;
+        let new = Monitor::of(cache, &config)?;
+        let watched = Watched { magic: MAGIC, place: monitor, monitor: new };
+        // SAFETY: the caller's promise.
+        unsafe { put(place.cast(), watched) };
+        Ok(())
+    }))
+}
+
+/// The host's tick: checks where the interval has passed since the last check, and on the first call.
+/// O(step_max).
+///
+/// # Safety
+/// `monitor` was initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_poll(
+    monitor: *mut larder_monitor,
+    now_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(monitor) }.and_then(|monitor| monitor.poll(now_ms).map(|_| ())))
+}
+
+/// Changes the interval; a running thread follows at once. LARDER_INVALID for 0. O(1).
+///
+/// # Safety
+/// `monitor` was initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_set_interval(
+    monitor: *mut larder_monitor,
+    interval_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(monitor) }.and_then(|monitor| monitor.set_interval(interval_ms)))
+}
+
+/// All counters. O(1).
+///
+/// # Safety
+/// `monitor` was initialised; `out` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_stats(
+    monitor: *const larder_monitor,
+    out: *mut larder_monitor_stats_t,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(monitor) }.and_then(|monitor| {
+        let out = required(out)?;
+        let stats = monitor.stats()?;
+        let value = larder_monitor_stats_t {
+            checks_performed: stats.checks_performed,
+            optimizations: stats.optimizations,
+            memory_freed: stats.memory_freed,
+            last_check_ms: stats.last_check_ms,
+            peak_pressure: stats.peak_pressure,
+            running: u32::from(stats.running),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(out, value) };
+        Ok(())
+    }))
+}
+
+/// Writes up to `capacity` of the remembered samples, the oldest first, and how many there were: at
+/// most 16. O(1).
+///
+/// # Safety
+/// `monitor` was initialised; `out` has `capacity` elements; `count` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_monitor_history(
+    monitor: *const larder_monitor,
+    out: *mut larder_monitor_sample,
+    capacity: u32,
+    count: *mut u32,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(monitor) }.and_then(|monitor| {
+        let count = required(count)?;
+        if capacity > 0 {
+            required(out)?;
+        }
+        let mut written = 0u32;
+        monitor.history(|sample| {
+            if let Some(out) = NonNull::new(out).filter(|_| written < capacity) {
+                // SAFETY: written < capacity.
+                let out = unsafe { out.add(written as usize) };
+                let (time_ms, usage, limit) = (sample.time_ms, sample.usage, sample.limit);
+                // SAFETY: the caller's promise.
+                unsafe { put(out, larder_monitor_sample { time_ms, usage, limit }) };
+            }
+            written += 1;
+        })?;
+        // SAFETY: the caller's promise.
+        unsafe { put(count, written.min(capacity)) };
+        Ok(())
+    }))
+}

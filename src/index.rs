@@ -1,0 +1,463 @@
+//! From the hash of a key to the item's slot: many small tables, reached through a directory that
+//! grows by an entry at a time.
+//!
+//! # Layout
+//! ```text
+//! hash bits  | table position (hashbrown) | directory index | ...
+//!
+//! directory  entry i -> segment      i < len, 2^level <= len < 2^(level+1)
+//!            index = hash mod 2^(level+1); if that is >= len: mod 2^level
+//! entries    16 of them inline, the others in chunks, each a slot
+//! ```
+//! A segment of depth d with prefix p holds the hashes whose directory bits end in p (d bits); all
+//! entries i with i mod 2^d == p name it.
+//!
+//! # Invariants (walked by [`Index::check`])
+//! 1. Every entry below `len` names a live segment whose prefix it ends in.
+//! 2. No segment is deeper than `level`, or than `level + 1` where its upper half is addressed.
+//! 3. `depths[d]` counts the segments of depth d.
+//!
+//! # Time
+//! Find, insert, remove: one table. A split, a rebuild or a merge moves the entries of one or two
+//! segments, and touches the few directory entries that name them.
+//!
+//! # Source
+//! Extendible hashing: R. Fagin et al., ACM TODS 4 (1979); the directory that doubles an entry at a
+//! time borrows its addressing from linear hashing: W. Litwin, VLDB 1980.
+
+#![forbid(unsafe_code)]
+
+use crate::region::{Cutter, Table};
+use crate::segment::{Buckets, Segment};
+use crate::slab::{Class, Extra, Id, Kind, Slab};
+
+/// Directory bits start above those that hashbrown picks the bucket with.
+const DIRECTORY_SHIFT: u32 = 7;
+const LEVEL_MAX: u32 = 25;
+const INLINE: u32 = 16;
+/// Words of a chunk before its entries: kind, number, padding.
+const CHUNK_HEAD: u32 = 4;
+
+/// How an index is laid out over a page area.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) buckets: Buckets,
+    chunk_shift: u32,
+    chunks_max: u32,
+}
+
+impl Plan {
+    pub(crate) fn new(page_size: usize, area: usize) -> Self {
+        let buckets = Buckets::for_page(page_size);
+        let chunk_shift = match page_size {
+            ..1024 => 4,
+            1024..16384 => 6,
+            _ => 8,
+        };
+        // Not even items of eight bytes could fill more segments.
+        let segments = area / (buckets.split_at() * 8) + 1;
+        let level = usize::BITS - segments.leading_zeros();
+        let entries = 1u32 << level.clamp(4, LEVEL_MAX);
+        Self { buckets, chunk_shift, chunks_max: (entries >> chunk_shift).max(1) }
+    }
+
+    /// Slot sizes that the index asks of the slab: segments, then chunks.
+    pub(crate) fn extras(&self) -> [Extra; 2] {
+        let chunk = (CHUNK_HEAD + (1 << self.chunk_shift)) * 4;
+        [Extra { size: self.buckets.slot_size() as u32 }, Extra { size: chunk }]
+    }
+
+    /// Directory entries of a chunk.
+    pub(crate) fn chunk_entries(&self) -> u64 {
+        1 << self.chunk_shift
+    }
+
+    pub(crate) fn table_size(&self) -> Option<usize> {
+        Table::<u32>::size(self.chunks_max as usize)
+    }
+}
+
+/// The index of one shard.
+#[derive(Debug)]
+pub(crate) struct Index {
+    plan: Plan,
+    segment_class: Class,
+    chunk_class: Class,
+    level: u32,
+    len: u32,
+    /// A slot that holds no table: where rebuilds go.
+    spare: Id,
+    inline: [u32; INLINE as usize],
+    chunks: Table<u32>,
+    chunks_held: u32,
+    depths: heapless::Vec<u32, { LEVEL_MAX as usize + 2 }>,
+    pub(crate) segments: u32,
+    pub(crate) rebuilds: u64,
+    pub(crate) splits: u64,
+}
+
+/// The hash of the key in a slot.
+pub(crate) trait Rehash: Fn(&Slab, Id) -> u64 {}
+impl<F: Fn(&Slab, Id) -> u64> Rehash for F {}
+
+#[inline]
+fn directory_bits(hash: u64) -> u32 {
+    (hash >> DIRECTORY_SHIFT) as u32
+}
+
+impl Index {
+    /// An index of one segment. The slab's last two classes are those of [`Plan::extras`].
+    pub(crate) fn new(cutter: &mut Cutter, slab: &mut Slab, plan: Plan) -> Option<Self> {
+        let chunks = cutter.table(plan.chunks_max, Id::NONE.0)?;
+        let classes = slab.class_count();
+        let mut index = Self {
+            plan,
+            segment_class: Class(classes - 2),
+            chunk_class: Class(classes - 1),
+            level: 0,
+            len: 1,
+            spare: Id::NONE,
+            inline: [Id::NONE.0; INLINE as usize],
+            chunks,
+            chunks_held: 0,
+            depths: heapless::Vec::new(),
+            segments: 0,
+            rebuilds: 0,
+            splits: 0,
+        };
+        index.start(slab).then_some(index)
+    }
+
+    /// Starts anew in a slab that holds nothing. Returns whether the first two slots were there.
+    pub(crate) fn start(&mut self, slab: &mut Slab) -> bool {
+        for c in 0..self.chunks_held {
+            *self.chunks.at_mut(c) = Id::NONE.0;
+        }
+        self.chunks_held = 0;
+        self.level = 0;
+        self.len = 1;
+        self.depths.clear();
+        // The capacity is one more than the deepest depth: this cannot fail.
+        let _ = self.depths.resize(LEVEL_MAX as usize + 2, 0);
+        let (Some(first), Some(spare)) =
+            (slab.alloc(self.segment_class, 0), slab.alloc(self.segment_class, 0))
+        else {
+            return false;
+        };
+        let segment = Segment::create(slab, first, self.plan.buckets, 0, 0);
+        self.spare = spare;
+        self.segments = 1;
+        self.count_depth(0, 1);
+        self.set_entry(slab, 0, segment);
+        true
+    }
+
+    pub(crate) fn segment_class(&self) -> Class {
+        self.segment_class
+    }
+
+    // ---- directory -----------------------------------------------------------------------------
+
+    #[inline]
+    fn entry(&self, slab: &Slab, i: u32) -> Segment {
+        if let Some(&id) = self.inline.get(i as usize) {
+            return Segment(Id(id));
+        }
+        let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
+        let at = CHUNK_HEAD + (i & ((1 << self.plan.chunk_shift) - 1));
+        Segment(Id(slab.word(chunk, at)))
+    }
+
+    fn set_entry(&mut self, slab: &mut Slab, i: u32, segment: Segment) {
+        if let Some(entry) = self.inline.get_mut(i as usize) {
+            *entry = segment.0.0;
+            return;
+        }
+        let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
+        let at = CHUNK_HEAD + (i & ((1 << self.plan.chunk_shift) - 1));
+        slab.set_word(chunk, at, segment.0.0);
+    }
+
+    #[inline]
+    fn segment(&self, slab: &Slab, hash: u64) -> Segment {
+        let wide = (2 << self.level) - 1;
+        let i = directory_bits(hash) & wide;
+        self.entry(slab, if i < self.len { i } else { i & (wide >> 1) })
+    }
+
+    /// Lets every entry that names a segment of this depth and prefix name another one.
+    fn point(&mut self, slab: &mut Slab, depth: u32, prefix: u32, to: Segment) {
+        let mut i = prefix;
+        while i < self.len {
+            self.set_entry(slab, i, to);
+            i += 1 << depth;
+        }
+    }
+
+    /// Adds one entry to the directory.
+    fn extend(&mut self, slab: &mut Slab) -> bool {
+        let i = self.len;
+        if self.level >= LEVEL_MAX || i >> self.plan.chunk_shift >= self.plan.chunks_max {
+            return false;
+        }
+        if i >= INLINE && !self.hold_chunk(slab, i >> self.plan.chunk_shift) {
+            return false;
+        }
+        let twin = self.entry(slab, i - (1 << self.level));
+        self.set_entry(slab, i, twin);
+        self.len += 1;
+        if self.len == 2 << self.level {
+            self.level += 1;
+        }
+        true
+    }
+
+    fn hold_chunk(&mut self, slab: &mut Slab, number: u32) -> bool {
+        if number < self.chunks_held {
+            return true;
+        }
+        let Some(id) = slab.alloc(self.chunk_class, 0) else { return false };
+        slab.set_word(id, 0, Kind::Chunk.word(0));
+        slab.set_word(id, 1, number);
+        *self.chunks.at_mut(number) = id.0;
+        self.chunks_held = number + 1;
+        true
+    }
+
+    fn count_depth(&mut self, depth: u32, by: i32) {
+        if let Some(count) = self.depths.get_mut(depth as usize) {
+            *count = count.wrapping_add_signed(by);
+        }
+    }
+
+    fn depth_count(&self, depth: u32) -> u32 {
+        self.depths.get(depth as usize).copied().unwrap_or(0)
+    }
+
+    /// Halves the directory where no segment needs its upper half, and gives one chunk back.
+    fn shrink(&mut self, slab: &mut Slab) {
+        if self.len > 1 << self.level && self.depth_count(self.level + 1) == 0 {
+            self.len = 1 << self.level;
+        }
+        while self.len == 1 << self.level && self.level > 0 && self.depth_count(self.level) == 0 {
+            self.level -= 1;
+            self.len = 1 << self.level;
+        }
+        let needed = if self.len > INLINE { (self.len - 1 >> self.plan.chunk_shift) + 1 } else { 0 };
+        if self.chunks_held > needed {
+            self.chunks_held -= 1;
+            slab.free(Id(*self.chunks.at(self.chunks_held)));
+            *self.chunks.at_mut(self.chunks_held) = Id::NONE.0;
+        }
+    }
+
+    // ---- entries -------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn find(&self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
+        self.segment(slab, hash).find(slab, hash, is)
+    }
+
+    /// Whether the next insert of this hash finds room in a segment that is not due for a split.
+    #[inline]
+    pub(crate) fn is_ready(&self, slab: &Slab, hash: u64) -> bool {
+        let segment = self.segment(slab, hash);
+        segment.len(slab) < self.plan.buckets.split_at() && segment.has_room(slab)
+    }
+
+    #[inline]
+    pub(crate) fn has_room(&self, slab: &Slab, hash: u64) -> bool {
+        self.segment(slab, hash).has_room(slab)
+    }
+
+    /// Whether the segment of this hash has as many entries as it can ever have.
+    pub(crate) fn is_full(&self, slab: &Slab, hash: u64) -> bool {
+        self.segment(slab, hash).len(slab) >= self.plan.buckets.capacity()
+    }
+
+    /// Inserts, if there is room.
+    #[inline]
+    pub(crate) fn insert(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+        self.segment(slab, hash).insert(slab, hash, id)
+    }
+
+    #[inline]
+    pub(crate) fn replace(&mut self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
+        self.segment(slab, hash).replace(slab, hash, from, to)
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: u64, id: Id, rehash: impl Rehash) -> bool {
+        let segment = self.segment(slab, hash);
+        let removed = segment.remove(slab, hash, id);
+        if segment.len(slab) * 2 <= self.plan.buckets.merge_at() {
+            self.merge(slab, segment, rehash);
+        }
+        removed
+    }
+
+    /// An entry in the segment of this hash: somebody to evict where the segment is full.
+    pub(crate) fn neighbour(&self, slab: &Slab, hash: u64) -> Option<Id> {
+        let segment = self.segment(slab, hash);
+        let buckets = segment.buckets(slab).max(1);
+        let start = (hash >> 40) as usize % buckets;
+        (0..buckets).find_map(|i| segment.bucket(slab, (start + i) % buckets))
+    }
+
+    // ---- growing and shrinking -----------------------------------------------------------------
+
+    /// Whether the segment of this hash is due for a split and the directory can name its halves.
+    pub(crate) fn wants_split(&mut self, slab: &mut Slab, hash: u64) -> bool {
+        let segment = self.segment(slab, hash);
+        let len = segment.len(slab);
+        if len < self.plan.buckets.split_at() {
+            return false;
+        }
+        // The nearer the segment is to being full, the more entries are added at once.
+        let steps = if len + 4 < self.plan.buckets.capacity() { 8 } else { 256 };
+        for _ in 0..steps {
+            if self.can_split(slab, segment) {
+                return true;
+            }
+            if !self.extend(slab) {
+                return false;
+            }
+        }
+        self.can_split(slab, segment)
+    }
+
+    fn can_split(&self, slab: &Slab, segment: Segment) -> bool {
+        let depth = segment.depth(slab);
+        depth < self.level
+            || depth == self.level && segment.prefix(slab) + (1 << self.level) < self.len
+    }
+
+    /// Splits the segment of this hash into the spare slot and `slot`. The caller asked
+    /// [`Index::wants_split`] with nothing in between.
+    pub(crate) fn split(&mut self, slab: &mut Slab, hash: u64, slot: Id, rehash: impl Rehash) {
+        let old = self.segment(slab, hash);
+        let (depth, prefix) = (old.depth(slab), old.prefix(slab));
+        let buckets = self.plan.buckets;
+        let low = Segment::create(slab, self.spare, buckets, depth + 1, prefix);
+        let high = Segment::create(slab, slot, buckets, depth + 1, prefix | 1 << depth);
+        Self::pour(slab, old, rehash, |hash| {
+            if directory_bits(hash) >> depth & 1 == 0 { low } else { high }
+        });
+        self.point(slab, depth + 1, prefix, low);
+        self.point(slab, depth + 1, prefix | 1 << depth, high);
+        self.retire(slab, old);
+        self.count_depth(depth, -1);
+        self.count_depth(depth + 1, 2);
+        self.segments += 1;
+        self.splits += 1;
+    }
+
+    /// Clears the segment of the marks that removed entries left behind.
+    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: u64, rehash: impl Rehash) {
+        let old = self.segment(slab, hash);
+        let (depth, prefix) = (old.depth(slab), old.prefix(slab));
+        let new = Segment::create(slab, self.spare, self.plan.buckets, depth, prefix);
+        Self::pour(slab, old, rehash, |_| new);
+        self.point(slab, depth, prefix, new);
+        self.retire(slab, old);
+        self.rebuilds += 1;
+    }
+
+    /// Joins a segment with its neighbour, if the two are nearly empty.
+    #[cold]
+    fn merge(&mut self, slab: &mut Slab, segment: Segment, rehash: impl Rehash) {
+        let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
+        if depth == 0 {
+            return;
+        }
+        let twin = self.entry(slab, prefix ^ 1 << (depth - 1));
+        let len = segment.len(slab) + twin.len(slab);
+        if twin.depth(slab) != depth || len > self.plan.buckets.merge_at() {
+            return;
+        }
+        let low = prefix & !(1 << (depth - 1));
+        let new = Segment::create(slab, self.spare, self.plan.buckets, depth - 1, low);
+        Self::pour(slab, segment, &rehash, |_| new);
+        Self::pour(slab, twin, &rehash, |_| new);
+        self.point(slab, depth - 1, low, new);
+        self.retire(slab, segment);
+        slab.free(twin.0);
+        self.count_depth(depth, -2);
+        self.count_depth(depth - 1, 1);
+        self.segments -= 1;
+        self.shrink(slab);
+    }
+
+    /// Copies every entry of a segment into the one that `to` names for its hash.
+    fn pour(slab: &mut Slab, from: Segment, rehash: impl Rehash, to: impl Fn(u64) -> Segment) {
+        for bucket in 0..from.buckets(slab) {
+            if let Some(id) = from.bucket(slab, bucket) {
+                let hash = rehash(slab, id);
+                // A table of the same capacity with fewer entries always has room.
+                to(hash).insert(slab, hash, id);
+            }
+        }
+    }
+
+    fn retire(&mut self, slab: &mut Slab, segment: Segment) {
+        slab.set_word(segment.0, 0, Kind::Pending.word(0));
+        self.spare = segment.0;
+    }
+
+    // ---- moving --------------------------------------------------------------------------------
+
+    /// Moves a segment, a chunk or the spare slot to another slot of its class, and frees its own.
+    /// Returns whether the slot is the index's.
+    pub(crate) fn relocate(&mut self, slab: &mut Slab, from: Id, to: Id, rehash: impl Rehash) -> bool {
+        match slab.kind(from) {
+            Kind::Segment => {
+                let old = Segment(from);
+                let (depth, prefix) = (old.depth(slab), old.prefix(slab));
+                let new = Segment::create(slab, to, self.plan.buckets, depth, prefix);
+                Self::pour(slab, old, rehash, |_| new);
+                self.point(slab, depth, prefix, new);
+            }
+            Kind::Chunk => {
+                slab.copy_slot(from, to);
+                let number = slab.word(from, 1);
+                *self.chunks.at_mut(number) = to.0;
+            }
+            _ if from == self.spare => self.spare = to,
+            _ => return false,
+        }
+        slab.free(from);
+        true
+    }
+
+    // ---- walker --------------------------------------------------------------------------------
+
+    /// Walks directory and segments; calls `visit` with each entry, and its hash by `rehash` must
+    /// lead back to the same segment. Returns the number of entries, `None` where one is wrong.
+    pub(crate) fn check(&self, slab: &Slab, rehash: impl Rehash) -> Option<u64> {
+        let (mut entries, mut segments) = (0, 0);
+        for i in 0..self.len {
+            let segment = self.entry(slab, i);
+            let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
+            let ok = slab.kind(segment.0) == Kind::Segment
+                && depth <= self.level + 1
+                && i & ((1 << depth) - 1) == prefix;
+            if !ok {
+                return None;
+            }
+            if i != prefix {
+                continue;
+            }
+            segments += 1;
+            for bucket in 0..segment.buckets(slab) {
+                let Some(id) = segment.bucket(slab, bucket) else { continue };
+                let hash = rehash(slab, id);
+                if slab.kind(id) != Kind::Item || self.find(slab, hash, |e| e == id) != Some(id) {
+                    return None;
+                }
+                entries += 1;
+            }
+        }
+        let counted: u32 = self.depths.iter().sum();
+        (segments == self.segments && counted == segments).then_some(entries)
+    }
+}

@@ -1,0 +1,86 @@
+//! A cache that lives in the memory that you give it.
+//!
+//! ```text
+//!   your region      arena <- class <- slab <- pool
+//!                                       ^
+//!                    item, index (segment, hash), policy, expiry
+//!                                       ^
+//!                    shard (reclaim, optimize) <- cache <- monitor
+//!                                       ^
+//!                                      ffi     (C and C++: include/larder.h)
+//! ```
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | `region` | raw bytes: the bounds of everything |
+//! | [`Arena`] | bump allocation over regions |
+//! | `class`, `slab` | size classes; pages, and the slots that they are cut into |
+//! | [`Pool`] | reusable blocks |
+//! | `item` | header, key and value in slots |
+//! | `hash`, `segment`, `index` | from a key's hash to its slot |
+//! | `policy` | whom to evict |
+//! | `expiry` | time, and when an item expires |
+//! | `shard`, `reclaim`, `optimize` | one lock's worth of all that; making room; giving back |
+//! | [`Cache`] | shards over one region |
+//! | [`Monitor`] | watches a cache's pressure |
+//!
+//! ```
+//! #[repr(align(16))]
+//! struct Region([u8; 64 * 1024]);
+//! let mut region = Region([0; 64 * 1024]);
+//!
+//! let cache = larder::Cache::new(&mut region.0, &larder::Config::default())?;
+//! cache.set(b"answer", b"forty-two", 60_000)?;
+//! let mut buffer = [0; 16];
+//! let len = cache.get(b"answer", &mut buffer)?;
+//! assert_eq!(&buffer[..len], b"forty-two");
+//! # Ok::<(), larder::Error>(())
+//! ```
+#![no_std]
+
+extern crate alloc;
+
+mod arena;
+mod cache;
+mod callbacks;
+mod class;
+mod config;
+mod expiry;
+pub mod ffi;
+mod hash;
+#[cfg(feature = "hosted")]
+mod hosted;
+mod index;
+mod item;
+mod lock;
+mod monitor;
+mod optimize;
+mod policy;
+mod pool;
+mod reclaim;
+mod region;
+mod segment;
+mod shard;
+mod sizing;
+mod slab;
+mod stats;
+mod status;
+
+#[cfg(all(feature = "capi", not(test)))]
+mod bare;
+
+pub use arena::{ARENA_REGIONS_MAX, Arena, ArenaStats};
+pub use cache::{Cache, Cursor};
+pub use config::{Config, Event, EventKind, SHARDS_MAX};
+pub use expiry::TTL_NEVER;
+pub use item::{KEY_LEN_MAX, Type};
+pub use lock::LockHooks;
+pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Sample};
+pub use optimize::OptimizeReport;
+pub use policy::PolicyKind;
+pub use pool::{Block, Pool, PoolConfig, PoolStats};
+pub use region::ALIGN;
+pub use shard::ItemInfo;
+pub use slab::ClassStats;
+pub use stats::CacheStats;
+pub use status::{Error, Result};

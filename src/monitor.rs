@@ -1,0 +1,289 @@
+//! The memory monitor: looks at a cache's pressure at an interval, and optimizes above a watermark.
+//!
+//! A check above `high_percent` starts an optimize pass; it goes on with the next checks, at most
+//! `step_max` steps each, until it is through or pressure has fallen below `low_percent`.
+#![allow(unsafe_code)]
+
+use crate::cache::{Cache, pressure};
+use crate::lock::{Guarded, LockKind};
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+
+/// Samples that the monitor remembers.
+pub const HISTORY: usize = 16;
+
+/// How a monitor watches.
+#[derive(Clone, Copy, Debug)]
+pub struct MonitorConfig {
+    /// Milliseconds between two checks.
+    pub interval_ms: u64,
+    /// Pressure, in percent of the limit, above which it optimizes.
+    pub high_percent: u32,
+    /// Pressure below which it stops again.
+    pub low_percent: u32,
+    /// Steps of optimizing in one check; 0 = to the end.
+    pub step_max: u32,
+    pub(crate) on_report: Option<ReportHook>,
+}
+
+impl Default for MonitorConfig {
+    fn default() -> Self {
+        Self { interval_ms: 1000, high_percent: 80, low_percent: 70, step_max: 0, on_report: None }
+    }
+}
+
+/// Whom to tell of checks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReportHook {
+    pub(crate) call: unsafe fn(target: *const c_void, ctx: *mut c_void, report: &MonitorReport),
+    pub(crate) target: *const c_void,
+    pub(crate) ctx: *mut c_void,
+}
+
+/// What one check saw and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MonitorReport {
+    /// When.
+    pub now_ms: u64,
+    /// Bytes taken, after the optimize if there was one.
+    pub usage: u64,
+    /// The memory limit.
+    pub limit: u64,
+    /// Bytes that the optimize freed.
+    pub bytes_freed: u64,
+    /// Pressure before the optimize, in percent.
+    pub pressure_percent: u32,
+    /// Whether there was one.
+    pub optimized: bool,
+}
+
+/// What a monitor counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MonitorStats {
+    /// Checks.
+    pub checks_performed: u64,
+    /// Those of them that optimized.
+    pub optimizations: u64,
+    /// Bytes freed by optimizing.
+    pub memory_freed: u64,
+    /// When the last check was.
+    pub last_check_ms: u64,
+    /// The highest pressure seen, in percent.
+    pub peak_pressure: u32,
+    /// Whether the thread runs.
+    pub running: bool,
+}
+
+/// One remembered check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub time_ms: u64,
+    /// Bytes taken.
+    pub usage: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
+struct State {
+    config: MonitorConfig,
+    stats: MonitorStats,
+    history: heapless::Deque<Sample, HISTORY>,
+    checked: bool,
+    /// A pass is under way.
+    active: bool,
+}
+
+/// Watches one cache.
+pub struct Monitor<'c> {
+    cache: Cache<'c>,
+    lock: LockKind,
+    state: Guarded<State>,
+    #[cfg(feature = "hosted")]
+    ticker: crate::hosted::Ticker,
+}
+
+impl<'c> Monitor<'c> {
+    /// A monitor of this cache. It does nothing until it is polled or started.
+    ///
+    /// # Errors
+    /// `Invalid` for an interval of 0, or watermarks that are not `low <= high <= 100`, `high > 0`.
+    pub fn new(cache: &'c Cache<'_>, config: &MonitorConfig) -> Result<Self> {
+        Self::of(cache.alias(), config)
+    }
+
+    pub(crate) fn of(cache: Cache<'c>, config: &MonitorConfig) -> Result<Self> {
+        let percents = config.high_percent > 0
+            && config.high_percent <= 100
+            && config.low_percent <= config.high_percent;
+        if !percents || config.interval_ms == 0 {
+            return Err(Error::Invalid);
+        }
+        let state = State {
+            config: *config,
+            stats: MonitorStats::default(),
+            history: heapless::Deque::new(),
+            checked: false,
+            active: false,
+        };
+        Ok(Self {
+            lock: cache.lock_kind(),
+            cache,
+            state: Guarded::new(state),
+            #[cfg(feature = "hosted")]
+            ticker: crate::hosted::Ticker::new(config.interval_ms),
+        })
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut State) -> R) -> Result<R> {
+        self.state.with(&self.lock, call)
+    }
+
+    /// The host's tick: checks where the interval has passed since the last check, and on the first
+    /// call. Returns whether it did.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(`step_max`).
+    pub fn poll(&self, now_ms: u64) -> Result<bool> {
+        let due = self.with(|state| {
+            let last = state.stats.last_check_ms;
+            // A clock that stepped back starts a new interval.
+            if now_ms < last {
+                state.stats.last_check_ms = now_ms;
+            }
+            !state.checked || now_ms.saturating_sub(last) >= state.config.interval_ms
+        })?;
+        if due {
+            self.check_now(now_ms)?;
+        }
+        Ok(due)
+    }
+
+    /// Checks, whatever the interval.
+    ///
+    /// # Errors
+    /// As [`Monitor::poll`].
+    pub fn check_now(&self, now_ms: u64) -> Result<()> {
+        self.cache.turn_away()?;
+        let (usage, limit) = (self.cache.memory_usage() as u64, self.cache.memory_limit() as u64);
+        let percent = pressure(usage, limit);
+        let (optimize, step_max) = self.with(|state| state.note_pressure(now_ms, percent))?;
+        let mut report = MonitorReport {
+            now_ms,
+            usage,
+            limit,
+            bytes_freed: 0,
+            pressure_percent: percent,
+            optimized: optimize,
+        };
+        if optimize {
+            let done = self.cache.optimize(step_max)?;
+            report.bytes_freed = done.bytes_freed;
+            report.usage = self.cache.memory_usage() as u64;
+            self.with(|state| state.note_optimize(done.bytes_freed, done.done))?;
+        }
+        let hook = self.with(|state| state.note_sample(&report))?;
+        if let Some(hook) = hook {
+            // SAFETY: hook, target and context were given together.
+            self.cache.call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, &report) });
+        }
+        Ok(())
+    }
+
+    /// Changes the interval; a running thread follows at once.
+    ///
+    /// # Errors
+    /// `Invalid` for 0.
+    pub fn set_interval(&self, interval_ms: u64) -> Result<()> {
+        if interval_ms == 0 {
+            return Err(Error::Invalid);
+        }
+        #[cfg(feature = "hosted")]
+        self.ticker.set_interval(interval_ms);
+        self.with(|state| state.config.interval_ms = interval_ms)
+    }
+
+    /// All counters.
+    ///
+    /// # Errors
+    /// `Busy` where a lock hook fails.
+    pub fn stats(&self) -> Result<MonitorStats> {
+        #[cfg(feature = "hosted")]
+        let running = self.ticker.is_running();
+        #[cfg(not(feature = "hosted"))]
+        let running = false;
+        self.with(|state| MonitorStats { running, ..state.stats })
+    }
+
+    /// Calls with each remembered sample, the oldest first.
+    ///
+    /// # Errors
+    /// `Busy` where a lock hook fails.
+    pub fn history(&self, mut visit: impl FnMut(&Sample)) -> Result<()> {
+        self.with(|state| state.history.iter().for_each(&mut visit))
+    }
+}
+
+impl State {
+    fn note_pressure(&mut self, now_ms: u64, percent: u32) -> (bool, u32) {
+        self.checked = true;
+        self.stats.last_check_ms = now_ms;
+        self.stats.checks_performed += 1;
+        self.stats.peak_pressure = self.stats.peak_pressure.max(percent);
+        self.active = percent > self.config.high_percent
+            || self.active && percent >= self.config.low_percent;
+        (self.active, self.config.step_max)
+    }
+
+    fn note_optimize(&mut self, freed: u64, done: bool) {
+        self.stats.optimizations += 1;
+        self.stats.memory_freed += freed;
+        self.active = !done;
+    }
+
+    fn note_sample(&mut self, report: &MonitorReport) -> Option<ReportHook> {
+        let MonitorReport { now_ms: time_ms, usage, limit, .. } = *report;
+        if self.history.is_full() {
+            self.history.pop_front();
+        }
+        // There is room now: this cannot fail.
+        let _ = self.history.push_back(Sample { time_ms, usage, limit });
+        self.config.on_report
+    }
+}
+
+#[cfg(feature = "hosted")]
+impl Monitor<'_> {
+    /// Starts a thread that checks at the interval, the first time after one interval.
+    ///
+    /// # Errors
+    /// `Busy` where it runs already; `NoMemory` where the host gives no thread.
+    pub fn start(self: core::pin::Pin<&Self>) -> Result<()> {
+        let me = core::ptr::from_ref(&*self).cast_mut().cast();
+        // SAFETY: pinned, and the thread is stopped before the monitor is dropped.
+        unsafe { self.ticker.start(tick, me) }
+    }
+
+    /// Stops the thread and waits for its end. Does nothing where none runs.
+    pub fn stop(&self) {
+        self.ticker.stop();
+    }
+}
+
+#[cfg(feature = "hosted")]
+impl Drop for Monitor<'_> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[cfg(feature = "hosted")]
+unsafe fn tick(monitor: *mut c_void) {
+    // SAFETY: `start` gave a monitor that stays in its place until `stop` has returned.
+    let monitor = unsafe { &*monitor.cast::<Monitor<'_>>() };
+    // A check that fails because a lock hook does is made up for by the next one.
+    let _ = monitor.check_now(monitor.cache.now_ms().unwrap_or_else(crate::hosted::now_ms));
+}

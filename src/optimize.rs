@@ -1,0 +1,144 @@
+//! Optimize: takes out what has expired, and empties sparse pages into fuller ones.
+//!
+//! A pass visits every page once for expired items, then each class: while the free slots of a class
+//! would fill a page, its sparsest page is emptied into the others and goes back to the free pages.
+//! A pass may be cut into slices of any number of steps; it goes on where the last one stopped.
+
+#![forbid(unsafe_code)]
+
+use crate::reclaim::Drained;
+use crate::shard::Shard;
+use crate::slab::{Class, Kind, Page};
+
+/// What a pass, or a slice of one, did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptimizeReport {
+    /// Bytes by which usage went down.
+    pub bytes_freed: u64,
+    /// Items taken out because their time had come.
+    pub items_expired: u64,
+    /// Slots moved to other pages.
+    pub items_moved: u64,
+    /// Pages given back.
+    pub pages_freed: u64,
+    /// Slots looked at or moved.
+    pub steps: u32,
+    /// Whether the pass is through.
+    pub done: bool,
+}
+
+impl OptimizeReport {
+    /// Adds another shard's report.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.bytes_freed += other.bytes_freed;
+        self.items_expired += other.items_expired;
+        self.items_moved += other.items_moved;
+        self.pages_freed += other.pages_freed;
+        self.steps = self.steps.saturating_add(other.steps);
+    }
+}
+
+/// How far the pass has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Expire { page: u32, slot: u32 },
+    Compact { class: u8 },
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self::Expire { page: 0, slot: 0 }
+    }
+}
+
+impl Shard {
+    /// At most `steps` steps of the pass under way.
+    pub(crate) fn optimize(&mut self, steps: u32) -> OptimizeReport {
+        let usage = self.slab.usage() as u64;
+        let pages = self.slab.pages_free();
+        let (expired, moved) = (self.counters.expirations, self.counters.items_moved);
+        let mut left = steps;
+        let mut done = false;
+        while left > 0 && !done {
+            left = left.saturating_sub(match self.optimizing {
+                Pass::Expire { page, slot } => self.expire_some(page, slot, left),
+                Pass::Compact { class } if class < self.slab.class_count() => {
+                    self.compact_some(Class(class), left)
+                }
+                Pass::Compact { .. } => {
+                    done = self.finish_pass(left);
+                    if done { 0 } else { left.min(crate::reclaim::SHRINK_STEPS) }
+                }
+            });
+        }
+        OptimizeReport {
+            bytes_freed: usage.saturating_sub(self.slab.usage() as u64),
+            items_expired: self.counters.expirations - expired,
+            items_moved: self.counters.items_moved - moved,
+            pages_freed: u64::from(self.slab.pages_free().saturating_sub(pages)),
+            steps: steps - left,
+            done,
+        }
+    }
+
+    /// The end of a pass, unless a lowered limit is still to be reached.
+    fn finish_pass(&mut self, left: u32) -> bool {
+        if self.ceiling > self.limit {
+            self.shrink(left.min(crate::reclaim::SHRINK_STEPS));
+            if self.ceiling > self.limit {
+                return false;
+            }
+        }
+        self.optimizing = Pass::default();
+        self.counters.reclaim_passes += 1;
+        true
+    }
+
+    /// Looks at up to `left` slots from a place on; returns the steps taken.
+    fn expire_some(&mut self, mut number: u32, mut slot: u32, left: u32) -> u32 {
+        let mut steps = 0;
+        while steps < left && self.ttl_items > 0 && number < self.slab.pages_cut() {
+            steps += 1;
+            let page = Page(number as u16);
+            let holds = self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page));
+            if !holds || slot >= self.slab.page_touched(page) {
+                (number, slot) = (number + 1, 0);
+                continue;
+            }
+            let id = self.slab.slot(page, slot);
+            slot += 1;
+            if self.slab.kind(id) == Kind::Item && self.is_expired(id) {
+                let hash = self.hash_of(id);
+                self.expire(id, hash);
+            }
+        }
+        self.optimizing = if self.ttl_items > 0 && number < self.slab.pages_cut() {
+            Pass::Expire { page: number, slot }
+        } else {
+            Pass::Compact { class: 0 }
+        };
+        steps
+    }
+
+    /// Up to `left` steps of compacting one class; returns the steps taken.
+    fn compact_some(&mut self, class: Class, left: u32) -> u32 {
+        if self.drain.is_some() {
+            let steps = left.min(self.slab.page_size() as u32);
+            self.drain_some(steps);
+            return steps;
+        }
+        let stats = self.slab.class_stats(class);
+        let sparse = stats.pages > 1 && stats.free >= stats.slots_per_page;
+        if !sparse || !self.start_compacting(class) {
+            self.optimizing = Pass::Compact { class: class.0 + 1 };
+        }
+        1
+    }
+
+    fn start_compacting(&mut self, class: Class) -> bool {
+        let Some(page) = self.slab.sparsest_page(class) else { return false };
+        self.start_drain_of(page);
+        // The first step shows whether the page can be emptied at all.
+        self.drain_some(1) != Drained::Refused
+    }
+}

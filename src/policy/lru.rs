@@ -1,0 +1,115 @@
+//! Exact least recently used: a doubly linked list for each size class, its links in the items.
+//!
+//! Each item also carries a stamp, the count of uses at its last one, so that the ends of two lists
+//! can be compared: that is what lets pages, and a lowered limit, follow the order across classes.
+//!
+//! # Time
+//! Everything O(1).
+
+#![forbid(unsafe_code)]
+
+use super::head_of_any_part;
+use crate::item::marks::{NEXT, PREVIOUS, STAMP};
+use crate::region::{Cutter, Table};
+use crate::slab::{Class, Id, Page, Slab};
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    /// Most recently used.
+    first: Id,
+    /// Least recently used.
+    last: Id,
+}
+
+const EMPTY: List = List { first: Id::NONE, last: Id::NONE };
+
+#[derive(Debug)]
+pub(crate) struct Lru {
+    lists: Table<List>,
+    uses: u32,
+}
+
+impl Lru {
+    pub(crate) fn table_size(classes: usize) -> Option<usize> {
+        Table::<List>::size(classes)
+    }
+
+    pub(crate) fn new(cutter: &mut Cutter, classes: u8) -> Option<Self> {
+        Some(Self { lists: cutter.table(u32::from(classes), EMPTY)?, uses: 0 })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for c in 0..self.lists.len() {
+            *self.lists.at_mut(c) = EMPTY;
+        }
+    }
+
+    fn list(&mut self, slab: &Slab, id: Id) -> &mut List {
+        self.lists.at_mut(u32::from(slab.class_of(id).0))
+    }
+
+    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
+        self.uses = self.uses.wrapping_add(1);
+        let stamp = self.uses;
+        let list = self.list(slab, id);
+        let second = list.first;
+        list.first = id;
+        if second.is_none() {
+            list.last = id;
+        } else {
+            slab.set_word(second, PREVIOUS, id.0);
+        }
+        slab.set_word(id, PREVIOUS, Id::NONE.0);
+        slab.set_word(id, NEXT, second.0);
+        slab.set_word(id, STAMP, stamp);
+    }
+
+    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {
+        self.removed(slab, id);
+        self.inserted(slab, id);
+    }
+
+    pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
+        let (previous, next) = (Id(slab.word(id, PREVIOUS)), Id(slab.word(id, NEXT)));
+        match previous.some() {
+            Some(previous) => slab.set_word(previous, NEXT, next.0),
+            None => self.list(slab, id).first = next,
+        }
+        match next.some() {
+            Some(next) => slab.set_word(next, PREVIOUS, previous.0),
+            None => self.list(slab, id).last = previous,
+        }
+    }
+
+    pub(crate) fn moved(&mut self, slab: &mut Slab, _: Id, to: Id) {
+        match Id(slab.word(to, PREVIOUS)).some() {
+            Some(previous) => slab.set_word(previous, NEXT, to.0),
+            None => self.list(slab, to).first = to,
+        }
+        match Id(slab.word(to, NEXT)).some() {
+            Some(next) => slab.set_word(next, PREVIOUS, to.0),
+            None => self.list(slab, to).last = to,
+        }
+    }
+
+    pub(crate) fn victim(
+        &mut self,
+        slab: &mut Slab,
+        class: Class,
+        _: impl Fn(&Slab, Id) -> bool,
+    ) -> Option<Id> {
+        let last = self.lists.at(u32::from(class.0)).last;
+        last.some().or_else(|| head_of_any_part(slab, class))
+    }
+
+    pub(crate) fn age(&self, slab: &Slab, class: Class) -> u32 {
+        match self.lists.at(u32::from(class.0)).last.some() {
+            Some(last) => self.uses.wrapping_sub(slab.word(last, STAMP)),
+            None => 0,
+        }
+    }
+
+    pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {
+        slab.sparsest_page(class)
+    }
+}

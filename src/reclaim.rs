@@ -1,0 +1,296 @@
+//! Making room: slots for whoever asks, by eviction, and pages from the class that needs them least.
+//!
+//! Who needs a slot and finds none free evicts from its own class, so that a steady workload moves
+//! no page. Pages follow the ages of the classes ([`Policy::age`](crate::policy::Policy::age)): a
+//! class whose victims are much younger than another's takes the free page kept in reserve, and the
+//! class with the oldest victims gives one up for it. A page is emptied in slices, some slots with
+//! each set: its items are evicted in the policy's order, and those that the policy keeps move into
+//! the slots of the evicted ones.
+//!
+//! # Time
+//! One set evicts what it needs, and does at most [`DRAIN_STEPS_MAX`] steps of emptying and
+//! [`SHRINK_STEPS`] evictions towards a lowered limit. A whole page is emptied at once only where a
+//! class without any item finds no free page.
+
+#![forbid(unsafe_code)]
+
+use crate::item::Items;
+use crate::shard::Shard;
+use crate::slab::{Class, Id, Kind, Page};
+
+/// Items that one call evicts at most because the limit was lowered.
+pub(crate) const SHRINK_STEPS: u32 = 8;
+/// Slots that one set empties of a page: at least, and at most.
+const DRAIN_STEPS: u32 = 8;
+const DRAIN_STEPS_MAX: u32 = 64;
+/// A class compares its age with the others' once in so many evictions.
+const COMPARE_EVERY: u64 = 16;
+
+/// A page that is being emptied, and the next slot to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    pub(crate) page: Page,
+    slot: u32,
+}
+
+/// What became of a page that is being emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// There is more in it.
+    NotYet,
+    /// It is free.
+    Free,
+    /// It holds what cannot be moved or evicted now; it serves its class again.
+    Refused,
+}
+
+impl Shard {
+    /// A slot of this class, whatever has to go for it; `None` where nothing is left to go.
+    #[inline]
+    pub(crate) fn take_slot(&mut self, class: Class) -> Option<Id> {
+        if self.fits(class) {
+            let keep = if self.holds_items(class) { self.reserve } else { 0 };
+            if let Some(id) = self.slab.alloc(class, keep) {
+                return Some(id);
+            }
+        }
+        self.make_slot(class)
+    }
+
+    #[inline]
+    fn fits(&self, class: Class) -> bool {
+        self.slab.usage() + self.slab.cost(class) <= self.ceiling
+    }
+
+    fn make_slot(&mut self, class: Class) -> Option<Id> {
+        loop {
+            if !self.fits(class) {
+                self.evict_oldest()?;
+                continue;
+            }
+            let keep = if self.may_take_reserve(class) { 0 } else { self.reserve };
+            if let Some(id) = self.slab.alloc(class, keep) {
+                return Some(id);
+            }
+            if self.holds_items(class) && self.evict_from(class).is_some() {
+                continue;
+            }
+            if self.slab.pages_free() == 0 && !self.empty_some_page() {
+                return None;
+            }
+            if let Some(id) = self.slab.alloc(class, 0) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Evicts the item that this class can spare best.
+    fn evict_from(&mut self, class: Class) -> Option<()> {
+        let (layout, time) = (self.layout, self.time);
+        let expired = |slab: &_, id| layout.expiry(slab, id).is_some_and(|e| time.is_past(e));
+        let id = self.policy.victim(&mut self.slab, class, expired)?;
+        self.evict(id);
+        Some(())
+    }
+
+    /// Evicts from the class whose victims are oldest.
+    pub(crate) fn evict_oldest(&mut self) -> Option<()> {
+        let class = self.oldest_class()?;
+        self.evict_from(class)
+    }
+
+    /// Throws an item out, or counts it as expired where it is.
+    pub(crate) fn evict(&mut self, id: Id) {
+        let hash = self.hash_of(id);
+        if self.is_expired(id) {
+            self.expire(id, hash);
+            return;
+        }
+        self.counters.evictions += 1;
+        self.counters.evicted_bytes += self.layout.payload(&self.slab, id) as u64;
+        self.remove(id, hash);
+    }
+
+    // ---- whose page ----------------------------------------------------------------------------
+
+    /// The item class with the oldest victims. O(classes).
+    fn oldest_class(&self) -> Option<Class> {
+        (0..self.slab.item_class_count())
+            .map(Class)
+            .filter_map(|class| Some((self.policy.age(&self.slab, class)?, class)))
+            .max_by_key(|&(age, _)| age)
+            .map(|(_, class)| class)
+    }
+
+    /// Whether a class takes the page in reserve, or the next one to be emptied, rather than evict
+    /// items of its own. Asked when it is out of slots.
+    fn may_take_reserve(&mut self, class: Class) -> bool {
+        if !self.holds_items(class) || self.slab.class_used(class) == 0 {
+            return true;
+        }
+        if !(self.counters.evictions + self.counters.expirations).is_multiple_of(COMPARE_EVERY) {
+            return false;
+        }
+        let Some(oldest) = self.oldest_class().filter(|&oldest| oldest != class) else { return false };
+        let age = |class| self.policy.age(&self.slab, class).unwrap_or(0);
+        let (mine, theirs) = (age(class), age(oldest));
+        if mine.saturating_add(mine / 4).saturating_add(COMPARE_EVERY as u32) >= theirs {
+            return false;
+        }
+        if self.slab.pages_free() == 0 && self.drain.is_none() {
+            self.start_drain(oldest);
+        }
+        true
+    }
+
+    fn start_drain(&mut self, class: Class) {
+        let Some(page) = self.policy.page_to_empty(&self.slab, class) else { return };
+        self.slab.start_drain(page);
+        self.drain = Some(Drain { page, slot: 0 });
+    }
+
+    pub(crate) fn start_drain_of(&mut self, page: Page) {
+        self.slab.start_drain(page);
+        self.drain = Some(Drain { page, slot: 0 });
+    }
+
+    /// What every set does before its own work: a slice of what is under way.
+    #[inline]
+    pub(crate) fn work_ahead(&mut self, class: Class) {
+        if self.ceiling > self.limit {
+            self.shrink(SHRINK_STEPS);
+        }
+        if self.drain.is_some() || self.slab.pages_free() < self.reserve {
+            self.refill_reserve(class);
+        }
+    }
+
+    #[cold]
+    fn refill_reserve(&mut self, class: Class) {
+        if self.drain.is_none() {
+            let Some(oldest) = self.oldest_class() else { return };
+            self.start_drain(oldest);
+        }
+        let Some(drain) = self.drain else { return };
+        let theirs = self.slab.slots_per_page(self.slab.page_class(drain.page));
+        let mine = self.slab.slots_per_page(class).max(1);
+        let steps = (2 * theirs / mine).clamp(DRAIN_STEPS, DRAIN_STEPS_MAX);
+        self.drain_some(steps);
+    }
+
+    /// Evicts towards a lowered limit.
+    #[cold]
+    pub(crate) fn shrink(&mut self, steps: u32) {
+        for _ in 0..steps {
+            if self.slab.usage() <= self.limit || self.evict_oldest().is_none() {
+                break;
+            }
+        }
+        self.ceiling = self.slab.usage().max(self.limit);
+    }
+
+    /// Sets the limit; what lies above it goes in slices.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        self.ceiling = self.slab.usage().max(limit);
+        self.shrink(SHRINK_STEPS);
+    }
+
+    // ---- emptying a page -----------------------------------------------------------------------
+
+    /// Empties pages until one is free, of the oldest class or else of any that has one to give.
+    fn empty_some_page(&mut self) -> bool {
+        if self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free {
+            return true;
+        }
+        if let Some(oldest) = self.oldest_class() {
+            self.start_drain(oldest);
+            if self.drain_some(u32::MAX) == Drained::Free {
+                return true;
+            }
+        }
+        (0..self.slab.item_class_count()).any(|class| {
+            if self.slab.class_used(Class(class)) > 0 {
+                self.start_drain(Class(class));
+            }
+            self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free
+        })
+    }
+
+    /// Goes on emptying the page that is under way, at most `steps` slots of it.
+    pub(crate) fn drain_some(&mut self, steps: u32) -> Drained {
+        let Some(mut drain) = self.drain else { return Drained::Free };
+        for _ in 0..steps {
+            if !self.slab.is_draining(drain.page) {
+                self.drain = None;
+                return Drained::Free;
+            }
+            if drain.slot >= self.slab.page_touched(drain.page) || !self.drain_slot(&mut drain) {
+                self.slab.stop_drain(drain.page);
+                self.drain = None;
+                return Drained::Refused;
+            }
+        }
+        if self.slab.is_draining(drain.page) {
+            self.drain = Some(drain);
+            return Drained::NotYet;
+        }
+        self.drain = None;
+        Drained::Free
+    }
+
+    /// One step on the slot at hand: skip it, move it, or evict somebody so that it can move.
+    fn drain_slot(&mut self, drain: &mut Drain) -> bool {
+        let id = self.slab.slot(drain.page, drain.slot);
+        if self.slab.kind(id) == Kind::Free {
+            drain.slot += 1;
+            return true;
+        }
+        let class = self.slab.page_class(drain.page);
+        if let Some(to) = self.open_slot(class) {
+            drain.slot += 1;
+            return self.move_slot(id, to);
+        }
+        match self.slab.kind(id) {
+            Kind::Item if self.is_expired(id) => self.evict(id),
+            Kind::Item | Kind::Link => return self.evict_from(class).is_some(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// A slot of the class in a page that it has already.
+    fn open_slot(&mut self, class: Class) -> Option<Id> {
+        if self.slab.has_open_slot(class) { self.slab.alloc(class, 0) } else { None }
+    }
+
+    /// Moves whatever lies in a slot to another one of its class, which is given back where that
+    /// cannot be done.
+    fn move_slot(&mut self, from: Id, to: Id) -> bool {
+        match self.slab.kind(from) {
+            Kind::Item => {
+                let hash = self.hash_of(from);
+                self.slab.copy_slot(from, to);
+                self.index.replace(&mut self.slab, hash, from, to);
+                self.policy.moved(&mut self.slab, from, to);
+                self.layout.head_moved(&mut self.slab, to);
+                self.slab.free(from);
+            }
+            Kind::Link if Items::head_of(&self.slab, from).is_some() => {
+                self.slab.copy_slot(from, to);
+                self.layout.part_moved(&mut self.slab, from, to);
+                self.slab.free(from);
+            }
+            _ => {
+                let moved = self
+                    .with_index(|index, slab, rehash| index.relocate(slab, from, to, rehash));
+                if !moved {
+                    self.slab.free(to);
+                    return false;
+                }
+            }
+        }
+        self.counters.items_moved += 1;
+        true
+    }
+}

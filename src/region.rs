@@ -1,0 +1,245 @@
+//! The bytes of a region: the only place where raw memory becomes words, slices and tables.
+//!
+//! ```text
+//! word index   0      1      2      3
+//!            +------+------+------+------+--
+//! byte       0      4      8      12
+//! ```
+//!
+//! # Invariants
+//! 1. `base .. base + len` is memory that the caller gave to larder alone (guaranteed by whoever
+//!    calls the `unsafe` constructors: the region's `init` functions).
+//! 2. Nothing outside those bounds is ever touched: each access is checked here. One that is out of
+//!    bounds reads zero or does nothing, so a broken invariant above can never corrupt the host.
+//!
+//! # Not here
+//! Who owns which bytes: `slab`. What they mean: `item`, `segment`.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+/// Every region starts at a multiple of this many bytes.
+pub const ALIGN: usize = 16;
+
+/// Rounds up to a multiple of a power of two; `None` on overflow.
+#[inline]
+pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
+    match n.checked_add(align - 1) {
+        Some(sum) => Some(sum & !(align - 1)),
+        None => None,
+    }
+}
+
+/// A run of bytes, read and written in words of four bytes and in slices.
+#[derive(Debug)]
+pub(crate) struct Bytes {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+impl Bytes {
+    /// # Safety
+    /// `base .. base + len` is initialised memory, aligned to [`ALIGN`], that nobody else touches
+    /// while the value lives.
+    pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
+        Self { base, len }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The word at a word index; zero outside the bounds.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u32 {
+        if at >= self.len / 4 {
+            return 0;
+        }
+        // SAFETY: at < len / 4 (checked above), so the word lies inside the run (inv. 1).
+        let p = unsafe { self.base.cast::<u32>().add(at) };
+        // SAFETY: inside the run, and aligned since `base` is.
+        unsafe { p.read() }
+    }
+
+    #[inline]
+    pub(crate) fn set_word(&mut self, at: usize, word: u32) {
+        if at >= self.len / 4 {
+            return;
+        }
+        // SAFETY: at < len / 4 (checked above), so the word lies inside the run (inv. 1).
+        let p = unsafe { self.base.cast::<u32>().add(at) };
+        // SAFETY: inside the run, aligned since `base` is, and `&mut self` makes us the only writer.
+        unsafe { p.write(word) }
+    }
+
+    /// `len` bytes at byte offset `at`; an empty slice if they leave the run.
+    #[inline]
+    pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
+        if at > self.len || len > self.len - at {
+            return &[];
+        }
+        // SAFETY: at <= self.len (checked above).
+        let p = unsafe { self.base.add(at) };
+        // SAFETY: at + len <= self.len (checked above); nobody writes while `&self` is held (inv. 1).
+        unsafe { core::slice::from_raw_parts(p.as_ptr(), len) }
+    }
+
+    #[inline]
+    pub(crate) fn slice_mut(&mut self, at: usize, len: usize) -> &mut [u8] {
+        if at > self.len || len > self.len - at {
+            return &mut [];
+        }
+        // SAFETY: at <= self.len (checked above).
+        let p = unsafe { self.base.add(at) };
+        // SAFETY: at + len <= self.len (checked above); `&mut self` makes us the only user (inv. 1).
+        unsafe { core::slice::from_raw_parts_mut(p.as_ptr(), len) }
+    }
+
+    /// Copies bytes to byte offset `at`; nothing if they leave the run.
+    #[inline]
+    pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
+        let to = self.slice_mut(at, from.len());
+        if to.len() == from.len() {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// Copies `len` bytes from one byte offset to another; the two runs may overlap.
+    pub(crate) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
+        let fits = |at: usize| at <= self.len && len <= self.len - at;
+        if !fits(from) || !fits(to) {
+            return;
+        }
+        // SAFETY: from <= self.len (checked above).
+        let source = unsafe { self.base.add(from) };
+        // SAFETY: to <= self.len (checked above).
+        let target = unsafe { self.base.add(to) };
+        // SAFETY: both runs lie inside (checked above), and `copy_to` allows overlap.
+        unsafe { source.copy_to(target, len) }
+    }
+
+    pub(crate) fn zero(&mut self, at: usize, len: usize) {
+        self.slice_mut(at, len).fill(0);
+    }
+
+    /// A pointer to byte offset `at`, with `len` bytes behind it inside the run.
+    pub(crate) fn pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
+        if at > self.len || len > self.len - at {
+            return None;
+        }
+        // SAFETY: at + len <= self.len (checked above).
+        Some(unsafe { self.base.add(at) })
+    }
+}
+
+/// A table of `len` elements cut from a region, and one more behind them: the sink.
+///
+/// An index that is out of range reaches the sink, so that no access can panic or leave the table.
+/// The walkers never see the sink.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    first: NonNull<T>,
+    len: u32,
+}
+
+impl<T: Copy> Table<T> {
+    /// Bytes that a table of `len` elements takes.
+    pub(crate) const fn size(len: usize) -> Option<usize> {
+        match len.checked_add(1) {
+            Some(n) => n.checked_mul(size_of::<T>()),
+            None => None,
+        }
+    }
+
+    /// # Safety
+    /// `at` is aligned for `T`, `Self::size(len)` bytes behind it are nobody else's while the value
+    /// lives.
+    pub(crate) unsafe fn new(at: NonNull<u8>, len: u32, fill: T) -> Self {
+        let first = at.cast::<T>();
+        for i in 0..=len as usize {
+            // SAFETY: i <= len, and the caller gave len + 1 elements.
+            let element = unsafe { first.add(i) };
+            // SAFETY: the caller gave this memory, aligned.
+            unsafe { element.write(fill) };
+        }
+        Self { first, len }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, i: u32) -> &T {
+        let i = if i < self.len { i } else { self.len };
+        // SAFETY: i <= len, and len + 1 elements were initialised in `new`.
+        let element = unsafe { self.first.add(i as usize) };
+        // SAFETY: initialised in `new`; `&self` forbids writers.
+        unsafe { element.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, i: u32) -> &mut T {
+        let i = if i < self.len { i } else { self.len };
+        // SAFETY: i <= len, and len + 1 elements were initialised in `new`.
+        let mut element = unsafe { self.first.add(i as usize) };
+        // SAFETY: initialised in `new`; `&mut self` makes us the only user.
+        unsafe { element.as_mut() }
+    }
+}
+
+/// Cuts a region from its start: headers and tables first, the page area last.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    base: NonNull<u8>,
+    len: usize,
+    used: usize,
+    cuts: u32,
+}
+
+impl Cutter {
+    /// # Safety
+    /// As for [`Bytes::new`]; what is cut lives as long as the region is larder's.
+    pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
+        Self { base, len, used: 0, cuts: 0 }
+    }
+
+    /// Bytes cut so far, padding included.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Number of cuts made.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.cuts
+    }
+
+    /// The next `size` bytes, aligned to [`ALIGN`].
+    pub(crate) fn cut(&mut self, size: usize) -> Option<NonNull<u8>> {
+        let at = align_up(self.used, ALIGN)?;
+        let end = at.checked_add(size)?;
+        if end > self.len {
+            return None;
+        }
+        self.used = end;
+        self.cuts += 1;
+        // SAFETY: at <= end <= len (checked above), inside the caller's region.
+        Some(unsafe { self.base.add(at) })
+    }
+
+    /// A table of `len` elements; no `T` here wants more than [`ALIGN`].
+    pub(crate) fn table<T: Copy>(&mut self, len: u32, fill: T) -> Option<Table<T>> {
+        const { assert!(align_of::<T>() <= ALIGN) };
+        let at = self.cut(Table::<T>::size(len as usize)?)?;
+        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        Some(unsafe { Table::new(at, len, fill) })
+    }
+
+    /// A run of bytes.
+    pub(crate) fn bytes(&mut self, len: usize) -> Option<Bytes> {
+        let at = self.cut(len)?;
+        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        Some(unsafe { Bytes::new(at, len) })
+    }
+}

@@ -1,0 +1,234 @@
+//! One segment of the index: a hashbrown table of fixed capacity, in a slot.
+//!
+//! # Layout
+//! ```text
+//! word 0   | kind Segment | depth |     word 1   prefix
+//! then     the table's head: pointer, mask, counts
+//! then     the table's block: buckets, then control bytes
+//! ```
+//!
+//! # Invariants
+//! 1. A table is made with its final capacity and never asked to grow: [`Segment::has_room`] is
+//!    tested before each insert. So hashbrown's growing path is dead code and is not linked.
+//! 2. The table's block lies in the segment's own slot, so the slot never moves: its entries do.
+//!
+//! # Source
+//! hashbrown (Swiss tables, A. Kulukundis et al., CppCon 2017).
+#![allow(unsafe_code)]
+
+use crate::slab::{Id, Kind, Slab};
+use allocator_api2::alloc::{AllocError, Allocator, Layout};
+use core::ptr::NonNull;
+use hashbrown::HashTable;
+
+type Entries = HashTable<u32, Block>;
+
+/// The one block of a table, cut beforehand. Giving it back does nothing: the slot goes as a whole.
+struct Block {
+    at: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: the block is handed out once, to the table that is made with it, and lies in a slot that
+// lives as long as the table; a request that does not fit is refused.
+unsafe impl Allocator for Block {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(layout.size() <= self.size && layout.align() <= 16);
+        Ok(NonNull::slice_from_raw_parts(self.at, layout.size()))
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+}
+
+/// Control bytes behind the last bucket: as wide as the widest group that hashbrown probes with.
+const GROUP: usize = 16;
+const HEAD: usize = 8;
+const BLOCK_AT: usize = (HEAD + size_of::<Entries>()).next_multiple_of(16);
+
+/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Buckets {
+    B32,
+    B64,
+    B128,
+}
+
+impl Buckets {
+    pub(crate) fn for_page(page_size: usize) -> Self {
+        match page_size {
+            ..2048 => Self::B32,
+            2048..16384 => Self::B64,
+            _ => Self::B128,
+        }
+    }
+
+    const fn count(self) -> usize {
+        match self {
+            Self::B32 => 32,
+            Self::B64 => 64,
+            Self::B128 => 128,
+        }
+    }
+
+    /// Entries that a table of so many buckets holds: hashbrown's maximal load is 7/8.
+    pub(crate) const fn capacity(self) -> usize {
+        self.count() / 8 * 7
+    }
+
+    /// Entries from which on a segment is split.
+    pub(crate) const fn split_at(self) -> usize {
+        self.count() * 7 / 10
+    }
+
+    /// Two neighbours that together have no more than this are merged.
+    pub(crate) const fn merge_at(self) -> usize {
+        self.count() * 3 / 8
+    }
+
+    /// Bytes of a segment's slot, a multiple of 16.
+    pub(crate) const fn slot_size(self) -> usize {
+        BLOCK_AT + self.block_size()
+    }
+
+    const fn block_size(self) -> usize {
+        self.count() * size_of::<u32>() + self.count() + GROUP
+    }
+}
+
+/// A slot that holds a table. Made by [`Segment::create`] alone, or read back from the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment(pub(crate) Id);
+
+impl Segment {
+    /// Makes an empty table in a slot of [`Buckets::slot_size`] bytes.
+    pub(crate) fn create(slab: &mut Slab, id: Id, buckets: Buckets, depth: u32, prefix: u32) -> Self {
+        slab.set_word(id, 0, Kind::Segment.word(depth));
+        slab.set_word(id, 1, prefix);
+        let Some(slot) = slab.pointer(id, buckets.slot_size()) else { return Self(id) };
+        // SAFETY: BLOCK_AT < slot_size.
+        let at = unsafe { slot.add(BLOCK_AT) };
+        let block = Block { at, size: buckets.block_size() };
+        // Constants, so that the compiler sees that no capacity can overflow.
+        let table = match buckets {
+            Buckets::B32 => Entries::with_capacity_in(const { Buckets::B32.capacity() }, block),
+            Buckets::B64 => Entries::with_capacity_in(const { Buckets::B64.capacity() }, block),
+            Buckets::B128 => Entries::with_capacity_in(const { Buckets::B128.capacity() }, block),
+        };
+        // SAFETY: HEAD < slot_size.
+        let head = unsafe { slot.add(HEAD) }.cast::<Entries>();
+        // SAFETY: the slot is the segment's alone, 16-aligned (page area and slot size are).
+        unsafe { head.write(table) };
+        Self(id)
+    }
+
+    #[inline]
+    fn head(self, slab: &Slab) -> Option<NonNull<Entries>> {
+        let slot = slab.pointer(self.0, BLOCK_AT)?;
+        // SAFETY: HEAD < BLOCK_AT, inside the slot.
+        Some(unsafe { slot.add(HEAD) }.cast())
+    }
+
+    /// The table, to read.
+    #[inline]
+    fn entries(self, slab: &Slab) -> Option<&Entries> {
+        let head = self.head(slab)?;
+        // SAFETY: `create` wrote a table there, and a segment's slot is not freed while the
+        // directory names it (index, inv. 1); `&Slab` keeps writers out.
+        Some(unsafe { head.as_ref() })
+    }
+
+    #[inline]
+    fn entries_mut(self, slab: &mut Slab) -> Option<&mut Entries> {
+        let mut head = self.head(slab)?;
+        // SAFETY: as in `entries`; `&mut Slab` makes us the only user.
+        Some(unsafe { head.as_mut() })
+    }
+
+    pub(crate) fn depth(self, slab: &Slab) -> u32 {
+        slab.word(self.0, 0) & 63
+    }
+
+    pub(crate) fn prefix(self, slab: &Slab) -> u32 {
+        slab.word(self.0, 1)
+    }
+
+    #[inline]
+    pub(crate) fn len(self, slab: &Slab) -> usize {
+        self.entries(slab).map_or(0, Entries::len)
+    }
+
+    /// Whether an insert needs no growing. Exactly this comparison lets the compiler drop
+    /// hashbrown's growing path.
+    #[inline]
+    pub(crate) fn has_room(self, slab: &Slab) -> bool {
+        self.entries(slab).is_some_and(|t| t.capacity() != t.len())
+    }
+
+    #[inline]
+    pub(crate) fn find(self, slab: &Slab, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
+        self.entries(slab)?.find(hash, |&id| is(Id(id))).map(|&id| Id(id))
+    }
+
+    /// Inserts, if there is room.
+    #[inline]
+    pub(crate) fn insert(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+        let Some(table) = self.entries_mut(slab) else { return false };
+        if table.capacity() == table.len() {
+            return false;
+        }
+        table.insert_unique(hash, id.0, |_| 0);
+        true
+    }
+
+    /// Lets an entry name another slot.
+    #[inline]
+    pub(crate) fn replace(self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
+        let entry = self.entries_mut(slab).and_then(|t| t.find_mut(hash, |&id| id == from.0));
+        match entry {
+            Some(entry) => {
+                *entry = to.0;
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+        let entry = self.entries_mut(slab).and_then(|t| t.find_entry(hash, |&e| e == id.0).ok());
+        match entry {
+            Some(entry) => {
+                entry.remove();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The entry in bucket `at`; buckets are numbered from 0 to [`Segment::buckets`].
+    pub(crate) fn bucket(self, slab: &Slab, at: usize) -> Option<Id> {
+        self.entries(slab)?.get_bucket(at).map(|&id| Id(id))
+    }
+
+    pub(crate) fn buckets(self, slab: &Slab) -> usize {
+        self.entries(slab).map_or(0, Entries::num_buckets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_exactly_its_block() {
+        for buckets in [Buckets::B32, Buckets::B64, Buckets::B128] {
+            let table: HashTable<u32> = HashTable::with_capacity(buckets.capacity());
+            assert_eq!(table.num_buckets(), buckets.count());
+            assert!(table.allocation_size() <= buckets.block_size());
+            assert_eq!(table.capacity(), buckets.capacity());
+            assert_eq!(buckets.slot_size() % 16, 0);
+        }
+    }
+}

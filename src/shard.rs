@@ -1,0 +1,768 @@
+//! One shard: slab, index, policy and time under one lock, and the verbs on items.
+//!
+//! A verb first decides, then does: whatever may fail is asked before anything changes, so a verb
+//! that fails leaves every item as it was.
+//!
+//! # Invariants (walked by [`Shard::check`])
+//! 1. Each item's slot is in the index once, and each index entry names an item.
+//! 2. `items`, `payload` and `ttl_items` are the sums over all items.
+//! 3. Those of slab, index and item.
+//!
+//! # Not here
+//! Making room: `reclaim`. Sweeping and compaction: `optimize`. Locks and callbacks: `cache`.
+
+#![forbid(unsafe_code)]
+
+use crate::class::Geometry;
+use crate::expiry::{EXPIRY_NEVER, TTL_NEVER, Time};
+use crate::hash::KeyHasher;
+use crate::index::{Index, Plan};
+use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
+use crate::policy::{Policy, PolicyKind};
+use crate::reclaim::Drain;
+use crate::region::Cutter;
+use crate::slab::{Class, Id, Kind, Page, Slab};
+use core::num::NonZeroU32;
+use crate::stats::{CacheStats, Counters};
+use crate::status::{Error, Result};
+
+/// What a shard is made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) policy: PolicyKind,
+    pub(crate) format: Format,
+    pub(crate) zero_on_free: bool,
+    pub(crate) seed: u64,
+    pub(crate) key_len_max: usize,
+    pub(crate) value_len_max: usize,
+    pub(crate) default_ttl_ms: u64,
+}
+
+/// Under which condition a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetMode {
+    /// Always.
+    Set,
+    /// Only where there is no item with this key.
+    Add,
+    /// Only where there is one.
+    Replace,
+}
+
+/// A value to store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewValue<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) value_type: Type,
+    pub(crate) ttl_ms: u64,
+}
+
+/// An item as it lies there, for readers under the lock.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemInfo<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value's first bytes: all of them unless it is chained.
+    pub span: &'a [u8],
+    /// Bytes of the value.
+    pub value_len: usize,
+    /// What the value is.
+    pub value_type: Type,
+    /// Bytes of the region that the item takes.
+    pub memory: usize,
+    /// Milliseconds until it expires; [`TTL_NEVER`] if it does not.
+    pub ttl_ms: u64,
+    /// Milliseconds since it was set, where the cache keeps that.
+    pub age_ms: Option<u64>,
+}
+
+/// Slab, index, policy, time, counters.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) slab: Slab,
+    pub(crate) index: Index,
+    pub(crate) policy: Policy,
+    pub(crate) layout: Items,
+    pub(crate) time: Time,
+    pub(crate) hasher: KeyHasher,
+    /// What `usage` may be once all is done.
+    pub(crate) limit: usize,
+    /// What it may be now: above the limit only while a lowered limit is being reached.
+    pub(crate) ceiling: usize,
+    /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
+    pub(crate) reserve: u32,
+    pub(crate) drain: Option<Drain>,
+    pub(crate) optimizing: crate::optimize::Pass,
+    pub(crate) counters: Counters,
+    pub(crate) items: u64,
+    pub(crate) payload: u64,
+    pub(crate) ttl_items: u64,
+    key_len_max: usize,
+    value_len_max: usize,
+    default_ttl_ms: u64,
+}
+
+/// Shards of fewer pages than this keep no free page in reserve.
+const RESERVE_PAGES_MIN: u32 = 64;
+
+/// How a part of a region is divided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Footprint {
+    geometry: Geometry,
+    plan: Plan,
+    classes: u8,
+    /// Bytes left for pages and their descriptors.
+    left: usize,
+    format: Format,
+}
+
+/// What a part of a region is to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needs {
+    pub(crate) items: u64,
+    pub(crate) key_len: usize,
+    pub(crate) value_len: usize,
+    pub(crate) ttl: bool,
+}
+
+impl Footprint {
+    pub(crate) fn of(part: usize, setup: &Setup) -> Option<Self> {
+        let geometry = Geometry::for_area(part);
+        let plan = Plan::new(geometry.page_size(), part);
+        let classes = geometry.slot_sizes().count() as u8;
+        let tables = plan
+            .table_size()?
+            .checked_add(Policy::table_size(setup.policy, usize::from(classes))?)?
+            .checked_add(2 * crate::region::ALIGN)?;
+        let left = part.checked_sub(tables)?;
+        Some(Self { geometry, plan, classes, left, format: setup.format })
+    }
+
+    fn pages(&self) -> u64 {
+        let extras = self.plan.extras().len();
+        u64::from(Slab::page_count_for(self.geometry, self.left, extras).unwrap_or(0))
+    }
+
+    fn reserve(pages: u64) -> u64 {
+        u64::from(pages >= u64::from(RESERVE_PAGES_MIN))
+    }
+
+    /// Pages for `slots` slots of this size.
+    fn pages_for(&self, slots: u64, size: usize) -> u64 {
+        let size = NonZeroU32::new(size as u32).unwrap_or(NonZeroU32::MIN);
+        slots.div_ceil(u64::from(self.geometry.slots_per_page(size)).max(1))
+    }
+
+    /// Whether a shard of this size keeps all of that.
+    pub(crate) fn holds(&self, needs: &Needs) -> bool {
+        let pages = self.pages();
+        let [segment, chunk] = self.plan.extras().map(|extra| extra.size as usize);
+        // Segments are at their emptiest just after they were split.
+        let segments = needs.items / (self.plan.buckets.split_at() as u64 * 2 / 5).max(1) + 2;
+        let index = self.pages_for(segments, segment)
+            + self.pages_for(2 * segments / self.plan.chunk_entries() + 1, chunk);
+        let Some((head, parts, last)) = self.slots_of(needs) else { return false };
+        let items = match needs.items {
+            0 => 1,
+            n => [(head, 1), (self.geometry.slot_size_max as usize, parts), (last, 1)]
+                .map(|(size, count)| if size == 0 { 0 } else { self.pages_for(n * count, size) })
+                .iter()
+                .sum(),
+        };
+        pages >= index + items + Self::reserve(pages)
+    }
+
+    /// Size of an item's first slot, number of full parts behind it, size of its last part.
+    fn slots_of(&self, needs: &Needs) -> Option<(usize, u64, usize)> {
+        let items = Items { format: self.format };
+        let largest = self.geometry.slot_size_max as usize & !3;
+        let class = |size: usize| self.geometry.slot_sizes().map(|s| s as usize).find(|&s| s >= size);
+        let (head, full, last) = items.division(largest, needs.key_len, needs.value_len, needs.ttl)?;
+        Some((class(head.min(largest))?, full as u64, if last > 0 { class(last)? } else { 0 }))
+    }
+}
+
+impl Shard {
+    /// Cuts a shard from a part of the region.
+    pub(crate) fn new(cutter: &mut Cutter, part: usize, setup: &Setup) -> Option<Self> {
+        let Footprint { geometry, plan, classes, left, .. } = Footprint::of(part, setup)?;
+        let mut slab = Slab::new(cutter, geometry, left, part, &plan.extras())?;
+        slab.set_zero_on_free(setup.zero_on_free);
+        let policy = Policy::new(setup.policy, cutter, classes)?;
+        let index = Index::new(cutter, &mut slab, plan)?;
+        let pages = u64::from(slab.page_count());
+        let shard = Self {
+            slab,
+            index,
+            policy,
+            layout: Items { format: setup.format },
+            time: Time::default(),
+            hasher: KeyHasher::new(setup.seed),
+            limit: part,
+            ceiling: part,
+            reserve: Footprint::reserve(pages) as u32,
+            drain: None,
+            optimizing: crate::optimize::Pass::default(),
+            counters: Counters::default(),
+            items: 0,
+            payload: 0,
+            ttl_items: 0,
+            key_len_max: setup.key_len_max.min(KEY_LEN_MAX),
+            value_len_max: setup.value_len_max,
+            default_ttl_ms: setup.default_ttl_ms,
+        };
+        (shard.limit_min() <= part).then_some(shard)
+    }
+
+    /// The lowest limit that this shard can be given: its fixed parts, its index, one item.
+    pub(crate) fn limit_min(&self) -> usize {
+        self.slab.fixed() + (self.index_pages() + 1) * self.slab.page_size()
+    }
+
+    /// Bytes that the slots of one item may take under a limit, so that it fits once all others
+    /// are gone.
+    pub(crate) fn item_size_max(&self, limit: usize) -> usize {
+        let index = self.index_pages() << self.slab.page_size().trailing_zeros();
+        let pages = limit.saturating_sub(self.slab.fixed() + index);
+        // A chained item's last part may need a page of its own.
+        let whole = pages & !(self.slab.page_size() - 1);
+        whole.saturating_sub(if whole > self.slab.page_size() { self.slab.page_size() } else { 0 })
+    }
+
+    /// Pages that the index needs at least: its first segments, and its first chunk.
+    fn index_pages(&self) -> usize {
+        let per_page = self.slab.slots_per_page(self.index.segment_class()).max(1);
+        2u32.div_ceil(per_page) as usize + 1
+    }
+
+    // ---- arguments -----------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
+        if key.is_empty() {
+            return Err(Error::Invalid);
+        }
+        if key.len() > self.key_len_max {
+            return Err(Error::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// The slots for an item, or `TooLarge` where the limit can never hold them.
+    #[inline]
+    fn shape_for(&self, key: &[u8], value: &[u8], ttl: bool) -> Result<Shape> {
+        if value.len() > self.value_len_max {
+            return Err(Error::TooLarge);
+        }
+        let shape = self.layout.shape(&self.slab, key.len(), value.len(), ttl);
+        let shape = shape.ok_or(Error::TooLarge)?;
+        let slot = self.slab.slot_size(shape.head);
+        let size = slot.saturating_add(shape.parts().saturating_mul(slot));
+        if size > self.item_size_max(self.limit).max(slot) {
+            return Err(Error::TooLarge);
+        }
+        Ok(shape)
+    }
+
+    #[inline]
+    fn effective_ttl(&self, ttl_ms: u64) -> u64 {
+        match (ttl_ms, self.default_ttl_ms) {
+            (0, 0) => TTL_NEVER,
+            (0, default) => default,
+            (ttl, _) => ttl,
+        }
+    }
+
+    // ---- reading -------------------------------------------------------------------------------
+
+    /// The item with this key, if it is there and has not expired. One that has is taken out.
+    #[inline]
+    pub(crate) fn lookup(&mut self, hash: u64, key: &[u8]) -> Option<Id> {
+        let (slab, layout) = (&self.slab, self.layout);
+        let id = self.index.find(slab, hash, |id| layout.key_is(slab, id, key))?;
+        if layout.has_ttl(slab, id) && self.is_expired(id) {
+            self.expire(id, hash);
+            return None;
+        }
+        Some(id)
+    }
+
+    pub(crate) fn is_expired(&self, id: Id) -> bool {
+        self.layout.expiry(&self.slab, id).is_some_and(|e| self.time.is_past(e))
+    }
+
+    /// As [`Shard::lookup`], counted, and reported to the policy.
+    #[inline]
+    pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+        match self.lookup(hash, key) {
+            Some(id) => {
+                self.counters.hits += 1;
+                self.policy.hit(&mut self.slab, id);
+                Ok(id)
+            }
+            None => {
+                self.counters.misses += 1;
+                Err(Error::NotFound)
+            }
+        }
+    }
+
+    /// Copies the whole value; the length comes back even where the buffer is too short for it.
+    #[inline]
+    pub(crate) fn get(&mut self, hash: u64, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        let id = self.touch_hit(hash, key)?;
+        let len = self.layout.value_len(&self.slab, id);
+        match buffer.get_mut(..len) {
+            Some(buffer) => {
+                self.layout.read(&self.slab, id, 0, buffer);
+                Ok((len, true))
+            }
+            None => {
+                self.counters.failed_buffer_too_small += 1;
+                Ok((len, false))
+            }
+        }
+    }
+
+    /// As [`Shard::get`], for a value of one type.
+    pub(crate) fn get_of_type(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        want: Type,
+        buffer: &mut [u8],
+    ) -> Result<(usize, bool)> {
+        if let Some(id) = self.lookup(hash, key) {
+            if self.layout.value_type(&self.slab, id) != want {
+                self.counters.failed_type_mismatch += 1;
+                return Err(Error::TypeMismatch);
+            }
+        }
+        self.get(hash, key, buffer)
+    }
+
+    /// Copies a part of the value; returns the bytes copied.
+    pub(crate) fn get_range(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<usize> {
+        let id = self.touch_hit(hash, key)?;
+        let len = self.layout.value_len(&self.slab, id);
+        let left = len.checked_sub(offset).ok_or(Error::Invalid)?;
+        let len = left.min(buffer.len());
+        if let Some(buffer) = buffer.get_mut(..len) {
+            self.layout.read(&self.slab, id, offset, buffer);
+        }
+        Ok(len)
+    }
+
+    /// A value of eight bytes, if it is of this type.
+    pub(crate) fn get_scalar(&mut self, hash: u64, key: &[u8], want: Type) -> Result<[u8; 8]> {
+        let id = self.touch_hit(hash, key)?;
+        self.scalar(id, want)
+    }
+
+    fn scalar(&mut self, id: Id, want: Type) -> Result<[u8; 8]> {
+        if self.layout.value_type(&self.slab, id) != want {
+            self.counters.failed_type_mismatch += 1;
+            return Err(Error::TypeMismatch);
+        }
+        let mut bytes = [0; 8];
+        self.layout.read(&self.slab, id, 0, &mut bytes);
+        Ok(bytes)
+    }
+
+    pub(crate) fn info(&self, id: Id) -> ItemInfo<'_> {
+        let (slab, layout) = (&self.slab, self.layout);
+        ItemInfo {
+            key: layout.key(slab, id),
+            span: layout.first_span(slab, id),
+            value_len: layout.value_len(slab, id),
+            value_type: layout.value_type(slab, id),
+            memory: layout.footprint(slab, id),
+            ttl_ms: self.ttl_of(id),
+            age_ms: layout.set_time(slab, id).map(|t| self.time.since(t)),
+        }
+    }
+
+    /// Milliseconds until an item expires; [`TTL_NEVER`] if it does not.
+    pub(crate) fn ttl_of(&self, id: Id) -> u64 {
+        self.layout.expiry(&self.slab, id).map_or(TTL_NEVER, |e| self.time.until(e))
+    }
+
+    // ---- writing -------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn set(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: &NewValue<'_>,
+        mode: SetMode,
+    ) -> Result<()> {
+        let done = self.try_set(hash, key, value, mode);
+        if let Err(error) = done {
+            self.counters.count_failure(error);
+        }
+        done
+    }
+
+    #[inline]
+    fn try_set(&mut self, hash: u64, key: &[u8], value: &NewValue<'_>, mode: SetMode) -> Result<()> {
+        let expiry = self.time.expiry(self.effective_ttl(value.ttl_ms));
+        let old = self.lookup(hash, key);
+        match (mode, old) {
+            (SetMode::Add, Some(_)) => return Err(Error::Exists),
+            (SetMode::Replace, None) => return Err(Error::NotFound),
+            _ => {}
+        }
+        let shape = self.shape_for(key, value.bytes, expiry.is_some())?;
+        let draft = Draft {
+            key,
+            value: value.bytes,
+            value_type: value.value_type,
+            expiry,
+            set_time: crate::expiry::encode(self.time.now()),
+        };
+        self.counters.sets += 1;
+        match old {
+            Some(old) if self.fits_in_place(old, &shape) => self.overwrite(old, &draft),
+            _ => self.store(hash, &draft, &shape)?,
+        }
+        Ok(())
+    }
+
+    /// Whether the new item fits in the slot of the old one, and would get one of that class anyway.
+    fn fits_in_place(&self, old: Id, shape: &Shape) -> bool {
+        !self.layout.is_chained(&self.slab, old)
+            && !shape.is_chained()
+            && self.slab.class_of(old) == shape.head
+    }
+
+    /// Writes an item over the one in this slot.
+    fn overwrite(&mut self, id: Id, draft: &Draft<'_>) {
+        self.uncount(id);
+        self.layout.rewrite(&mut self.slab, id, draft);
+        self.count(id);
+        self.policy.hit(&mut self.slab, id);
+        self.counters.updates += 1;
+    }
+
+    /// Stores an item in slots of its own, and takes out the one that had its key.
+    #[inline]
+    fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
+        self.work_ahead(shape.head);
+        if !self.index.is_ready(&self.slab, hash) {
+            self.ready_index(hash)?;
+        }
+        let first = self.take_parts(shape)?;
+        let Some(id) = self.take_slot(shape.head) else {
+            self.free_parts(first);
+            return Err(Error::NoMemory);
+        };
+        if shape.is_chained() {
+            self.layout.write_chained(&mut self.slab, id, first, draft);
+            Items::seal(&mut self.slab, first);
+        } else {
+            self.layout.write(&mut self.slab, id, draft);
+        }
+        // Making room may have evicted the old item, and moved entries: look again.
+        let (slab, layout) = (&self.slab, self.layout);
+        let old = self.index.find(slab, hash, |e| e != id && layout.key_is(slab, e, draft.key));
+        match old {
+            Some(old) => {
+                self.index.replace(&mut self.slab, hash, old, id);
+                self.drop_item(old);
+                self.counters.updates += 1;
+            }
+            None => {
+                self.index.insert(&mut self.slab, hash, id);
+            }
+        }
+        self.count(id);
+        self.policy.inserted(&mut self.slab, id);
+        Ok(())
+    }
+
+    /// The parts behind the head of a chained item, linked.
+    fn take_parts(&mut self, shape: &Shape) -> Result<Id> {
+        let mut first = Id::NONE;
+        for i in 0..shape.parts() {
+            let class = match shape.last {
+                Some(last) if i == 0 => last,
+                _ => self.slab.largest_class(),
+            };
+            let Some(part) = self.take_slot(class) else {
+                self.free_parts(first);
+                return Err(Error::NoMemory);
+            };
+            Items::link(&mut self.slab, part, first);
+            first = part;
+        }
+        Ok(first)
+    }
+
+    fn free_parts(&mut self, first: Id) {
+        let mut part = first;
+        while let Some(p) = part.some() {
+            part = Items::next_part(&self.slab, p);
+            self.slab.free(p);
+        }
+    }
+
+    /// Makes sure that the index takes one more entry for this hash.
+    #[cold]
+    fn ready_index(&mut self, hash: u64) -> Result<()> {
+        if self.index.wants_split(&mut self.slab, hash) {
+            if let Some(slot) = self.take_slot(self.index.segment_class()) {
+                // Evictions may have changed the segment meanwhile.
+                if self.index.wants_split(&mut self.slab, hash) {
+                    self.with_index(|index, slab, rehash| index.split(slab, hash, slot, rehash));
+                } else {
+                    self.slab.free(slot);
+                }
+            }
+        }
+        if self.index.has_room(&self.slab, hash) {
+            return Ok(());
+        }
+        if self.index.is_full(&self.slab, hash) {
+            let victim = self.index.neighbour(&self.slab, hash).ok_or(Error::NoMemory)?;
+            self.evict(victim);
+        }
+        self.with_index(|index, slab, rehash| index.rebuild(slab, hash, rehash));
+        if self.index.has_room(&self.slab, hash) { Ok(()) } else { Err(Error::NoMemory) }
+    }
+
+    /// Calls with index, slab and the hash of the key in a slot.
+    pub(crate) fn with_index<T>(
+        &mut self,
+        call: impl FnOnce(&mut Index, &mut Slab, &dyn Fn(&Slab, Id) -> u64) -> T,
+    ) -> T {
+        let (layout, hasher) = (self.layout, self.hasher.clone());
+        let rehash = |slab: &Slab, id: Id| hasher.hash(layout.key(slab, id));
+        call(&mut self.index, &mut self.slab, &rehash)
+    }
+
+    pub(crate) fn hash_of(&self, id: Id) -> u64 {
+        self.hasher.hash(self.layout.key(&self.slab, id))
+    }
+
+    /// Adds an item to the sums.
+    #[inline]
+    fn count(&mut self, id: Id) {
+        self.items += 1;
+        self.payload += self.layout.payload(&self.slab, id) as u64;
+        self.ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
+    }
+
+    #[inline]
+    fn uncount(&mut self, id: Id) {
+        self.items -= 1;
+        self.payload -= self.layout.payload(&self.slab, id) as u64;
+        self.ttl_items -= u64::from(self.layout.has_ttl(&self.slab, id));
+    }
+
+    /// Frees the slots of an item that the index does not name any more.
+    pub(crate) fn drop_item(&mut self, id: Id) {
+        self.uncount(id);
+        self.policy.removed(&mut self.slab, id);
+        let parts = self.layout.first_part(&self.slab, id);
+        self.free_parts(parts);
+        self.slab.free(id);
+    }
+
+    /// Takes an item out of index and slots.
+    pub(crate) fn remove(&mut self, id: Id, hash: u64) {
+        self.with_index(|index, slab, rehash| index.remove(slab, hash, id, rehash));
+        self.drop_item(id);
+    }
+
+    pub(crate) fn delete(&mut self, hash: u64, key: &[u8]) -> Result<()> {
+        let id = self.lookup(hash, key).ok_or(Error::NotFound)?;
+        self.remove(id, hash);
+        self.counters.deletes += 1;
+        Ok(())
+    }
+
+    pub(crate) fn expire(&mut self, id: Id, hash: u64) {
+        self.counters.expirations += 1;
+        self.counters.expired_bytes += self.layout.payload(&self.slab, id) as u64;
+        self.remove(id, hash);
+    }
+
+    /// Gives an item another time to live.
+    pub(crate) fn touch(&mut self, hash: u64, key: &[u8], ttl_ms: u64) -> Result<()> {
+        let id = self.touch_hit(hash, key)?;
+        let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
+        if self.layout.has_ttl(&self.slab, id) {
+            self.layout.set_expiry(&mut self.slab, id, expiry.unwrap_or(EXPIRY_NEVER));
+            return Ok(());
+        }
+        match expiry {
+            Some(expiry) => self.add_expiry(id, hash, key, expiry),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
+    fn add_expiry(&mut self, id: Id, hash: u64, key: &[u8], expiry: u32) -> Result<()> {
+        let size = self.layout.size(&self.slab, id) + 4;
+        if size <= self.slab.slot_size(self.slab.class_of(id)) {
+            self.layout.add_expiry(&mut self.slab, id, id, expiry);
+            self.ttl_items += 1;
+            return Ok(());
+        }
+        let class = self.slab.class_for(size);
+        let to = self.take_slot(class).ok_or(Error::NoMemory)?;
+        // Making room may have moved the item, or evicted it.
+        let Some(id) = self.lookup(hash, key) else {
+            self.slab.free(to);
+            return Err(Error::NotFound);
+        };
+        self.layout.add_expiry(&mut self.slab, id, to, expiry);
+        self.index.replace(&mut self.slab, hash, id, to);
+        self.count(to);
+        self.drop_item(id);
+        self.policy.inserted(&mut self.slab, to);
+        Ok(())
+    }
+
+    /// Adds to an integer; a sum that leaves the type's range is `Invalid` and changes nothing.
+    pub(crate) fn increment(&mut self, hash: u64, key: &[u8], by: i64) -> Result<i64> {
+        let id = self.touch_hit(hash, key)?;
+        let value_type = self.layout.value_type(&self.slab, id);
+        if value_type == Type::U64 {
+            let old = u64::from_ne_bytes(self.scalar(id, Type::U64)?);
+            let new = old.checked_add_signed(by).ok_or(Error::Invalid)?;
+            let out = i64::try_from(new).map_err(|_| Error::Invalid)?;
+            self.layout.set_value(&mut self.slab, id, &new.to_ne_bytes());
+            return Ok(out);
+        }
+        let old = i64::from_ne_bytes(self.scalar(id, Type::I64)?);
+        let new = old.checked_add(by).ok_or(Error::Invalid)?;
+        self.layout.set_value(&mut self.slab, id, &new.to_ne_bytes());
+        Ok(new)
+    }
+
+    /// Throws everything away. O(pages).
+    pub(crate) fn clear(&mut self) {
+        self.slab.clear();
+        self.policy.clear();
+        self.index.start(&mut self.slab);
+        self.drain = None;
+        self.optimizing = crate::optimize::Pass::default();
+        (self.items, self.payload, self.ttl_items) = (0, 0, 0);
+    }
+
+    /// Adds what this shard holds to a cache's statistics.
+    pub(crate) fn add_stats(&self, stats: &mut CacheStats) {
+        let (slab, count) = (&self.slab, &self.counters);
+        let cut = (slab.pages_cut() as usize) << slab.page_size().trailing_zeros();
+        stats.item_count += self.items;
+        stats.hits += count.hits;
+        stats.misses += count.misses;
+        stats.sets += count.sets;
+        stats.updates += count.updates;
+        stats.deletes += count.deletes;
+        stats.evictions += count.evictions;
+        stats.expirations += count.expirations;
+        stats.failed_no_memory += count.failed_no_memory;
+        stats.failed_too_large += count.failed_too_large;
+        stats.failed_exists += count.failed_exists;
+        stats.failed_type_mismatch += count.failed_type_mismatch;
+        stats.failed_buffer_too_small += count.failed_buffer_too_small;
+        stats.payload_bytes += self.payload;
+        stats.free_bytes += slab.free_bytes() as u64;
+        stats.overhead_bytes += slab.usage() as u64 - self.payload;
+        stats.total_allocated += (slab.fixed() + cut) as u64;
+        stats.total_used += slab.usage() as u64;
+        stats.peak_used += slab.usage_peak() as u64;
+        stats.pool_reuses += slab.reuses;
+        stats.arena_allocs += u64::from(slab.pages_cut());
+        stats.reclaim_passes += count.reclaim_passes;
+        stats.items_moved += count.items_moved;
+        stats.index_rebuilds += self.index.rebuilds;
+        stats.index_splits += self.index.splits;
+        stats.page_size = slab.page_size() as u32;
+        stats.page_count += slab.page_count();
+        stats.pages_free += slab.pages_free();
+    }
+
+    // ---- walking -------------------------------------------------------------------------------
+
+    /// Calls `visit` with each item from a place on, in the order of the slots, until it says
+    /// `false`; returns the place behind, `None` at the end. A place is a page and a slot in it.
+    pub(crate) fn scan(
+        &self,
+        from: (u32, u32),
+        mut visit: impl FnMut(ItemInfo<'_>) -> bool,
+    ) -> Option<(u32, u32)> {
+        let (mut number, mut slot) = from;
+        while number < self.slab.page_count() {
+            let page = Page(number as u16);
+            if self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page)) {
+                while slot < self.slab.page_touched(page) {
+                    let id = self.slab.slot(page, slot);
+                    slot += 1;
+                    let live = self.slab.kind(id) == Kind::Item && !self.is_expired(id);
+                    if live && !visit(self.info(id)) {
+                        return Some((number, slot));
+                    }
+                }
+            }
+            (number, slot) = (number + 1, 0);
+        }
+        None
+    }
+
+    pub(crate) fn holds_items(&self, class: Class) -> bool {
+        class.0 < self.slab.item_class_count()
+    }
+
+    /// Walks every invariant. O(region).
+    pub(crate) fn check(&self) -> bool {
+        let hasher = &self.hasher;
+        let entries = self.index.check(&self.slab, |slab, id| hasher.hash(self.layout.key(slab, id)));
+        let (mut items, mut payload, mut ttl_items, mut sound) = (0, 0, 0, true);
+        let mut parts = (0u64, 0u64);
+        for number in 0..self.slab.page_count() {
+            let page = Page(number as u16);
+            if !self.slab.is_claimed(page) {
+                continue;
+            }
+            for slot in 0..self.slab.page_touched(page) {
+                let id = self.slab.slot(page, slot);
+                match self.slab.kind(id) {
+                    Kind::Item => {
+                        items += 1;
+                        payload += self.layout.payload(&self.slab, id) as u64;
+                        ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
+                        sound &= self.layout.check(&self.slab, id);
+                        let mut part = self.layout.first_part(&self.slab, id);
+                        while let Some(p) = part.some().filter(|_| sound) {
+                            parts.0 += 1;
+                            part = Items::next_part(&self.slab, p);
+                        }
+                    }
+                    Kind::Link => parts.1 += 1,
+                    _ => {}
+                }
+            }
+        }
+        sound
+            && self.slab.check(0)
+            && entries == Some(items)
+            && parts.0 == parts.1
+            && (items, payload, ttl_items) == (self.items, self.payload, self.ttl_items)
+            && self.slab.usage() + self.slab.free_bytes() == self.region()
+    }
+
+    /// Bytes that this shard answers for.
+    pub(crate) fn region(&self) -> usize {
+        self.slab.fixed() + ((self.slab.page_count() as usize) << self.slab.page_size().trailing_zeros())
+    }
+}

@@ -1,0 +1,57 @@
+//! How much memory a cache needs: the layout's arithmetic, without the memory.
+
+#![forbid(unsafe_code)]
+
+use crate::config::Config;
+use crate::region::ALIGN;
+use crate::shard::{Footprint, Needs};
+use crate::status::{Error, Result};
+
+/// Bytes of each of `count` equal parts of what is left of a region.
+pub(crate) fn part_size(left: usize, count: u32) -> usize {
+    // The first part may have to be padded to the alignment.
+    (left.saturating_sub(ALIGN) / count.max(1) as usize) & !(ALIGN - 1)
+}
+
+/// See [`Cache::required_size`](crate::Cache::required_size). `H` and `C` are what lies at the start
+/// of a region: a header, and a cell for each shard.
+pub(crate) fn required_size<H, C>(
+    config: &Config,
+    items: u64,
+    key_len: usize,
+    value_len: usize,
+) -> Result<usize> {
+    let setup = config.setup();
+    if key_len > setup.key_len_max || value_len > setup.value_len_max || items > 0 && key_len == 0 {
+        return Err(Error::Invalid);
+    }
+    let count = config.shard_count();
+    let needs = Needs { items: items_of_one_shard(items, count), key_len, value_len, ttl: true };
+    let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
+    let head = size_of::<H>() + ALIGN + size_of::<C>() * count as usize;
+    let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
+    let sum = parts.checked_add(head).and_then(|n| n.checked_add(3 * ALIGN));
+    Ok(sum.ok_or(Error::TooLarge)? & !(ALIGN - 1))
+}
+
+/// The hash spreads items over shards unevenly: an allowance of six standard deviations.
+fn items_of_one_shard(items: u64, count: u32) -> u64 {
+    let mean = items.div_ceil(u64::from(count.max(1)));
+    if count <= 1 { mean } else { mean.saturating_add(6 * (mean.isqrt() + 1)) }
+}
+
+/// The smallest size found for which `fits` holds: doubling, then halving the gap down to 1/64.
+/// The step at which the page size doubles may make a larger region hold less: all sizes that were
+/// tried and found too small lie below the answer.
+fn smallest(fits: impl Fn(usize) -> bool) -> Result<usize> {
+    let mut high = 1024usize;
+    while !fits(high) {
+        high = high.checked_mul(2).ok_or(Error::TooLarge)?;
+    }
+    let mut low = high / 2;
+    while high - low > (high / 64).max(ALIGN) {
+        let middle = (low + (high - low) / 2) & !(ALIGN - 1);
+        if fits(middle) { high = middle } else { low = middle }
+    }
+    Ok(high)
+}

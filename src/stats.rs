@@ -1,0 +1,114 @@
+//! Counters of a shard, and the statistics of a cache.
+
+#![forbid(unsafe_code)]
+
+use crate::policy::PolicyKind;
+use crate::status::Error;
+
+/// What a shard counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) sets: u64,
+    pub(crate) updates: u64,
+    pub(crate) deletes: u64,
+    pub(crate) evictions: u64,
+    pub(crate) evicted_bytes: u64,
+    pub(crate) expirations: u64,
+    pub(crate) expired_bytes: u64,
+    pub(crate) items_moved: u64,
+    pub(crate) reclaim_passes: u64,
+    pub(crate) failed_no_memory: u64,
+    pub(crate) failed_too_large: u64,
+    pub(crate) failed_exists: u64,
+    pub(crate) failed_type_mismatch: u64,
+    pub(crate) failed_buffer_too_small: u64,
+}
+
+impl Counters {
+    /// Counts a set that failed.
+    pub(crate) fn count_failure(&mut self, error: Error) {
+        match error {
+            Error::NoMemory => self.failed_no_memory += 1,
+            Error::TooLarge => self.failed_too_large += 1,
+            Error::Exists => self.failed_exists += 1,
+            _ => {}
+        }
+    }
+}
+
+/// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
+///
+/// `payload_bytes + free_bytes + overhead_bytes == region_bytes`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Items held, expired ones that nobody has met yet included.
+    pub item_count: u64,
+    /// Reads that found their item.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Values stored.
+    pub sets: u64,
+    /// Those of them that replaced another value.
+    pub updates: u64,
+    /// Items deleted by the caller.
+    pub deletes: u64,
+    /// Items that had to go to make room.
+    pub evictions: u64,
+    /// Items whose time had come.
+    pub expirations: u64,
+    /// Calls that failed for want of memory.
+    pub failed_no_memory: u64,
+    /// Values and keys that the limit can never hold.
+    pub failed_too_large: u64,
+    /// Adds that found an item.
+    pub failed_exists: u64,
+    /// Typed calls on a value of another type.
+    pub failed_type_mismatch: u64,
+    /// Reads into a buffer that was too short.
+    pub failed_buffer_too_small: u64,
+    /// Calls turned away because the cache was busy.
+    pub failed_busy: u64,
+    /// Bytes given by the caller.
+    pub region_bytes: u64,
+    /// The memory limit.
+    pub limit_bytes: u64,
+    /// Key and value bytes.
+    pub payload_bytes: u64,
+    /// Bytes that items could still take.
+    pub free_bytes: u64,
+    /// Everything else: headers, index, tables, rounding, page tails.
+    pub overhead_bytes: u64,
+    /// Bytes cut from the region so far: tables, and pages that were ever used.
+    pub total_allocated: u64,
+    /// Bytes taken: what the limit is about.
+    pub total_used: u64,
+    /// The most that `total_used` ever was (the sum over shards of each one's peak).
+    pub peak_used: u64,
+    /// Slots handed out whose bytes had been used before.
+    pub pool_reuses: u64,
+    /// Cuts made from the region: tables and pages.
+    pub arena_allocs: u64,
+    /// Optimize passes that came to their end.
+    pub reclaim_passes: u64,
+    /// Slots moved to other pages.
+    pub items_moved: u64,
+    /// Index segments written anew.
+    pub index_rebuilds: u64,
+    /// Index segments split in two.
+    pub index_splits: u64,
+    /// `total_used` in percent of the limit, rounded down.
+    pub memory_pressure: u32,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages of the region.
+    pub page_count: u32,
+    /// Pages that no class owns.
+    pub pages_free: u32,
+    /// Shards.
+    pub shards: u32,
+    /// The eviction policy.
+    pub policy: PolicyKind,
+}

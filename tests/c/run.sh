@@ -1,0 +1,181 @@
+#!/bin/sh
+# The C part of the tests: headers, programs, examples, installation, symbols, memory. Runs every step, whatever the
+# ones before it said, and closes with how many passed. Needs `make lib examples` first.
+set -eu
+cd "$(dirname "$0")/../.."
+out=target/c
+archive=target/lib/liblarder.a
+passed=0 failed=0 skipped=0
+mkdir -p "$out"
+
+CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
+CXXFLAGS='-O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
+LIBS='-lpthread -lm'
+
+# step NAME COMMAND...: one test; its output is shown where it fails
+step() {
+    name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name$(tail -n 1 "$out/log" | sed -n 's/^[a-z_]*: \([0-9]* passed, 0 failed\)$/ (\1)/p')"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        tail -n 60 "$out/log" | sed 's/^/      /'
+    fi
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip  $1"
+}
+
+has() { command -v "$1" >/dev/null; }
+limited() { timeout 900 "$@" </dev/null; }
+
+# ---- programs ----
+
+build_and_run() {
+    cc $CFLAGS "tests/c/$1.c" -o "$out/$1" "$archive" $LIBS && limited "$out/$1"
+}
+
+build_and_run_cpp() {
+    g++ "-std=$1" $CXXFLAGS tests/c/consumer.cpp -o "$out/consumer-$1" "$archive" $LIBS && limited "$out/consumer-$1"
+}
+
+under_valgrind() {
+    limited valgrind -q --error-exitcode=9 --leak-check=full --fair-sched=try "$out/$1" quick
+}
+
+# ---- installation ----
+
+root=$PWD/$out/root
+
+pc() {
+    PKG_CONFIG_LIBDIR="$root/usr/local/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root" pkg-config "$@" larder
+}
+
+install_into_root() {
+    rm -rf "$root"
+    ${MAKE:-make} --no-print-directory install PREFIX=/usr/local DESTDIR="$root" || return 1
+    for file in lib/liblarder.a lib/liblarder.so include/larder.h lib/pkgconfig/larder.pc; do
+        [ -e "$root/usr/local/$file" ] || { echo "not installed: $file"; return 1; }
+    done
+    [ "$(pc --modversion)" = "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" ]
+}
+
+quickstart_shared() {
+    cc -std=c11 c-examples/quickstart.c $(pc --cflags --libs) -o "$out/quickstart-shared" || return 1
+    readelf -d "$out/quickstart-shared" | grep 'NEEDED.*liblarder\.so\.[0-9]*\]' || return 1
+    LD_LIBRARY_PATH="$root/usr/local/lib" limited "$out/quickstart-shared"
+}
+
+quickstart_static() {
+    cc -std=c11 -static c-examples/quickstart.c $(pc --static --cflags --libs) -o "$out/quickstart-static" || return 1
+    limited "$out/quickstart-static"
+}
+
+# ---- symbols ----
+
+exports() {
+    nm "$@" --defined-only | awk 'NF == 3 && $2 ~ /[A-Z]/ { print $3 }' | sort -u
+}
+
+declared() {
+    cc -E -P include/larder.h | grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
+}
+
+archive_has_one_member() {
+    ar t "$archive"
+    [ "$(ar t "$archive" | wc -l)" -eq 1 ]
+}
+
+# Both libraries define exactly what the header declares.
+exports_are_the_header() {
+    declared >"$out/declared"
+    exports -g "$archive" >"$out/exported"
+    exports -D target/lib/liblarder.so >"$out/exported-shared"
+    [ -s "$out/declared" ] || return 1
+    diff "$out/declared" "$out/exported" && diff "$out/declared" "$out/exported-shared"
+}
+
+# Nothing that panics, formats or unwinds is left in the object.
+object_cannot_panic() {
+    found=$(nm -C "$archive" | grep -E 'core::panicking|core::fmt|begin_unwind|_Unwind_|panic_fmt' || true)
+    [ -z "$found" ] || { echo 'the archive can panic:'; echo "$found"; return 1; }
+}
+
+# The object asks nobody for memory.
+object_has_no_heap() {
+    nm -u "$archive" | awk 'NF == 2 { print $2 }' | sort -u >"$out/imported"
+    cat "$out/imported"
+    ! grep -xE 'malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|mmap|sbrk|brk' "$out/imported"
+}
+
+# A C program can link larder and another static library made by Rust, standard library and all.
+links_beside_other_rust() {
+    cat >"$out/other.rs" <<'RUST'
+#[unsafe(no_mangle)]
+pub extern "C" fn other_answer() -> i32 {
+    std::thread::spawn(|| 42).join().unwrap_or(0)
+}
+RUST
+    cat >"$out/both.c" <<'C'
+#include <larder.h>
+int other_answer(void);
+int main(void)
+{
+    return other_answer() == 42 && larder_version_number() == LARDER_VERSION_NUMBER ? 0 : 1;
+}
+C
+    rustc --edition 2024 --crate-type staticlib --crate-name other "$out/other.rs" -o "$out/libother.a" || return 1
+    for order in "$archive $out/libother.a" "$out/libother.a $archive"; do
+        cc $CFLAGS "$out/both.c" $order -ldl $LIBS -o "$out/both" && limited "$out/both" || return 1
+    done
+}
+
+# ---- all of it ----
+
+step 'larder.h compiles in every language' tests/c/compile_header.sh "$out"
+programs=$(cd tests/c && ls *.c | sed 's/\.c$//')
+for program in $programs; do
+    step "$program" build_and_run "$program"
+done
+for standard in c++11 c++20; do
+    if has g++; then
+        step "consumer $standard" build_and_run_cpp "$standard"
+    else
+        skip "consumer $standard: no g++"
+    fi
+done
+for example in c-examples/*.c; do
+    example=$(basename "$example" .c)
+    step "example $example" limited "target/examples/$example"
+done
+step 'archive is one object' archive_has_one_member
+step 'exports are what the header declares' exports_are_the_header
+step 'no panic is left in the archive' object_cannot_panic
+step 'no heap is asked for memory' object_has_no_heap
+step 'links beside another Rust library' links_beside_other_rust
+if has pkg-config; then
+    step 'install' install_into_root
+    step 'quickstart with the installed shared library' quickstart_shared
+    step 'quickstart with the installed static library' quickstart_static
+else
+    skip 'install: no pkg-config'
+fi
+for program in $programs; do
+    if has valgrind; then
+        step "memcheck of $program" under_valgrind "$program"
+    else
+        skip "memcheck of $program: no valgrind"
+    fi
+done
+
+if [ "$skipped" -gt 0 ]; then
+    echo "c: $passed passed, $failed failed, $skipped skipped"
+else
+    echo "c: $passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
