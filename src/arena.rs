@@ -14,7 +14,7 @@
 //! D. R. Hanson, "Fast allocation and deallocation of memory based on object lifetimes", 1990.
 #![allow(unsafe_code)]
 
-use crate::region::{ALIGN, Cutter};
+use crate::region::{ALIGN, Cutter, check_region};
 use crate::status::{Error, Result};
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
 use core::cell::UnsafeCell;
@@ -134,9 +134,7 @@ impl<'r> Arena<'r> {
     /// # Safety
     /// `base .. base + len` is memory that nobody else touches for `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize) -> Result<Self> {
-        if base.as_ptr().align_offset(ALIGN) != 0 {
-            return Err(Error::Misaligned);
-        }
+        check_region(base, len)?;
         // SAFETY: the caller gave this memory.
         let mut cutter = unsafe { Cutter::new(base, len) };
         let state = cutter.cut(size_of::<UnsafeCell<State>>()).ok_or(Error::NoMemory)?;
@@ -177,8 +175,8 @@ impl<'r> Arena<'r> {
     /// Gives the arena another region to hand out.
     ///
     /// # Errors
-    /// `Misaligned` as in [`Arena::new`]; `Invalid` for an empty one; `NoMemory` where it has
-    /// [`ARENA_REGIONS_MAX`] already.
+    /// `Misaligned` as in [`Arena::new`]; `NoMemory` for one of less than [`ALIGN`] bytes, or where
+    /// the arena has [`ARENA_REGIONS_MAX`] already.
     pub fn add_region(&self, region: &'r mut [u8]) -> Result<()> {
         let len = region.len();
         // SAFETY: the region is borrowed for as long as the arena lives.
@@ -188,11 +186,9 @@ impl<'r> Arena<'r> {
     /// # Safety
     /// As for [`Arena::new_at`].
     pub(crate) unsafe fn add_region_at(&self, base: NonNull<u8>, len: usize) -> Result<()> {
-        if len == 0 {
-            return Err(Error::Invalid);
-        }
-        if base.as_ptr().align_offset(ALIGN) != 0 {
-            return Err(Error::Misaligned);
+        check_region(base, len)?;
+        if len < ALIGN {
+            return Err(Error::NoMemory);
         }
         let region = Region { base, len, used: 0 };
         self.with(|state| state.regions.push(region)).map_err(|_| Error::NoMemory)

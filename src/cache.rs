@@ -21,7 +21,7 @@ use crate::item::Type;
 use crate::lock::{Guarded, LockKind};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter};
+use crate::region::{Cutter, check_region};
 use crate::shard::{ItemInfo, NewValue, SetMode, Setup, Shard};
 use crate::slab::Class;
 use crate::stats::{CacheStats, Counters};
@@ -87,7 +87,7 @@ impl<'r> Cache<'r> {
     /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
     ///
     /// # Errors
-    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`]; `NoMemory` where it is too
+    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`](crate::ALIGN); `NoMemory` where it is too
     /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
     /// configuration out of range, which a limit above the region is.
     ///
@@ -104,9 +104,7 @@ impl<'r> Cache<'r> {
     /// `base .. base + len` is memory that nobody else touches for `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
         config.check()?;
-        if base.as_ptr().align_offset(ALIGN) != 0 {
-            return Err(Error::Misaligned);
-        }
+        check_region(base, len)?;
         if config.memory_limit > len {
             return Err(Error::Invalid);
         }
@@ -127,6 +125,7 @@ impl<'r> Cache<'r> {
         let cells = cells.cast::<Guarded<Shard>>();
         let setup = config.setup();
         let part = sizing::part_size(len.checked_sub(cutter.used())?, count);
+        sizing::check_limit(config, len, part)?;
         let mut cuts = cutter.cuts();
         for i in 0..count as usize {
             let at = cutter.cut(part)?;
@@ -620,7 +619,7 @@ impl<'r> Cache<'r> {
         }
         let mut lowest = 0;
         self.each_shard(|shard| lowest = lowest.max(shard.limit_min()))?;
-        let shares = limit.saturating_sub(head.outside) / head.cell_count.max(1) as usize;
+        let shares = sizing::share(limit, head.outside, head.cell_count);
         if shares < lowest {
             return Err(Error::NoMemory);
         }

@@ -83,9 +83,9 @@ impl Shard {
 
     /// The end of a pass, unless a lowered limit is still to be reached.
     fn finish_pass(&mut self, left: u32) -> bool {
-        if self.ceiling > self.limit {
+        if self.slab.ceiling() > self.limit {
             self.shrink(left.min(crate::reclaim::SHRINK_STEPS));
-            if self.ceiling > self.limit {
+            if self.slab.ceiling() > self.limit {
                 return false;
             }
         }

@@ -16,7 +16,7 @@
 use crate::class::Geometry;
 use crate::config::Clock;
 use crate::lock::{Guarded, LockHooks, LockKind};
-use crate::region::{ALIGN, Cutter};
+use crate::region::{ALIGN, Cutter, check_region};
 use crate::slab::{Class, ClassStats, Id, Kind, Slab};
 use crate::status::{Error, Result};
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
@@ -208,9 +208,7 @@ impl<'r> Pool<'r> {
     /// # Safety
     /// `base .. base + len` is memory that nobody else touches for `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &PoolConfig) -> Result<Self> {
-        if base.as_ptr().align_offset(ALIGN) != 0 {
-            return Err(Error::Misaligned);
-        }
+        check_region(base, len)?;
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
         Self::lay_out(cutter, len, config).ok_or(Error::NoMemory)

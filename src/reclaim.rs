@@ -48,23 +48,16 @@ impl Shard {
     /// A slot of this class, whatever has to go for it; `None` where nothing is left to go.
     #[inline]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<Id> {
-        if self.fits(class) {
-            let keep = if self.holds_items(class) { self.reserve } else { 0 };
-            if let Some(id) = self.slab.alloc(class, keep) {
-                return Some(id);
-            }
+        let keep = if self.holds_items(class) { self.reserve } else { 0 };
+        match self.slab.alloc(class, keep) {
+            Some(id) => Some(id),
+            None => self.make_slot(class),
         }
-        self.make_slot(class)
-    }
-
-    #[inline]
-    fn fits(&self, class: Class) -> bool {
-        self.slab.usage() + self.slab.cost(class) <= self.ceiling
     }
 
     fn make_slot(&mut self, class: Class) -> Option<Id> {
         loop {
-            if !self.fits(class) {
+            if !self.slab.fits(class) {
                 self.evict_oldest()?;
                 continue;
             }
@@ -93,10 +86,11 @@ impl Shard {
         Some(())
     }
 
-    /// Evicts from the class whose victims are oldest.
+    /// Evicts from the class whose victims are oldest, or else from any that has one.
     pub(crate) fn evict_oldest(&mut self) -> Option<()> {
         let class = self.oldest_class()?;
         self.evict_from(class)
+            .or_else(|| (0..self.slab.item_class_count()).find_map(|c| self.evict_from(Class(c))))
     }
 
     /// Throws an item out, or counts it as expired where it is.
@@ -157,7 +151,7 @@ impl Shard {
     /// What every set does before its own work: a slice of what is under way.
     #[inline]
     pub(crate) fn work_ahead(&mut self, class: Class) {
-        if self.ceiling > self.limit {
+        if self.slab.ceiling() > self.limit {
             self.shrink(SHRINK_STEPS);
         }
         if self.drain.is_some() || self.slab.pages_free() < self.reserve {
@@ -186,13 +180,13 @@ impl Shard {
                 break;
             }
         }
-        self.ceiling = self.slab.usage().max(self.limit);
+        self.slab.set_ceiling(self.slab.usage().max(self.limit));
     }
 
     /// Sets the limit; what lies above it goes in slices.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
-        self.ceiling = self.slab.usage().max(limit);
+        self.slab.set_ceiling(self.slab.usage().max(limit));
         self.shrink(SHRINK_STEPS);
     }
 
@@ -247,7 +241,7 @@ impl Shard {
             return true;
         }
         let class = self.slab.page_class(drain.page);
-        if let Some(to) = self.open_slot(class) {
+        if let Some(to) = self.slab.alloc_to_move(class) {
             drain.slot += 1;
             return self.move_slot(id, to);
         }
@@ -257,11 +251,6 @@ impl Shard {
             _ => return false,
         }
         true
-    }
-
-    /// A slot of the class in a page that it has already.
-    fn open_slot(&mut self, class: Class) -> Option<Id> {
-        if self.slab.has_open_slot(class) { self.slab.alloc(class, 0) } else { None }
     }
 
     /// Moves whatever lies in a slot to another one of its class, which is given back where that

@@ -16,10 +16,23 @@
 //! Who owns which bytes: `slab`. What they mean: `item`, `segment`.
 #![allow(unsafe_code)]
 
+use crate::status::{Error, Result};
 use core::ptr::NonNull;
 
 /// Every region starts at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
+
+/// Whether `base` may be the start of a region of `len` bytes: aligned, and not longer than memory.
+pub(crate) fn check_region(base: NonNull<u8>, len: usize) -> Result<()> {
+    let address = base.as_ptr() as usize;
+    if !address.is_multiple_of(ALIGN) {
+        return Err(Error::Misaligned);
+    }
+    if len > isize::MAX as usize || address.checked_add(len).is_none() {
+        return Err(Error::Invalid);
+    }
+    Ok(())
+}
 
 /// Rounds up to a multiple of a power of two; `None` on overflow.
 #[inline]

@@ -85,10 +85,9 @@ pub(crate) struct Shard {
     pub(crate) layout: Items,
     pub(crate) time: Time,
     pub(crate) hasher: KeyHasher,
-    /// What `usage` may be once all is done.
+    /// What `usage` may be; the slab's ceiling lies above it only while a lowered limit is being
+    /// reached.
     pub(crate) limit: usize,
-    /// What it may be now: above the limit only while a lowered limit is being reached.
-    pub(crate) ceiling: usize,
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
@@ -100,6 +99,9 @@ pub(crate) struct Shard {
     key_len_max: usize,
     value_len_max: usize,
     default_ttl_ms: u64,
+    limit_min: usize,
+    /// Bytes that the index takes at least.
+    index_size: usize,
 }
 
 /// Shards of fewer pages than this keep no free page in reserve.
@@ -153,6 +155,20 @@ impl Footprint {
         slots.div_ceil(u64::from(self.geometry.slots_per_page(size)).max(1))
     }
 
+    /// Pages that the index needs at least: its first two segments, and a chunk.
+    fn index_pages(&self) -> u64 {
+        let [segment, _] = self.plan.extras().map(|extra| extra.size as usize);
+        self.pages_for(2, segment) + 1
+    }
+
+    /// The lowest limit under which one item fits beside fixed parts and index; `None` where the part
+    /// is too small for that.
+    pub(crate) fn limit_min(&self, part: usize) -> Option<usize> {
+        let (pages, needed) = (self.pages(), self.index_pages() + 1);
+        let fixed = part.checked_sub((pages as usize) << self.geometry.page_shift)?;
+        (pages >= needed).then(|| fixed + ((needed as usize) << self.geometry.page_shift))
+    }
+
     /// Whether a shard of this size keeps all of that.
     pub(crate) fn holds(&self, needs: &Needs) -> bool {
         let pages = self.pages();
@@ -185,13 +201,16 @@ impl Footprint {
 impl Shard {
     /// Cuts a shard from a part of the region.
     pub(crate) fn new(cutter: &mut Cutter, part: usize, setup: &Setup) -> Option<Self> {
-        let Footprint { geometry, plan, classes, left, .. } = Footprint::of(part, setup)?;
+        let footprint = Footprint::of(part, setup)?;
+        let limit_min = footprint.limit_min(part)?;
+        let Footprint { geometry, plan, classes, left, .. } = footprint;
         let mut slab = Slab::new(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
         let policy = Policy::new(setup.policy, cutter, classes)?;
         let index = Index::new(cutter, &mut slab, plan)?;
         let pages = u64::from(slab.page_count());
-        let shard = Self {
+        Some(Self {
+            index_size: footprint.index_pages() as usize * slab.page_size(),
             slab,
             index,
             policy,
@@ -199,7 +218,6 @@ impl Shard {
             time: Time::default(),
             hasher: KeyHasher::new(setup.seed),
             limit: part,
-            ceiling: part,
             reserve: Footprint::reserve(pages) as u32,
             drain: None,
             optimizing: crate::optimize::Pass::default(),
@@ -210,29 +228,22 @@ impl Shard {
             key_len_max: setup.key_len_max.min(KEY_LEN_MAX),
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
-        };
-        (shard.limit_min() <= part).then_some(shard)
+            limit_min,
+        })
     }
 
-    /// The lowest limit that this shard can be given: its fixed parts, its index, one item.
+    /// The lowest limit that this shard can be given.
     pub(crate) fn limit_min(&self) -> usize {
-        self.slab.fixed() + (self.index_pages() + 1) * self.slab.page_size()
+        self.limit_min
     }
 
     /// Bytes that the slots of one item may take under a limit, so that it fits once all others
     /// are gone.
     pub(crate) fn item_size_max(&self, limit: usize) -> usize {
-        let index = self.index_pages() << self.slab.page_size().trailing_zeros();
-        let pages = limit.saturating_sub(self.slab.fixed() + index);
+        let page = self.slab.page_size();
+        let whole = limit.saturating_sub(self.slab.fixed() + self.index_size) & !(page - 1);
         // A chained item's last part may need a page of its own.
-        let whole = pages & !(self.slab.page_size() - 1);
-        whole.saturating_sub(if whole > self.slab.page_size() { self.slab.page_size() } else { 0 })
-    }
-
-    /// Pages that the index needs at least: its first segments, and its first chunk.
-    fn index_pages(&self) -> usize {
-        let per_page = self.slab.slots_per_page(self.index.segment_class()).max(1);
-        2u32.div_ceil(per_page) as usize + 1
+        if whole > page { whole - page } else { whole }
     }
 
     // ---- arguments -----------------------------------------------------------------------------

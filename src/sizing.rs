@@ -13,6 +13,20 @@ pub(crate) fn part_size(left: usize, count: u32) -> usize {
     (left.saturating_sub(ALIGN) / count.max(1) as usize) & !(ALIGN - 1)
 }
 
+/// What each of `count` parts may use under a limit for the whole.
+pub(crate) fn share(limit: usize, outside: usize, count: u32) -> usize {
+    limit.saturating_sub(outside) / count.max(1) as usize
+}
+
+/// `None` where the parts, or the configured limit's shares of them, are too small for anything.
+pub(crate) fn check_limit(config: &Config, region: usize, part: usize) -> Option<()> {
+    let count = config.shard_count();
+    let limit_min = Footprint::of(part, &config.setup())?.limit_min(part)?;
+    let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
+    let limit = if config.memory_limit == 0 { region } else { config.memory_limit };
+    (share(limit, outside, count) >= limit_min).then_some(())
+}
+
 /// See [`Cache::required_size`](crate::Cache::required_size). `H` and `C` are what lies at the start
 /// of a region: a header, and a cell for each shard.
 pub(crate) fn required_size<H, C>(

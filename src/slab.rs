@@ -225,6 +225,8 @@ pub(crate) struct Slab {
     fixed: usize,
     usage: usize,
     usage_peak: usize,
+    /// What `usage` may grow to.
+    ceiling: usize,
     zero_on_free: bool,
     pub(crate) allocs: u64,
     pub(crate) reuses: u64,
@@ -279,6 +281,7 @@ impl Slab {
             fixed: region - area,
             usage: region - area,
             usage_peak: region - area,
+            ceiling: region,
             zero_on_free: false,
             allocs: 0,
             reuses: 0,
@@ -477,6 +480,20 @@ impl Slab {
         self.fixed + self.mem.len() - self.usage
     }
 
+    pub(crate) fn ceiling(&self) -> usize {
+        self.ceiling
+    }
+
+    pub(crate) fn set_ceiling(&mut self, ceiling: usize) {
+        self.ceiling = ceiling;
+    }
+
+    /// Whether one more slot of this class stays below the ceiling.
+    #[inline]
+    pub(crate) fn fits(&self, class: Class) -> bool {
+        self.usage + self.cost(class) <= self.ceiling
+    }
+
     fn page_tail(&self, class: Class) -> usize {
         let slots = self.slots_per_page(class) as usize;
         self.page_size() - slots * self.slot_size(class)
@@ -484,7 +501,7 @@ impl Slab {
 
     /// Bytes by which `usage` grows when this class hands out one more slot.
     #[inline]
-    pub(crate) fn cost(&self, class: Class) -> usize {
+    fn cost(&self, class: Class) -> usize {
         let slot = self.slot_size(class);
         if self.has_open_slot(class) { slot } else { slot + self.page_tail(class) }
     }
@@ -622,16 +639,33 @@ impl Slab {
 
     // ---- slots -------------------------------------------------------------------------------
 
-    /// A slot of this class, of kind [`Kind::Pending`]; a free page is claimed only while more than
-    /// `keep` of them are left. O(1).
+    /// A slot of this class, of kind [`Kind::Pending`], if usage stays below the ceiling; a free page
+    /// is claimed only while more than `keep` of them are left. O(1).
     #[inline]
     pub(crate) fn alloc(&mut self, class: Class, keep: u32) -> Option<Id> {
+        if !self.fits(class) {
+            return None;
+        }
         if !self.has_open_slot(class) {
             if self.pages_free() <= keep {
                 return None;
             }
             self.claim_page(class)?;
         }
+        let id = self.take_open_slot(class);
+        self.usage_peak = self.usage_peak.max(self.usage);
+        Some(id)
+    }
+
+    /// A free slot in a page that the class has already, for something that moves there: usage is
+    /// above its due only until the slot that it leaves is freed.
+    pub(crate) fn alloc_to_move(&mut self, class: Class) -> Option<Id> {
+        self.has_open_slot(class).then(|| self.take_open_slot(class))
+    }
+
+    /// The class has an open slot.
+    #[inline]
+    fn take_open_slot(&mut self, class: Class) -> Id {
         let page = self.class(class).open;
         let meta = *self.meta(page);
         let (slot, reused) = if meta.free == NO_SLOT {
@@ -654,15 +688,12 @@ impl Slab {
         }
         self.count_alloc(class, reused);
         self.set_word(id, 0, Kind::Pending.word(0));
-        Some(id)
+        id
     }
 
     #[inline]
     fn count_alloc(&mut self, class: Class, reused: bool) {
         self.usage += self.slot_size(class);
-        if self.usage > self.usage_peak {
-            self.usage_peak = self.usage;
-        }
         self.allocs += 1;
         self.reuses += u64::from(reused);
         let meta = self.class_mut(class);

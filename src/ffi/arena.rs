@@ -63,8 +63,8 @@ pub unsafe extern "C" fn larder_arena_init(
     }))
 }
 
-/// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that;
-/// LARDER_INVALID for an empty one. O(1).
+/// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that,
+/// or for one of less than LARDER_ALIGN bytes. O(1).
 ///
 /// # Safety
 /// As for larder_arena_init.

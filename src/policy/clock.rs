@@ -56,8 +56,13 @@ impl Clock {
     }
 
     #[inline]
-    pub(crate) fn inserted(&mut self, _: &mut Slab, _: Id) {
+    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
         self.inserts = self.inserts.wrapping_add(1);
+        let class = slab.class_of(id);
+        if slab.class_used(class) == 1 {
+            // The class starts anew, and with it its age.
+            *self.hands.at_mut(u32::from(class.0)) = Hand { lap_start: self.inserts, ..START };
+        }
     }
 
     #[inline]

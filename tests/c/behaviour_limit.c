@@ -4,7 +4,7 @@
 
 enum { REGION_SIZE = 64 * 1024, LARGE_REGION_SIZE = 1024 * 1024, HOUR_MS = 3600 * 1000 };
 
-static unsigned char value_bytes[1024];
+static unsigned char value_bytes[20000];
 
 static larder_status set_number(larder_cache *cache, uint64_t key, size_t value_len, uint64_t ttl_ms)
 {

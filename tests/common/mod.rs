@@ -1,0 +1,127 @@
+//! What the tests share: seeded randomness, aligned regions, a clock that tests set, the accounting
+//! that must hold after every operation, and a cache as a picture.
+
+// Every test is a crate of its own and uses a part of this.
+#![allow(dead_code)]
+
+use larder::{Cache, CacheStats};
+use std::cell::Cell;
+use std::fmt::Write;
+
+/// SplitMix64 (G. L. Steele et al., OOPSLA 2014).
+#[derive(Clone, Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// A number below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    /// A number from `low` to `high`, each order of magnitude as likely as the next.
+    pub(crate) fn log_uniform(&mut self, low: usize, high: usize) -> usize {
+        let (low_f, high_f) = (low.max(1) as f64, high.max(1) as f64);
+        let unit = self.next() as f64 / u64::MAX as f64;
+        ((low_f * (high_f / low_f).powf(unit)) as usize).clamp(low, high)
+    }
+
+    /// True once in `n` times.
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Memory that starts where a region may start.
+pub(crate) struct Region {
+    bytes: Vec<u8>,
+    at: usize,
+    len: usize,
+}
+
+impl Region {
+    pub(crate) fn new(len: usize) -> Self {
+        let bytes = vec![0; len + larder::ALIGN];
+        let at = bytes.as_ptr().align_offset(larder::ALIGN);
+        Self { bytes, at, len }
+    }
+
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.at..self.at + self.len]
+    }
+}
+
+thread_local! {
+    static NOW: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The clock of this thread's test, for [`larder::Config::clock`].
+pub(crate) fn now_ms() -> u64 {
+    NOW.get()
+}
+
+pub(crate) fn set_now(ms: u64) {
+    NOW.set(ms);
+}
+
+/// A key of eight bytes.
+pub(crate) fn key(n: u64) -> [u8; 8] {
+    n.to_be_bytes()
+}
+
+/// The statistics, whose sums hold and agree with what the cache says elsewhere.
+pub(crate) fn audited(cache: &Cache<'_>) -> CacheStats {
+    let s = cache.stats();
+    let sum = s.payload_bytes + s.free_bytes + s.overhead_bytes;
+    assert_eq!(sum, s.region_bytes, "payload + free + overhead is the region\n{}", picture(cache));
+    assert_eq!(s.total_used + s.free_bytes, s.region_bytes, "used + free is the region");
+    assert_eq!(s.total_used, cache.memory_usage() as u64);
+    assert_eq!(s.item_count, cache.item_count());
+    assert_eq!(s.limit_bytes, cache.memory_limit() as u64);
+    assert_eq!(s.failed_no_memory, 0, "a set failed for want of memory\n{}", picture(cache));
+    assert!(s.total_used <= s.total_allocated && s.total_allocated <= s.region_bytes);
+    assert!(s.peak_used >= s.total_used);
+    s
+}
+
+/// Walks every invariant.
+pub(crate) fn checked(cache: &Cache<'_>) {
+    assert_eq!(cache.check(), Ok(()), "an invariant is broken\n{}", picture(cache));
+}
+
+/// A cache's pages and slots, a line for each class that has any.
+pub(crate) fn picture(cache: &Cache<'_>) -> String {
+    let s = cache.stats();
+    let mut lines = format!(
+        "region {} limit {} used {} | items {} payload {} | pages {} of {} B, {} free\n",
+        s.region_bytes,
+        s.limit_bytes,
+        s.total_used,
+        s.item_count,
+        s.payload_bytes,
+        s.page_count,
+        s.page_size,
+        s.pages_free
+    );
+    for class in (0..).map_while(|i| cache.class_stats(i).ok()).filter(|class| class.pages > 0) {
+        let slots = class.used + class.free;
+        let bar = "#".repeat((class.used * 40).div_ceil(slots.max(1)));
+        let _ = writeln!(
+            lines,
+            "  slot {:5} | pages {:5} | used {:7} of {slots:7} |{bar:40}|",
+            class.slot_size, class.pages, class.used
+        );
+    }
+    lines
+}
