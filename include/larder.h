@@ -129,49 +129,6 @@
 // major * 10000 + minor * 100 + patch
 #define LARDER_VERSION_NUMBER 100
 
-// Why a call did not do what was asked. The number is the C interface's status.
-enum Error
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-  // No item has this key, or it has expired.
-  NotFound = -1,
-  // An argument is out of its range; nothing was changed.
-  Invalid = -2,
-  // Nothing more can be evicted to make room; nothing was changed.
-  NoMemory = -3,
-  // Larger than the limit can ever hold; nothing was evicted.
-  TooLarge = -4,
-  // The buffer is shorter than the value; the length is reported.
-  BufferTooSmall = -5,
-  // An item with this key is there already.
-  Exists = -6,
-  // The value is of another type.
-  TypeMismatch = -7,
-  // The lock is taken, or a callback called back.
-  Busy = -8,
-  // A check found an invariant broken.
-  Corrupt = -9,
-  // The block or view was given back before.
-  Stale = -10,
-  // The structure is of another version of the library.
-  VersionMismatch = -11,
-  // The region does not start at a multiple of [`ALIGN`](crate::ALIGN).
-  Misaligned = -12,
-  // There is more to do: call again.
-  Again = -13,
-  // The item is pinned by a reader.
-  Pinned = -14,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum Error Error;
-#else
-typedef int32_t Error;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
 // A bump allocator inside regions of the caller's. One thread at a time.
 typedef struct larder_arena larder_arena;
 
@@ -564,9 +521,6 @@ typedef struct larder_pool_class_stats_t {
   size_t pages;
 } larder_pool_class_stats_t;
 
-// Every error, in the order of its number.
-#define Error_ALL { NotFound, Invalid, NoMemory, TooLarge, BufferTooSmall, Exists, TypeMismatch, Busy, Corrupt, Stale, VersionMismatch, Misaligned, Again, Pinned, }
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -579,8 +533,8 @@ extern "C" {
 // `memory .. memory + size` is nobody else's while the arena is used; `out` can be written.
 larder_status larder_arena_init(void *memory, size_t size, struct larder_arena **out);
 
-// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that;
-// LARDER_INVALID for an empty one. O(1).
+// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that,
+// or for one of less than LARDER_ALIGN bytes. O(1).
 //
 // # Safety
 // As for larder_arena_init.
@@ -1054,10 +1008,6 @@ uint32_t larder_version_number(void);
 
 // The version of the library that was linked, as text; valid for ever.
 const char *larder_version_string(void);
-
-extern void larder_port_panic(void);
-
-extern uint8_t *larder_no_heap(void);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -94,7 +94,9 @@ impl State {
             return Err(Error::Invalid);
         }
         for region in &mut self.regions {
-            let Some((at, end)) = region.place(size, align) else { continue };
+            let Some((at, end)) = region.place(size, align) else {
+                continue;
+            };
             region.used = end;
             // SAFETY: at < len of the caller's region.
             let place = unsafe { region.base.add(at) };
@@ -102,7 +104,11 @@ impl State {
             self.peak = self.peak.max(self.used());
             return Ok(place);
         }
-        if self.regions.iter().any(|region| region.could_hold(size, align)) {
+        if self
+            .regions
+            .iter()
+            .any(|region| region.could_hold(size, align))
+        {
             return Err(Error::NoMemory);
         }
         Err(Error::TooLarge)
@@ -137,7 +143,9 @@ impl<'r> Arena<'r> {
         check_region(base, len)?;
         // SAFETY: the caller gave this memory.
         let mut cutter = unsafe { Cutter::new(base, len) };
-        let state = cutter.cut(size_of::<UnsafeCell<State>>()).ok_or(Error::NoMemory)?;
+        let state = cutter
+            .cut(size_of::<UnsafeCell<State>>())
+            .ok_or(Error::NoMemory)?;
         let state = state.cast::<UnsafeCell<State>>();
         let used = cutter.used();
         if used >= len {
@@ -147,11 +155,24 @@ impl<'r> Arena<'r> {
         let rest = unsafe { base.add(used) };
         let mut regions = heapless::Vec::new();
         // Its capacity is not 0: this cannot fail.
-        let _ = regions.push(Region { base: rest, len: len - used, used: 0 });
-        let value = State { magic: MAGIC, regions, peak: 0, allocs: 0, resets: 0 };
+        let _ = regions.push(Region {
+            base: rest,
+            len: len - used,
+            used: 0,
+        });
+        let value = State {
+            magic: MAGIC,
+            regions,
+            peak: 0,
+            allocs: 0,
+            resets: 0,
+        };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { state.write(UnsafeCell::new(value)) };
-        Ok(Self { state, region: PhantomData })
+        Ok(Self {
+            state,
+            region: PhantomData,
+        })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut UnsafeCell<State> {
@@ -161,8 +182,15 @@ impl<'r> Arena<'r> {
     /// # Safety
     /// `state` is what [`Arena::as_ptr`] gave, and its regions are still the arena's.
     pub(crate) unsafe fn from_ptr(state: NonNull<UnsafeCell<State>>) -> Result<Self> {
-        let arena = Self { state, region: PhantomData };
-        if arena.with(|state| state.magic) == MAGIC { Ok(arena) } else { Err(Error::Invalid) }
+        let arena = Self {
+            state,
+            region: PhantomData,
+        };
+        if arena.with(|state| state.magic) == MAGIC {
+            Ok(arena)
+        } else {
+            Err(Error::Invalid)
+        }
     }
 
     fn with<R>(&self, call: impl FnOnce(&mut State) -> R) -> R {
@@ -191,7 +219,8 @@ impl<'r> Arena<'r> {
             return Err(Error::NoMemory);
         }
         let region = Region { base, len, used: 0 };
-        self.with(|state| state.regions.push(region)).map_err(|_| Error::NoMemory)
+        self.with(|state| state.regions.push(region))
+            .map_err(|_| Error::NoMemory)
     }
 
     /// The next `size` bytes, aligned to `align`, a power of two. They hold whatever was there.
@@ -241,12 +270,13 @@ impl<'r> Arena<'r> {
 unsafe impl Allocator for &Arena<'_> {
     fn allocate(&self, layout: Layout) -> core::result::Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {
-            let dangling = NonNull::<u8>::without_provenance(
-                core::num::NonZeroUsize::new(layout.align()).ok_or(AllocError)?,
-            );
+            let dangling = core::ptr::without_provenance_mut::<u8>(layout.align());
+            let dangling = NonNull::new(dangling).ok_or(AllocError)?;
             return Ok(NonNull::slice_from_raw_parts(dangling, 0));
         }
-        let place = self.alloc(layout.size(), layout.align()).map_err(|_| AllocError)?;
+        let place = self
+            .alloc(layout.size(), layout.align())
+            .map_err(|_| AllocError)?;
         Ok(NonNull::slice_from_raw_parts(place, layout.size()))
     }
 

@@ -141,7 +141,10 @@ impl<'r> Cache<'r> {
         let value = Self::header(config, len, part * count as usize, cells, &setup, cuts);
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { header.write(value) };
-        Some(Self { header, region: PhantomData })
+        Some(Self {
+            header,
+            region: PhantomData,
+        })
     }
 
     fn header(
@@ -180,7 +183,12 @@ impl<'r> Cache<'r> {
     /// # Errors
     /// `Invalid` for a configuration or key length out of range; `TooLarge` where no region could be
     /// large enough.
-    pub fn required_size(config: &Config, items: u64, key_len: usize, value_len: usize) -> Result<usize> {
+    pub fn required_size(
+        config: &Config,
+        items: u64,
+        key_len: usize,
+        value_len: usize,
+    ) -> Result<usize> {
         config.check()?;
         sizing::required_size::<Header, Guarded<Shard>>(config, items, key_len, value_len)
     }
@@ -194,8 +202,15 @@ impl<'r> Cache<'r> {
     /// `header` is what [`Cache::as_ptr`] gave, and its region is still the cache's.
     #[inline]
     pub(crate) unsafe fn from_ptr(header: NonNull<Header>) -> Result<Self> {
-        let cache = Self { header, region: PhantomData };
-        if cache.head().magic != MAGIC { Err(Error::Invalid) } else { Ok(cache) }
+        let cache = Self {
+            header,
+            region: PhantomData,
+        };
+        if cache.head().magic != MAGIC {
+            Err(Error::Invalid)
+        } else {
+            Ok(cache)
+        }
     }
 
     #[inline]
@@ -216,7 +231,10 @@ impl<'r> Cache<'r> {
 
     /// The same cache, for a shorter life.
     pub(crate) fn alias(&self) -> Cache<'_> {
-        Cache { header: self.header, region: PhantomData }
+        Cache {
+            header: self.header,
+            region: PhantomData,
+        }
     }
 
     pub(crate) fn lock_kind(&self) -> LockKind {
@@ -241,7 +259,11 @@ impl<'r> Cache<'r> {
     #[inline]
     fn shard_of(&self, hash: u64) -> u32 {
         let count = self.head().cell_count;
-        if count == 1 { 0 } else { (((hash >> 32) & 0xffff) as u32 * count) >> 16 }
+        if count == 1 {
+            0
+        } else {
+            (((hash >> 32) & 0xffff) as u32 * count) >> 16
+        }
     }
 
     /// Calls with a shard under its lock, then tells the host what else happened.
@@ -251,7 +273,10 @@ impl<'r> Cache<'r> {
         self.turn_away()?;
         // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
         let Some(hook) = (unsafe { *head.on_event.get() }) else {
-            return self.cell(i).with(&head.lock, call).inspect_err(|_| self.count_busy());
+            return self
+                .cell(i)
+                .with(&head.lock, call)
+                .inspect_err(|_| self.count_busy());
         };
         let (done, before, after) = self
             .cell(i)
@@ -266,13 +291,19 @@ impl<'r> Cache<'r> {
 
     #[inline]
     pub(crate) fn turn_away(&self) -> Result<()> {
-        self.head().callbacks.check().inspect_err(|_| self.count_busy())
+        self.head()
+            .callbacks
+            .check()
+            .inspect_err(|_| self.count_busy())
     }
 
     #[cold]
     fn count_busy(&self) {
         let busy = &self.head().busy;
-        busy.store(busy.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        busy.store(
+            busy.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
     }
 
     #[cold]
@@ -290,7 +321,9 @@ impl<'r> Cache<'r> {
         for event in [evicted, expired] {
             if event.items > 0 {
                 // SAFETY: hook, target and context were given together.
-                self.head().callbacks.run(|| unsafe { (hook.call)(hook.target, hook.ctx, &event) });
+                self.head()
+                    .callbacks
+                    .run(|| unsafe { (hook.call)(hook.target, hook.ctx, &event) });
             }
         }
     }
@@ -320,7 +353,9 @@ impl<'r> Cache<'r> {
 
     fn observe_time(&self) {
         for i in 0..self.head().cell_count {
-            let _ = self.cell(i).with(&LockKind::None, |shard| self.observe(shard));
+            let _ = self
+                .cell(i)
+                .with(&LockKind::None, |shard| self.observe(shard));
         }
     }
 
@@ -421,8 +456,14 @@ impl<'r> Cache<'r> {
     ) -> Result<()> {
         let head = self.head();
         let needs_time = head.item_times || ttl_ms != 0 || head.default_ttl;
-        let value = NewValue { bytes, value_type, ttl_ms };
-        self.with_key(key, needs_time, |shard, hash| shard.set(hash, key, &value, mode))
+        let value = NewValue {
+            bytes,
+            value_type,
+            ttl_ms,
+        };
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.set(hash, key, &value, mode)
+        })
     }
 
     /// Copies a value into a buffer and returns its length.
@@ -476,7 +517,9 @@ impl<'r> Cache<'r> {
     /// # Time
     /// O(offset / slot size + bytes copied).
     pub fn get_range(&self, key: &[u8], offset: usize, buffer: &mut [u8]) -> Result<usize> {
-        self.with_key(key, false, |shard, hash| shard.get_range(hash, key, offset, buffer))
+        self.with_key(key, false, |shard, hash| {
+            shard.get_range(hash, key, offset, buffer)
+        })
     }
 
     pub(crate) fn get_scalar(&self, key: &[u8], want: Type) -> Result<[u8; 8]> {
@@ -521,7 +564,9 @@ impl<'r> Cache<'r> {
     }
 
     pub(crate) fn get_str_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.with_key(key, false, |shard, hash| shard.get_of_type(hash, key, Type::Str, buffer))
+        self.with_key(key, false, |shard, hash| {
+            shard.get_of_type(hash, key, Type::Str, buffer)
+        })
     }
 
     /// Takes an item out.
@@ -537,7 +582,9 @@ impl<'r> Cache<'r> {
     /// # Errors
     /// `Invalid` for an empty key.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.with_key(key, false, |shard, hash| Ok(shard.lookup(hash, key).is_some()))
+        self.with_key(key, false, |shard, hash| {
+            Ok(shard.lookup(hash, key).is_some())
+        })
     }
 
     /// Gives an item another time to live, counted from now.
@@ -573,7 +620,11 @@ impl<'r> Cache<'r> {
     }
 
     /// Neither counted nor reported to the policy.
-    fn with_item<R>(&self, key: &[u8], call: impl FnOnce(&Shard, crate::slab::Id) -> R) -> Result<R> {
+    fn with_item<R>(
+        &self,
+        key: &[u8],
+        call: impl FnOnce(&Shard, crate::slab::Id) -> R,
+    ) -> Result<R> {
         self.with_key(key, false, |shard, hash| {
             let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             Ok(call(shard, id))
@@ -656,7 +707,10 @@ impl<'r> Cache<'r> {
     /// # Time
     /// O(`step_max`); a whole pass is O(slots). The lock is given back every 4,096 steps.
     pub fn optimize(&self, step_max: u32) -> Result<OptimizeReport> {
-        let mut report = OptimizeReport { done: true, ..OptimizeReport::default() };
+        let mut report = OptimizeReport {
+            done: true,
+            ..OptimizeReport::default()
+        };
         let mut left = if step_max == 0 { u32::MAX } else { step_max };
         for i in 0..self.head().cell_count {
             loop {
@@ -691,12 +745,22 @@ impl<'r> Cache<'r> {
     ///
     /// # Time
     /// O(slots). The lock is given back every 64 items.
-    pub fn scan(&self, cursor: &mut Cursor, mut visit: impl FnMut(&ItemInfo<'_>) -> bool) -> Result<bool> {
+    pub fn scan(
+        &self,
+        cursor: &mut Cursor,
+        mut visit: impl FnMut(&ItemInfo<'_>) -> bool,
+    ) -> Result<bool> {
         self.turn_away()?;
-        self.head().callbacks.run(|| self.scan_slices(cursor, &mut visit))
+        self.head()
+            .callbacks
+            .run(|| self.scan_slices(cursor, &mut visit))
     }
 
-    fn scan_slices(&self, cursor: &mut Cursor, visit: &mut dyn FnMut(&ItemInfo<'_>) -> bool) -> Result<bool> {
+    fn scan_slices(
+        &self,
+        cursor: &mut Cursor,
+        visit: &mut dyn FnMut(&ItemInfo<'_>) -> bool,
+    ) -> Result<bool> {
         loop {
             let (mut shard, page, slot) = cursor.place();
             if shard >= self.head().cell_count {
@@ -771,7 +835,11 @@ impl<'r> Cache<'r> {
             sound = sound && shard.check();
             region += shard.region();
         })?;
-        if sound && region == self.head().region { Ok(()) } else { Err(Error::Corrupt) }
+        if sound && region == self.head().region {
+            Ok(())
+        } else {
+            Err(Error::Corrupt)
+        }
     }
 
     /// Sets the time, in milliseconds, where the host has no clock hook; from then on the cache looks
@@ -799,7 +867,10 @@ impl<'r> Cache<'r> {
 /// Percent of the limit, rounded down.
 pub(crate) fn pressure(used: u64, limit: u64) -> u32 {
     // Both are lengths of memory, so a hundredfold fits in 64 bits on any machine there is.
-    used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(u64::from(u32::MAX)) as u32
+    used.saturating_mul(100)
+        .checked_div(limit)
+        .unwrap_or(0)
+        .min(u64::from(u32::MAX)) as u32
 }
 
 const PAGE_BITS: u32 = 24;
@@ -807,7 +878,11 @@ const SLOT_BITS: u32 = 24;
 
 impl Cursor {
     fn at(shard: u32, page: u32, slot: u32) -> Self {
-        Self(u64::from(shard) << (PAGE_BITS + SLOT_BITS) | u64::from(page) << SLOT_BITS | u64::from(slot))
+        Self(
+            u64::from(shard) << (PAGE_BITS + SLOT_BITS)
+                | u64::from(page) << SLOT_BITS
+                | u64::from(slot),
+        )
     }
 
     fn place(self) -> (u32, u32, u32) {

@@ -48,7 +48,11 @@ impl Callbacks {
     #[cfg(target_has_atomic = "ptr")]
     fn acquire(&self) {
         let me = this_thread();
-        while self.owner.compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while self
+            .owner
+            .compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             core::hint::spin_loop();
         }
     }

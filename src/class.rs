@@ -53,13 +53,23 @@ impl Geometry {
         };
         let slot_size_max = ((1u32 << page_shift) / share).min(SLOT_SIZE_MAX);
         let slot_size_min = if page_shift <= 9 { 16 } else { 12 };
-        Self { page_shift, slot_size_max: slot_size_max & !3, granule: 4, slot_size_min }
+        Self {
+            page_shift,
+            slot_size_max: slot_size_max & !3,
+            granule: 4,
+            slot_size_min,
+        }
     }
 
     /// For the blocks of a pool: up to a whole page, aligned.
     pub(crate) fn for_blocks(area: usize) -> Self {
         let Self { page_shift, .. } = Self::for_area(area);
-        Self { page_shift, slot_size_max: 1 << page_shift, granule: 16, slot_size_min: 32 }
+        Self {
+            page_shift,
+            slot_size_max: 1 << page_shift,
+            granule: 16,
+            slot_size_min: 32,
+        }
     }
 
     pub(crate) fn page_size(self) -> usize {
@@ -68,7 +78,10 @@ impl Geometry {
 
     /// The item slot sizes, ascending; the last one is `slot_size_max`.
     pub(crate) fn slot_sizes(self) -> SlotSizes {
-        SlotSizes { geometry: self, size: self.slot_size_min }
+        SlotSizes {
+            geometry: self,
+            size: self.slot_size_min,
+        }
     }
 
     pub(crate) fn slots_per_page(self, slot_size: NonZeroU32) -> u32 {
@@ -114,7 +127,11 @@ impl Iterator for SlotSizes {
         let filled = self.geometry.fill_page(self.size).min(last);
         let next = filled + self.geometry.step(filled);
         // The last class is `slot_size_max` itself, whatever the step.
-        self.size = if filled < last { (next & !(self.geometry.granule - 1)).min(last) } else { last + 1 };
+        self.size = if filled < last {
+            (next & !(self.geometry.granule - 1)).min(last)
+        } else {
+            last + 1
+        };
         Some(filled)
     }
 }
@@ -141,7 +158,10 @@ mod tests {
         for page_shift in PAGE_SHIFT_MIN..=PAGE_SHIFT_MAX {
             let geometry = Geometry::with_page_shift(page_shift);
             let sizes: Vec<u32> = geometry.slot_sizes().collect();
-            assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{page_shift}: {sizes:?}");
+            assert!(
+                sizes.windows(2).all(|w| w[0] < w[1]),
+                "{page_shift}: {sizes:?}"
+            );
             assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
             assert!(sizes.iter().all(|s| s % 4 == 0));
             assert!(sizes.len() < 128, "{} classes", sizes.len());

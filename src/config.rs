@@ -23,7 +23,10 @@ pub(crate) enum Clock {
     /// A function.
     Function(fn() -> u64),
     /// The host's hook.
-    Hook { now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64, ctx: *mut c_void },
+    Hook {
+        now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
+        ctx: *mut c_void,
+    },
 }
 
 impl Clock {
@@ -153,7 +156,10 @@ impl Config {
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
         Setup {
             policy: self.policy,
-            format: Format { links: self.policy == PolicyKind::Lru, times: self.item_times },
+            format: Format {
+                links: self.policy == PolicyKind::Lru,
+                times: self.item_times,
+            },
             zero_on_free: self.zero_on_free,
             seed: self.hash_seed,
             key_len_max: or(self.key_len_max, KEY_LEN_MAX),

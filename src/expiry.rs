@@ -106,7 +106,15 @@ mod tests {
 
     #[test]
     fn an_instant_is_at_most_one_tick_early_and_never_late() {
-        for ms in [0, 1, 999, (1 << 31) - 1, 1 << 31, 315_360_000_000, 2_000_000_000_000] {
+        for ms in [
+            0,
+            1,
+            999,
+            (1 << 31) - 1,
+            1 << 31,
+            315_360_000_000,
+            2_000_000_000_000,
+        ] {
             let back = decode(encode(ms));
             assert!(back <= ms && ms - back < 1024, "{ms} came back as {back}");
         }

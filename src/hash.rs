@@ -45,11 +45,18 @@ mod tests {
         let zeros = [0u8; 64];
         for len in 1..64 {
             assert_ne!(hasher.hash(&zeros[..len]), hasher.hash(&zeros[..len + 1]));
-            assert_ne!(hasher.hash(&zeros[..len]), KeyHasher::new(2).hash(&zeros[..len]));
+            assert_ne!(
+                hasher.hash(&zeros[..len]),
+                KeyHasher::new(2).hash(&zeros[..len])
+            );
             for i in 0..len {
                 let mut other = zeros;
                 other[i] = 1;
-                assert_ne!(hasher.hash(&zeros[..len]), hasher.hash(&other[..len]), "byte {i} of {len}");
+                assert_ne!(
+                    hasher.hash(&zeros[..len]),
+                    hasher.hash(&other[..len]),
+                    "byte {i} of {len}"
+                );
             }
         }
     }

@@ -7,7 +7,10 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 fn clock(id: libc::clockid_t) -> libc::timespec {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid place for the answer, and the clocks asked for always exist.
     unsafe { libc::clock_gettime(id, &raw mut time) };
     time
@@ -100,7 +103,11 @@ impl Ticker {
     /// # Safety
     /// `self` stays where it is, and `tick` may be called with `ctx` from another thread, until
     /// [`Ticker::stop`] has returned.
-    pub(crate) unsafe fn start(&self, tick: unsafe fn(*mut c_void), ctx: *mut c_void) -> Result<()> {
+    pub(crate) unsafe fn start(
+        &self,
+        tick: unsafe fn(*mut c_void),
+        ctx: *mut c_void,
+    ) -> Result<()> {
         self.with(|state| {
             if state.thread.is_some() {
                 return Err(Error::Busy);
@@ -109,9 +116,8 @@ impl Ticker {
             let mut thread = MaybeUninit::uninit();
             let me = core::ptr::from_ref(self).cast_mut().cast();
             // SAFETY: `run` takes the address of a ticker, which the caller keeps in its place.
-            let failed = unsafe {
-                libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, me)
-            };
+            let failed =
+                unsafe { libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, me) };
             if failed != 0 {
                 return Err(Error::NoMemory);
             }
@@ -148,14 +154,17 @@ impl Ticker {
         unsafe { libc::pthread_mutex_lock(self.mutex.get()) };
         let go_on = loop {
             // SAFETY: this thread holds the mutex; the reference ends before the wait.
-            let (stop, interval) = unsafe { ((*self.state.get()).stop, (*self.state.get()).interval_ms) };
+            let TickerState {
+                stop, interval_ms, ..
+            } = *unsafe { &*self.state.get() };
             if stop {
                 break false;
             }
-            let until = later(started, interval);
+            let until = later(started, interval_ms);
             // SAFETY: mutex held, both initialised.
-            let answer =
-                unsafe { libc::pthread_cond_timedwait(self.wake.get(), self.mutex.get(), &raw const until) };
+            let answer = unsafe {
+                libc::pthread_cond_timedwait(self.wake.get(), self.mutex.get(), &raw const until)
+            };
             if answer == libc::ETIMEDOUT {
                 // SAFETY: this thread holds the mutex again.
                 break unsafe { !(*self.state.get()).stop };

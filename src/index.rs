@@ -58,13 +58,22 @@ impl Plan {
         let segments = area / (buckets.split_at() * 8) + 1;
         let level = usize::BITS - segments.leading_zeros();
         let entries = 1u32 << level.clamp(4, LEVEL_MAX);
-        Self { buckets, chunk_shift, chunks_max: (entries >> chunk_shift).max(1) }
+        Self {
+            buckets,
+            chunk_shift,
+            chunks_max: (entries >> chunk_shift).max(1),
+        }
     }
 
     /// Slot sizes that the index asks of the slab: segments, then chunks.
     pub(crate) fn extras(&self) -> [Extra; 2] {
         let chunk = (CHUNK_HEAD + (1 << self.chunk_shift)) * 4;
-        [Extra { size: self.buckets.slot_size() as u32 }, Extra { size: chunk }]
+        [
+            Extra {
+                size: self.buckets.slot_size() as u32,
+            },
+            Extra { size: chunk },
+        ]
     }
 
     /// Directory entries of a chunk.
@@ -139,9 +148,10 @@ impl Index {
         self.depths.clear();
         // The capacity is one more than the deepest depth: this cannot fail.
         let _ = self.depths.resize(LEVEL_MAX as usize + 2, 0);
-        let (Some(first), Some(spare)) =
-            (slab.alloc(self.segment_class, 0), slab.alloc(self.segment_class, 0))
-        else {
+        let (Some(first), Some(spare)) = (
+            slab.alloc(self.segment_class, 0),
+            slab.alloc(self.segment_class, 0),
+        ) else {
             return false;
         };
         let segment = Segment::create(slab, first, self.plan.buckets, 0, 0);
@@ -216,7 +226,9 @@ impl Index {
         if number < self.chunks_held {
             return true;
         }
-        let Some(id) = slab.alloc(self.chunk_class, 0) else { return false };
+        let Some(id) = slab.alloc(self.chunk_class, 0) else {
+            return false;
+        };
         slab.set_word(id, 0, Kind::Chunk.word(0));
         slab.set_word(id, 1, number);
         *self.chunks.at_mut(number) = id.0;
@@ -243,7 +255,11 @@ impl Index {
             self.level -= 1;
             self.len = 1 << self.level;
         }
-        let needed = if self.len > INLINE { (self.len - 1 >> self.plan.chunk_shift) + 1 } else { 0 };
+        let needed = if self.len > INLINE {
+            ((self.len - 1) >> self.plan.chunk_shift) + 1
+        } else {
+            0
+        };
         if self.chunks_held > needed {
             self.chunks_held -= 1;
             slab.free(Id(*self.chunks.at(self.chunks_held)));
@@ -287,7 +303,13 @@ impl Index {
     }
 
     #[inline]
-    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: u64, id: Id, rehash: impl Rehash) -> bool {
+    pub(crate) fn remove(
+        &mut self,
+        slab: &mut Slab,
+        hash: u64,
+        id: Id,
+        rehash: impl Rehash,
+    ) -> bool {
         let segment = self.segment(slab, hash);
         let removed = segment.remove(slab, hash, id);
         if segment.len(slab) * 2 <= self.plan.buckets.merge_at() {
@@ -314,7 +336,11 @@ impl Index {
             return false;
         }
         // The nearer the segment is to being full, the more entries are added at once.
-        let steps = if len + 4 < self.plan.buckets.capacity() { 8 } else { 256 };
+        let steps = if len + 4 < self.plan.buckets.capacity() {
+            8
+        } else {
+            256
+        };
         for _ in 0..steps {
             if self.can_split(slab, segment) {
                 return true;
@@ -341,7 +367,11 @@ impl Index {
         let low = Segment::create(slab, self.spare, buckets, depth + 1, prefix);
         let high = Segment::create(slab, slot, buckets, depth + 1, prefix | 1 << depth);
         Self::pour(slab, old, rehash, |hash| {
-            if directory_bits(hash) >> depth & 1 == 0 { low } else { high }
+            if directory_bits(hash) >> depth & 1 == 0 {
+                low
+            } else {
+                high
+            }
         });
         self.point(slab, depth + 1, prefix, low);
         self.point(slab, depth + 1, prefix | 1 << depth, high);
@@ -408,7 +438,13 @@ impl Index {
 
     /// Moves a segment, a chunk or the spare slot to another slot of its class, and frees its own.
     /// Returns whether the slot is the index's.
-    pub(crate) fn relocate(&mut self, slab: &mut Slab, from: Id, to: Id, rehash: impl Rehash) -> bool {
+    pub(crate) fn relocate(
+        &mut self,
+        slab: &mut Slab,
+        from: Id,
+        to: Id,
+        rehash: impl Rehash,
+    ) -> bool {
         match slab.kind(from) {
             Kind::Segment => {
                 let old = Segment(from);
@@ -449,7 +485,9 @@ impl Index {
             }
             segments += 1;
             for bucket in 0..segment.buckets(slab) {
-                let Some(id) = segment.bucket(slab, bucket) else { continue };
+                let Some(id) = segment.bucket(slab, bucket) else {
+                    continue;
+                };
                 let hash = rehash(slab, id);
                 if slab.kind(id) != Kind::Item || self.find(slab, hash, |e| e == id) != Some(id) {
                     return None;

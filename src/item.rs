@@ -85,7 +85,9 @@ impl Format {
 
     #[inline]
     fn header_words(self, word: u32) -> u32 {
-        self.fixed_words() + u32::from(word & HAS_TTL != 0) + if word & CHAINED != 0 { 2 } else { 0 }
+        self.fixed_words()
+            + u32::from(word & HAS_TTL != 0)
+            + if word & CHAINED != 0 { 2 } else { 0 }
     }
 
     fn header_size(self, has_ttl: bool, chained: bool) -> usize {
@@ -161,7 +163,11 @@ impl Items {
         let rest = value.saturating_sub(largest.checked_sub(head)?);
         let part = largest - LINK_WORDS * 4;
         let (full, end) = (rest / part.max(1), rest % part.max(1));
-        Some((largest + 1, full, if end > 0 { LINK_WORDS * 4 + end } else { 0 }))
+        Some((
+            largest + 1,
+            full,
+            if end > 0 { LINK_WORDS * 4 + end } else { 0 },
+        ))
     }
 
     /// The slots for an item of these lengths; `None` where the key alone is too long for a slot.
@@ -171,9 +177,18 @@ impl Items {
         let slot = slab.slot_size(largest);
         let (head, full, last) = self.division(slot, key, value, ttl)?;
         let chained = head > slot;
-        let head = if chained { largest } else { slab.class_for(head) };
+        let head = if chained {
+            largest
+        } else {
+            slab.class_for(head)
+        };
         let last = (last > 0).then(|| slab.class_for(last));
-        Some(Shape { head, full, last, chained })
+        Some(Shape {
+            head,
+            full,
+            last,
+            chained,
+        })
     }
 
     /// Writes an item whose value fits in its slot.
@@ -192,7 +207,8 @@ impl Items {
         marks::set_freq(slab, id, freq);
         let after = self.size(slab, id);
         if slab.zeroes_on_free() {
-            slab.bytes_mut(id, after, before.saturating_sub(after)).fill(0);
+            slab.bytes_mut(id, after, before.saturating_sub(after))
+                .fill(0);
         }
     }
 
@@ -246,7 +262,10 @@ impl Items {
     pub(crate) fn write_chained(self, slab: &mut Slab, id: Id, first: Id, draft: &Draft<'_>) {
         let at = self.write_head(slab, id, draft, true);
         let share = (slab.slot_size(slab.class_of(id)) - at).min(draft.value.len());
-        let (here, mut rest) = draft.value.split_at_checked(share).unwrap_or((draft.value, &[]));
+        let (here, mut rest) = draft
+            .value
+            .split_at_checked(share)
+            .unwrap_or((draft.value, &[]));
         slab.write(id, at, here);
         self.set_first_part(slab, id, first);
         let mut part = first;
@@ -271,7 +290,11 @@ impl Items {
     #[inline]
     pub(crate) fn key(self, slab: &Slab, id: Id) -> &[u8] {
         let word = slab.word(id, 0);
-        slab.bytes(id, self.format.header_words(word) as usize * 4, (word & KEY_LEN) as usize)
+        slab.bytes(
+            id,
+            self.format.header_words(word) as usize * 4,
+            (word & KEY_LEN) as usize,
+        )
     }
 
     #[inline]
@@ -318,7 +341,9 @@ impl Items {
 
     /// Encoded time of the last set, where the cache keeps it.
     pub(crate) fn set_time(self, slab: &Slab, id: Id) -> Option<u32> {
-        self.format.times.then(|| slab.word(id, self.format.fixed_words() - 1))
+        self.format
+            .times
+            .then(|| slab.word(id, self.format.fixed_words() - 1))
     }
 
     /// The first bytes of the value: all of them, unless it is chained.
@@ -363,7 +388,9 @@ impl Items {
             let here = span.get(skip..).unwrap_or(&[]);
             skip = skip.saturating_sub(span.len());
             let len = here.len().min(to.len());
-            let (now, later) = core::mem::take(&mut to).split_at_mut_checked(len).unwrap_or_default();
+            let (now, later) = core::mem::take(&mut to)
+                .split_at_mut_checked(len)
+                .unwrap_or_default();
             if let Some(here) = here.get(..now.len()) {
                 now.copy_from_slice(here);
             }
@@ -495,7 +522,9 @@ impl Items {
         if word & CHAINED == 0 {
             return head + (word >> VALUE_SHIFT & VALUE_LEN) as usize <= slot;
         }
-        let mut left = self.value_len(slab, id).saturating_sub(slot.saturating_sub(head));
+        let mut left = self
+            .value_len(slab, id)
+            .saturating_sub(slot.saturating_sub(head));
         let (mut before, mut part) = (id, self.first_part(slab, id));
         while let Some(p) = part.some() {
             let ok = slab.kind(p) == Kind::Link && Self::part_before(slab, p) == before;

@@ -28,7 +28,13 @@ pub struct MonitorConfig {
 
 impl Default for MonitorConfig {
     fn default() -> Self {
-        Self { interval_ms: 1000, high_percent: 80, low_percent: 70, step_max: 0, on_report: None }
+        Self {
+            interval_ms: 1000,
+            high_percent: 80,
+            low_percent: 70,
+            step_max: 0,
+            on_report: None,
+        }
     }
 }
 
@@ -168,7 +174,10 @@ impl<'c> Monitor<'c> {
     /// As [`Monitor::poll`].
     pub fn check_now(&self, now_ms: u64) -> Result<()> {
         self.cache.turn_away()?;
-        let (usage, limit) = (self.cache.memory_usage() as u64, self.cache.memory_limit() as u64);
+        let (usage, limit) = (
+            self.cache.memory_usage() as u64,
+            self.cache.memory_limit() as u64,
+        );
         let percent = pressure(usage, limit);
         let (optimize, step_max) = self.with(|state| state.note_pressure(now_ms, percent))?;
         let mut report = MonitorReport {
@@ -188,7 +197,8 @@ impl<'c> Monitor<'c> {
         let hook = self.with(|state| state.note_sample(&report))?;
         if let Some(hook) = hook {
             // SAFETY: hook, target and context were given together.
-            self.cache.call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, &report) });
+            self.cache
+                .call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, &report) });
         }
         Ok(())
     }
@@ -215,7 +225,10 @@ impl<'c> Monitor<'c> {
         let running = self.ticker.is_running();
         #[cfg(not(feature = "hosted"))]
         let running = false;
-        self.with(|state| MonitorStats { running, ..state.stats })
+        self.with(|state| MonitorStats {
+            running,
+            ..state.stats
+        })
     }
 
     /// Calls with each remembered sample, the oldest first.
@@ -233,8 +246,8 @@ impl State {
         self.stats.last_check_ms = now_ms;
         self.stats.checks_performed += 1;
         self.stats.peak_pressure = self.stats.peak_pressure.max(percent);
-        self.active = percent > self.config.high_percent
-            || self.active && percent >= self.config.low_percent;
+        self.active =
+            percent > self.config.high_percent || self.active && percent >= self.config.low_percent;
         (self.active, self.config.step_max)
     }
 
@@ -245,12 +258,21 @@ impl State {
     }
 
     fn note_sample(&mut self, report: &MonitorReport) -> Option<ReportHook> {
-        let MonitorReport { now_ms: time_ms, usage, limit, .. } = *report;
+        let MonitorReport {
+            now_ms: time_ms,
+            usage,
+            limit,
+            ..
+        } = *report;
         if self.history.is_full() {
             self.history.pop_front();
         }
         // There is room now: this cannot fail.
-        let _ = self.history.push_back(Sample { time_ms, usage, limit });
+        let _ = self.history.push_back(Sample {
+            time_ms,
+            usage,
+            limit,
+        });
         self.config.on_report
     }
 }

@@ -67,7 +67,11 @@ impl Shard {
                 }
                 Pass::Compact { .. } => {
                     done = self.finish_pass(left);
-                    if done { 0 } else { left.min(crate::reclaim::SHRINK_STEPS) }
+                    if done {
+                        0
+                    } else {
+                        left.min(crate::reclaim::SHRINK_STEPS)
+                    }
                 }
             });
         }
@@ -136,7 +140,9 @@ impl Shard {
     }
 
     fn start_compacting(&mut self, class: Class) -> bool {
-        let Some(page) = self.slab.sparsest_page(class) else { return false };
+        let Some(page) = self.slab.sparsest_page(class) else {
+            return false;
+        };
         self.start_drain_of(page);
         // The first step shows whether the page can be emptied at all.
         self.drain_some(1) != Drained::Refused

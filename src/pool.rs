@@ -119,8 +119,14 @@ struct Inner {
 impl Inner {
     fn alloc(&mut self, size: usize) -> Result<(NonNull<u8>, usize, u32)> {
         let all = (self.slab.page_count() as usize) << self.slab.page_size().trailing_zeros();
-        let total = size.checked_add(HEAD).filter(|&total| size > 0 && total <= all);
-        let total = total.ok_or(if size == 0 { Error::Invalid } else { Error::TooLarge })?;
+        let total = size
+            .checked_add(HEAD)
+            .filter(|&total| size > 0 && total <= all);
+        let total = total.ok_or(if size == 0 {
+            Error::Invalid
+        } else {
+            Error::TooLarge
+        })?;
         let (id, capacity) = self.place(total).inspect_err(|_| self.failures += 1)?;
         self.generation = self.generation.wrapping_add(1);
         self.used += capacity;
@@ -155,7 +161,8 @@ impl Inner {
             .and_then(|offset| self.slab.slot_at(offset))
             .filter(|&id| self.slab.kind(id) == Kind::Block && self.slab.word(id, 1) == generation)
             .ok_or(Error::Stale)?;
-        let total = self.slab.word(id, 2) as usize | (u64::from(self.slab.word(id, 3)) << 32) as usize;
+        let total =
+            self.slab.word(id, 2) as usize | (u64::from(self.slab.word(id, 3)) << 32) as usize;
         self.releases += 1;
         if total <= self.slab.page_size() {
             self.used -= self.slab.slot_size(self.slab.class_of(id));
@@ -207,7 +214,11 @@ impl<'r> Pool<'r> {
 
     /// # Safety
     /// `base .. base + len` is memory that nobody else touches for `'r`.
-    pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &PoolConfig) -> Result<Self> {
+    pub(crate) unsafe fn new_at(
+        base: NonNull<u8>,
+        len: usize,
+        config: &PoolConfig,
+    ) -> Result<Self> {
         check_region(base, len)?;
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
@@ -237,7 +248,10 @@ impl<'r> Pool<'r> {
         };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { state.write(value) };
-        Some(Self { state, region: PhantomData })
+        Some(Self {
+            state,
+            region: PhantomData,
+        })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut State {
@@ -247,8 +261,15 @@ impl<'r> Pool<'r> {
     /// # Safety
     /// `state` is what [`Pool::as_ptr`] gave, and its region is still the pool's.
     pub(crate) unsafe fn from_ptr(state: NonNull<State>) -> Result<Self> {
-        let pool = Self { state, region: PhantomData };
-        if pool.state().magic == MAGIC { Ok(pool) } else { Err(Error::Invalid) }
+        let pool = Self {
+            state,
+            region: PhantomData,
+        };
+        if pool.state().magic == MAGIC {
+            Ok(pool)
+        } else {
+            Err(Error::Invalid)
+        }
     }
 
     fn state(&self) -> &State {
@@ -263,7 +284,13 @@ impl<'r> Pool<'r> {
     pub(crate) fn alloc_raw(&self, size: usize) -> Result<RawBlock> {
         let now = self.state().clock.read().unwrap_or(0);
         let (data, capacity, generation) = self.enter(|inner| inner.alloc(size))??;
-        Ok(RawBlock { data, size, capacity, generation, allocated_at_ms: now })
+        Ok(RawBlock {
+            data,
+            size,
+            capacity,
+            generation,
+            allocated_at_ms: now,
+        })
     }
 
     pub(crate) fn release_raw(&self, data: usize, generation: u32) -> Result<()> {
@@ -282,11 +309,17 @@ impl<'r> Pool<'r> {
     /// O(1) up to a page, O(pages) beyond.
     pub fn alloc(&self, size: usize) -> Result<Block<'_>> {
         let raw = self.alloc_raw(size)?;
-        Ok(Block { pool: self.alias(), raw })
+        Ok(Block {
+            pool: self.alias(),
+            raw,
+        })
     }
 
     fn alias(&self) -> Pool<'_> {
-        Pool { state: self.state, region: PhantomData }
+        Pool {
+            state: self.state,
+            region: PhantomData,
+        }
     }
 
     /// All statistics.
@@ -374,7 +407,9 @@ impl core::ops::DerefMut for Block<'_> {
 impl Drop for Block<'_> {
     fn drop(&mut self) {
         // The block is in use, so this fails only with the host's lock; the memory stays taken then.
-        let _ = self.pool.release_raw(self.raw.data.as_ptr() as usize, self.raw.generation);
+        let _ = self
+            .pool
+            .release_raw(self.raw.data.as_ptr() as usize, self.raw.generation);
     }
 }
 
@@ -385,15 +420,17 @@ unsafe impl Allocator for &Pool<'_> {
         if layout.align() > ALIGN {
             return Err(AllocError);
         }
-        let block = self.alloc_raw(layout.size().max(1)).map_err(|_| AllocError)?;
+        let block = self
+            .alloc_raw(layout.size().max(1))
+            .map_err(|_| AllocError)?;
         Ok(NonNull::slice_from_raw_parts(block.data, layout.size()))
     }
 
     unsafe fn deallocate(&self, data: NonNull<u8>, _: Layout) {
         // SAFETY: a block's header lies right before its data.
-        let generation = unsafe { data.sub(HEAD).cast::<u32>().add(1) };
+        let head = unsafe { data.sub(HEAD) }.cast::<[u32; 2]>();
         // SAFETY: as above; the owner gives the block back, so nobody writes.
-        let generation = unsafe { generation.read() };
+        let [_, generation] = unsafe { head.read() };
         let _ = self.release_raw(data.as_ptr() as usize, generation);
     }
 }

@@ -48,7 +48,11 @@ impl Shard {
     /// A slot of this class, whatever has to go for it; `None` where nothing is left to go.
     #[inline]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<Id> {
-        let keep = if self.holds_items(class) { self.reserve } else { 0 };
+        let keep = if self.holds_items(class) {
+            self.reserve
+        } else {
+            0
+        };
         match self.slab.alloc(class, keep) {
             Some(id) => Some(id),
             None => self.make_slot(class),
@@ -61,7 +65,11 @@ impl Shard {
                 self.evict_oldest()?;
                 continue;
             }
-            let keep = if self.may_take_reserve(class) { 0 } else { self.reserve };
+            let keep = if self.may_take_reserve(class) {
+                0
+            } else {
+                self.reserve
+            };
             if let Some(id) = self.slab.alloc(class, keep) {
                 return Some(id);
             }
@@ -125,10 +133,16 @@ impl Shard {
         if !(self.counters.evictions + self.counters.expirations).is_multiple_of(COMPARE_EVERY) {
             return false;
         }
-        let Some(oldest) = self.oldest_class().filter(|&oldest| oldest != class) else { return false };
+        let Some(oldest) = self.oldest_class().filter(|&oldest| oldest != class) else {
+            return false;
+        };
         let age = |class| self.policy.age(&self.slab, class).unwrap_or(0);
         let (mine, theirs) = (age(class), age(oldest));
-        if mine.saturating_add(mine / 4).saturating_add(COMPARE_EVERY as u32) >= theirs {
+        if mine
+            .saturating_add(mine / 4)
+            .saturating_add(COMPARE_EVERY as u32)
+            >= theirs
+        {
             return false;
         }
         if self.slab.pages_free() == 0 && self.drain.is_none() {
@@ -138,7 +152,9 @@ impl Shard {
     }
 
     fn start_drain(&mut self, class: Class) {
-        let Some(page) = self.policy.page_to_empty(&self.slab, class) else { return };
+        let Some(page) = self.policy.page_to_empty(&self.slab, class) else {
+            return;
+        };
         self.slab.start_drain(page);
         self.drain = Some(Drain { page, slot: 0 });
     }
@@ -162,7 +178,9 @@ impl Shard {
     #[cold]
     fn refill_reserve(&mut self, class: Class) {
         if self.drain.is_none() {
-            let Some(oldest) = self.oldest_class() else { return };
+            let Some(oldest) = self.oldest_class() else {
+                return;
+            };
             self.start_drain(oldest);
         }
         let Some(drain) = self.drain else { return };
@@ -213,7 +231,9 @@ impl Shard {
 
     /// Goes on emptying the page that is under way, at most `steps` slots of it.
     pub(crate) fn drain_some(&mut self, steps: u32) -> Drained {
-        let Some(mut drain) = self.drain else { return Drained::Free };
+        let Some(mut drain) = self.drain else {
+            return Drained::Free;
+        };
         for _ in 0..steps {
             if !self.slab.is_draining(drain.page) {
                 self.drain = None;
@@ -271,8 +291,8 @@ impl Shard {
                 self.slab.free(from);
             }
             _ => {
-                let moved = self
-                    .with_index(|index, slab, rehash| index.relocate(slab, from, to, rehash));
+                let moved =
+                    self.with_index(|index, slab, rehash| index.relocate(slab, from, to, rehash));
                 if !moved {
                     self.slab.free(to);
                     return false;

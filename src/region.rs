@@ -215,7 +215,12 @@ impl Cutter {
     /// # Safety
     /// As for [`Bytes::new`]; what is cut lives as long as the region is larder's.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
-        Self { base, len, used: 0, cuts: 0 }
+        Self {
+            base,
+            len,
+            used: 0,
+            cuts: 0,
+        }
     }
 
     /// Bytes cut so far, padding included.

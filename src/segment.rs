@@ -103,13 +103,24 @@ pub(crate) struct Segment(pub(crate) Id);
 
 impl Segment {
     /// Makes an empty table in a slot of [`Buckets::slot_size`] bytes.
-    pub(crate) fn create(slab: &mut Slab, id: Id, buckets: Buckets, depth: u32, prefix: u32) -> Self {
+    pub(crate) fn create(
+        slab: &mut Slab,
+        id: Id,
+        buckets: Buckets,
+        depth: u32,
+        prefix: u32,
+    ) -> Self {
         slab.set_word(id, 0, Kind::Segment.word(depth));
         slab.set_word(id, 1, prefix);
-        let Some(slot) = slab.pointer(id, buckets.slot_size()) else { return Self(id) };
+        let Some(slot) = slab.pointer(id, buckets.slot_size()) else {
+            return Self(id);
+        };
         // SAFETY: BLOCK_AT < slot_size.
         let at = unsafe { slot.add(BLOCK_AT) };
-        let block = Block { at, size: buckets.block_size() };
+        let block = Block {
+            at,
+            size: buckets.block_size(),
+        };
         // Constants, so that the compiler sees that no capacity can overflow.
         let table = match buckets {
             Buckets::B32 => Entries::with_capacity_in(const { Buckets::B32.capacity() }, block),
@@ -168,13 +179,17 @@ impl Segment {
 
     #[inline]
     pub(crate) fn find(self, slab: &Slab, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
-        self.entries(slab)?.find(hash, |&id| is(Id(id))).map(|&id| Id(id))
+        self.entries(slab)?
+            .find(hash, |&id| is(Id(id)))
+            .map(|&id| Id(id))
     }
 
     /// Inserts, if there is room.
     #[inline]
     pub(crate) fn insert(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
-        let Some(table) = self.entries_mut(slab) else { return false };
+        let Some(table) = self.entries_mut(slab) else {
+            return false;
+        };
         if table.capacity() == table.len() {
             return false;
         }
@@ -185,7 +200,9 @@ impl Segment {
     /// Lets an entry name another slot.
     #[inline]
     pub(crate) fn replace(self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
-        let entry = self.entries_mut(slab).and_then(|t| t.find_mut(hash, |&id| id == from.0));
+        let entry = self
+            .entries_mut(slab)
+            .and_then(|t| t.find_mut(hash, |&id| id == from.0));
         match entry {
             Some(entry) => {
                 *entry = to.0;
@@ -197,7 +214,9 @@ impl Segment {
 
     #[inline]
     pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
-        let entry = self.entries_mut(slab).and_then(|t| t.find_entry(hash, |&e| e == id.0).ok());
+        let entry = self
+            .entries_mut(slab)
+            .and_then(|t| t.find_entry(hash, |&e| e == id.0).ok());
         match entry {
             Some(entry) => {
                 entry.remove();

@@ -22,9 +22,9 @@ use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
 use crate::region::Cutter;
 use crate::slab::{Class, Id, Kind, Page, Slab};
-use core::num::NonZeroU32;
 use crate::stats::{CacheStats, Counters};
 use crate::status::{Error, Result};
+use core::num::NonZeroU32;
 
 /// What a shard is made with.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,13 @@ impl Footprint {
             .checked_add(Policy::table_size(setup.policy, usize::from(classes))?)?
             .checked_add(2 * crate::region::ALIGN)?;
         let left = part.checked_sub(tables)?;
-        Some(Self { geometry, plan, classes, left, format: setup.format })
+        Some(Self {
+            geometry,
+            plan,
+            classes,
+            left,
+            format: setup.format,
+        })
     }
 
     fn pages(&self) -> u64 {
@@ -177,24 +183,48 @@ impl Footprint {
         let segments = needs.items / (self.plan.buckets.split_at() as u64 * 2 / 5).max(1) + 2;
         let index = self.pages_for(segments, segment)
             + self.pages_for(2 * segments / self.plan.chunk_entries() + 1, chunk);
-        let Some((head, parts, last)) = self.slots_of(needs) else { return false };
+        let Some((head, parts, last)) = self.slots_of(needs) else {
+            return false;
+        };
         let items = match needs.items {
             0 => 1,
-            n => [(head, 1), (self.geometry.slot_size_max as usize, parts), (last, 1)]
-                .map(|(size, count)| if size == 0 { 0 } else { self.pages_for(n * count, size) })
-                .iter()
-                .sum(),
+            n => [
+                (head, 1),
+                (self.geometry.slot_size_max as usize, parts),
+                (last, 1),
+            ]
+            .map(|(size, count)| {
+                if size == 0 {
+                    0
+                } else {
+                    self.pages_for(n * count, size)
+                }
+            })
+            .iter()
+            .sum(),
         };
         pages >= index + items + Self::reserve(pages)
     }
 
     /// Size of an item's first slot, number of full parts behind it, size of its last part.
     fn slots_of(&self, needs: &Needs) -> Option<(usize, u64, usize)> {
-        let items = Items { format: self.format };
+        let items = Items {
+            format: self.format,
+        };
         let largest = self.geometry.slot_size_max as usize & !3;
-        let class = |size: usize| self.geometry.slot_sizes().map(|s| s as usize).find(|&s| s >= size);
-        let (head, full, last) = items.division(largest, needs.key_len, needs.value_len, needs.ttl)?;
-        Some((class(head.min(largest))?, full as u64, if last > 0 { class(last)? } else { 0 }))
+        let class = |size: usize| {
+            self.geometry
+                .slot_sizes()
+                .map(|s| s as usize)
+                .find(|&s| s >= size)
+        };
+        let (head, full, last) =
+            items.division(largest, needs.key_len, needs.value_len, needs.ttl)?;
+        Some((
+            class(head.min(largest))?,
+            full as u64,
+            if last > 0 { class(last)? } else { 0 },
+        ))
     }
 }
 
@@ -203,7 +233,13 @@ impl Shard {
     pub(crate) fn new(cutter: &mut Cutter, part: usize, setup: &Setup) -> Option<Self> {
         let footprint = Footprint::of(part, setup)?;
         let limit_min = footprint.limit_min(part)?;
-        let Footprint { geometry, plan, classes, left, .. } = footprint;
+        let Footprint {
+            geometry,
+            plan,
+            classes,
+            left,
+            ..
+        } = footprint;
         let mut slab = Slab::new(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
         let policy = Policy::new(setup.policy, cutter, classes)?;
@@ -214,7 +250,9 @@ impl Shard {
             slab,
             index,
             policy,
-            layout: Items { format: setup.format },
+            layout: Items {
+                format: setup.format,
+            },
             time: Time::default(),
             hasher: KeyHasher::new(setup.seed),
             limit: part,
@@ -290,7 +328,9 @@ impl Shard {
     #[inline]
     pub(crate) fn lookup(&mut self, hash: u64, key: &[u8]) -> Option<Id> {
         let (slab, layout) = (&self.slab, self.layout);
-        let id = self.index.find(slab, hash, |id| layout.key_is(slab, id, key))?;
+        let id = self
+            .index
+            .find(slab, hash, |id| layout.key_is(slab, id, key))?;
         if layout.has_ttl(slab, id) && self.is_expired(id) {
             self.expire(id, hash);
             return None;
@@ -299,7 +339,9 @@ impl Shard {
     }
 
     pub(crate) fn is_expired(&self, id: Id) -> bool {
-        self.layout.expiry(&self.slab, id).is_some_and(|e| self.time.is_past(e))
+        self.layout
+            .expiry(&self.slab, id)
+            .is_some_and(|e| self.time.is_past(e))
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
@@ -320,7 +362,12 @@ impl Shard {
 
     /// Copies the whole value; the length comes back even where the buffer is too short for it.
     #[inline]
-    pub(crate) fn get(&mut self, hash: u64, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+    pub(crate) fn get(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<(usize, bool)> {
         let id = self.touch_hit(hash, key)?;
         let len = self.layout.value_len(&self.slab, id);
         match buffer.get_mut(..len) {
@@ -343,11 +390,10 @@ impl Shard {
         want: Type,
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
-        if let Some(id) = self.lookup(hash, key) {
-            if self.layout.value_type(&self.slab, id) != want {
-                self.counters.failed_type_mismatch += 1;
-                return Err(Error::TypeMismatch);
-            }
+        let found = self.lookup(hash, key);
+        if found.is_some_and(|id| self.layout.value_type(&self.slab, id) != want) {
+            self.counters.failed_type_mismatch += 1;
+            return Err(Error::TypeMismatch);
         }
         self.get(hash, key, buffer)
     }
@@ -401,7 +447,9 @@ impl Shard {
 
     /// Milliseconds until an item expires; [`TTL_NEVER`] if it does not.
     pub(crate) fn ttl_of(&self, id: Id) -> u64 {
-        self.layout.expiry(&self.slab, id).map_or(TTL_NEVER, |e| self.time.until(e))
+        self.layout
+            .expiry(&self.slab, id)
+            .map_or(TTL_NEVER, |e| self.time.until(e))
     }
 
     // ---- writing -------------------------------------------------------------------------------
@@ -422,7 +470,13 @@ impl Shard {
     }
 
     #[inline]
-    fn try_set(&mut self, hash: u64, key: &[u8], value: &NewValue<'_>, mode: SetMode) -> Result<()> {
+    fn try_set(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: &NewValue<'_>,
+        mode: SetMode,
+    ) -> Result<()> {
         let expiry = self.time.expiry(self.effective_ttl(value.ttl_ms));
         let old = self.lookup(hash, key);
         match (mode, old) {
@@ -482,7 +536,9 @@ impl Shard {
         }
         // Making room may have evicted the old item, and moved entries: look again.
         let (slab, layout) = (&self.slab, self.layout);
-        let old = self.index.find(slab, hash, |e| e != id && layout.key_is(slab, e, draft.key));
+        let old = self
+            .index
+            .find(slab, hash, |e| e != id && layout.key_is(slab, e, draft.key));
         match old {
             Some(old) => {
                 self.index.replace(&mut self.slab, hash, old, id);
@@ -527,25 +583,32 @@ impl Shard {
     /// Makes sure that the index takes one more entry for this hash.
     #[cold]
     fn ready_index(&mut self, hash: u64) -> Result<()> {
-        if self.index.wants_split(&mut self.slab, hash) {
-            if let Some(slot) = self.take_slot(self.index.segment_class()) {
-                // Evictions may have changed the segment meanwhile.
-                if self.index.wants_split(&mut self.slab, hash) {
-                    self.with_index(|index, slab, rehash| index.split(slab, hash, slot, rehash));
-                } else {
-                    self.slab.free(slot);
-                }
+        if self.index.wants_split(&mut self.slab, hash)
+            && let Some(slot) = self.take_slot(self.index.segment_class())
+        {
+            // Evictions may have changed the segment meanwhile.
+            if self.index.wants_split(&mut self.slab, hash) {
+                self.with_index(|index, slab, rehash| index.split(slab, hash, slot, rehash));
+            } else {
+                self.slab.free(slot);
             }
         }
         if self.index.has_room(&self.slab, hash) {
             return Ok(());
         }
         if self.index.is_full(&self.slab, hash) {
-            let victim = self.index.neighbour(&self.slab, hash).ok_or(Error::NoMemory)?;
+            let victim = self
+                .index
+                .neighbour(&self.slab, hash)
+                .ok_or(Error::NoMemory)?;
             self.evict(victim);
         }
         self.with_index(|index, slab, rehash| index.rebuild(slab, hash, rehash));
-        if self.index.has_room(&self.slab, hash) { Ok(()) } else { Err(Error::NoMemory) }
+        if self.index.has_room(&self.slab, hash) {
+            Ok(())
+        } else {
+            Err(Error::NoMemory)
+        }
     }
 
     /// Calls with index, slab and the hash of the key in a slot.
@@ -610,7 +673,8 @@ impl Shard {
         let id = self.touch_hit(hash, key)?;
         let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
         if self.layout.has_ttl(&self.slab, id) {
-            self.layout.set_expiry(&mut self.slab, id, expiry.unwrap_or(EXPIRY_NEVER));
+            self.layout
+                .set_expiry(&mut self.slab, id, expiry.unwrap_or(EXPIRY_NEVER));
             return Ok(());
         }
         match expiry {
@@ -650,12 +714,14 @@ impl Shard {
             let old = u64::from_ne_bytes(self.scalar(id, Type::U64)?);
             let new = old.checked_add_signed(by).ok_or(Error::Invalid)?;
             let out = i64::try_from(new).map_err(|_| Error::Invalid)?;
-            self.layout.set_value(&mut self.slab, id, &new.to_ne_bytes());
+            self.layout
+                .set_value(&mut self.slab, id, &new.to_ne_bytes());
             return Ok(out);
         }
         let old = i64::from_ne_bytes(self.scalar(id, Type::I64)?);
         let new = old.checked_add(by).ok_or(Error::Invalid)?;
-        self.layout.set_value(&mut self.slab, id, &new.to_ne_bytes());
+        self.layout
+            .set_value(&mut self.slab, id, &new.to_ne_bytes());
         Ok(new)
     }
 
@@ -737,7 +803,9 @@ impl Shard {
     /// Walks every invariant. O(region).
     pub(crate) fn check(&self) -> bool {
         let hasher = &self.hasher;
-        let entries = self.index.check(&self.slab, |slab, id| hasher.hash(self.layout.key(slab, id)));
+        let entries = self.index.check(&self.slab, |slab, id| {
+            hasher.hash(self.layout.key(slab, id))
+        });
         let (mut items, mut payload, mut ttl_items, mut sound) = (0, 0, 0, true);
         let mut parts = (0u64, 0u64);
         for number in 0..self.slab.page_count() {
@@ -774,6 +842,7 @@ impl Shard {
 
     /// Bytes that this shard answers for.
     pub(crate) fn region(&self) -> usize {
-        self.slab.fixed() + ((self.slab.page_count() as usize) << self.slab.page_size().trailing_zeros())
+        self.slab.fixed()
+            + ((self.slab.page_count() as usize) << self.slab.page_size().trailing_zeros())
     }
 }

@@ -23,7 +23,11 @@ pub(crate) fn check_limit(config: &Config, region: usize, part: usize) -> Option
     let count = config.shard_count();
     let limit_min = Footprint::of(part, &config.setup())?.limit_min(part)?;
     let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
-    let limit = if config.memory_limit == 0 { region } else { config.memory_limit };
+    let limit = if config.memory_limit == 0 {
+        region
+    } else {
+        config.memory_limit
+    };
     (share(limit, outside, count) >= limit_min).then_some(())
 }
 
@@ -40,18 +44,29 @@ pub(crate) fn required_size<H, C>(
         return Err(Error::Invalid);
     }
     let count = config.shard_count();
-    let needs = Needs { items: items_of_one_shard(items, count), key_len, value_len, ttl: true };
+    let needs = Needs {
+        items: items_of_one_shard(items, count),
+        key_len,
+        value_len,
+        ttl: true,
+    };
     let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
     let head = size_of::<H>() + ALIGN + size_of::<C>() * count as usize;
     let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
-    let sum = parts.checked_add(head).and_then(|n| n.checked_add(3 * ALIGN));
+    let sum = parts
+        .checked_add(head)
+        .and_then(|n| n.checked_add(3 * ALIGN));
     Ok(sum.ok_or(Error::TooLarge)? & !(ALIGN - 1))
 }
 
 /// The hash spreads items over shards unevenly: an allowance of six standard deviations.
 fn items_of_one_shard(items: u64, count: u32) -> u64 {
     let mean = items.div_ceil(u64::from(count.max(1)));
-    if count <= 1 { mean } else { mean.saturating_add(6 * (mean.isqrt() + 1)) }
+    if count <= 1 {
+        mean
+    } else {
+        mean.saturating_add(6 * (mean.isqrt() + 1))
+    }
 }
 
 /// The smallest size found for which `fits` holds: doubling, then halving the gap down to 1/64.
@@ -65,7 +80,11 @@ fn smallest(fits: impl Fn(usize) -> bool) -> Result<usize> {
     let mut low = high / 2;
     while high - low > (high / 64).max(ALIGN) {
         let middle = (low + (high - low) / 2) & !(ALIGN - 1);
-        if fits(middle) { high = middle } else { low = middle }
+        if fits(middle) {
+            high = middle
+        } else {
+            low = middle
+        }
     }
     Ok(high)
 }

@@ -248,7 +248,9 @@ impl Slab {
         let b = Table::<ClassMeta>::size(classes)?;
         let c = Table::<u8>::size(lookup)?;
         // Each cut may pad to the alignment, and so may the area's.
-        a.checked_add(b)?.checked_add(c)?.checked_add(4 * crate::region::ALIGN)
+        a.checked_add(b)?
+            .checked_add(c)?
+            .checked_add(4 * crate::region::ALIGN)
     }
 
     /// Cuts tables and page area from what is left of a region.
@@ -306,22 +308,23 @@ impl Slab {
     }
 
     fn lay_out_classes(&mut self, geometry: Geometry, extras: &[Extra]) {
-        let mut number = 0;
         let mut words = 0;
         let sizes = geometry.slot_sizes().chain(extras.iter().map(|e| e.size));
-        for size in sizes {
+        for (number, size) in (0..).zip(sizes) {
             let slot_words = NonZeroU32::new(size / 4).unwrap_or(NonZeroU32::MIN);
             let slot_size = slot_words.saturating_mul(NonZeroU32::new(4).unwrap_or(slot_words));
             let slots = geometry.slots_per_page(slot_size) as u16;
-            *self.classes.at_mut(number) =
-                ClassMeta { slot_words, slots_per_page: slots, ..EMPTY_CLASS };
+            *self.classes.at_mut(number) = ClassMeta {
+                slot_words,
+                slots_per_page: slots,
+                ..EMPTY_CLASS
+            };
             if number < u32::from(self.item_classes) {
                 while words <= slot_words.get() {
                     *self.by_words.at_mut(words) = number as u8;
                     words += 1;
                 }
             }
-            number += 1;
         }
     }
 
@@ -340,7 +343,10 @@ impl Slab {
         }
         for p in 0..self.cut {
             let flags = RECYCLED;
-            *self.pages.at_mut(p) = PageMeta { flags, ..EMPTY_PAGE };
+            *self.pages.at_mut(p) = PageMeta {
+                flags,
+                ..EMPTY_PAGE
+            };
         }
         self.free_pages = Page::NONE;
         self.free_page_count = 0;
@@ -503,7 +509,11 @@ impl Slab {
     #[inline]
     fn cost(&self, class: Class) -> usize {
         let slot = self.slot_size(class);
-        if self.has_open_slot(class) { slot } else { slot + self.page_tail(class) }
+        if self.has_open_slot(class) {
+            slot
+        } else {
+            slot + self.page_tail(class)
+        }
     }
 
     // ---- places ------------------------------------------------------------------------------
@@ -622,7 +632,9 @@ impl Slab {
     /// Byte offset in the page area of an address, if it lies inside.
     pub(crate) fn offset_of(&self, address: usize) -> Option<usize> {
         let base = self.mem.pointer(0, 0)?.as_ptr() as usize;
-        address.checked_sub(base).filter(|&offset| offset < self.mem.len())
+        address
+            .checked_sub(base)
+            .filter(|&offset| offset < self.mem.len())
     }
 
     /// Copies bytes from one place, a slot and an offset in it, to another.
@@ -634,7 +646,8 @@ impl Slab {
     /// Copies a whole slot to another of the same class.
     pub(crate) fn copy_slot(&mut self, from: Id, to: Id) {
         let size = self.slot_size(self.class_of(from));
-        self.mem.copy_within(from.0 as usize * 4, to.0 as usize * 4, size);
+        self.mem
+            .copy_within(from.0 as usize * 4, to.0 as usize * 4, size);
     }
 
     // ---- slots -------------------------------------------------------------------------------
@@ -660,7 +673,8 @@ impl Slab {
     /// A free slot in a page that the class has already, for something that moves there: usage is
     /// above its due only until the slot that it leaves is freed.
     pub(crate) fn alloc_to_move(&mut self, class: Class) -> Option<Id> {
-        self.has_open_slot(class).then(|| self.take_open_slot(class))
+        self.has_open_slot(class)
+            .then(|| self.take_open_slot(class))
     }
 
     /// The class has an open slot.
@@ -749,8 +763,11 @@ impl Slab {
     fn claim_page(&mut self, class: Class) -> Option<Page> {
         let page = self.take_free_page()?;
         let recycled = self.meta(page).flags & RECYCLED;
-        *self.meta_mut(page) =
-            PageMeta { class: class.0, flags: CLAIMED | recycled, ..EMPTY_PAGE };
+        *self.meta_mut(page) = PageMeta {
+            class: class.0,
+            flags: CLAIMED | recycled,
+            ..EMPTY_PAGE
+        };
         self.ring_insert(class, page);
         self.open_page(page);
         self.usage += self.page_tail(class);
@@ -767,7 +784,11 @@ impl Slab {
         self.usage -= self.page_tail(class);
         self.class_mut(class).pages -= 1;
         let next = self.free_pages;
-        *self.meta_mut(page) = PageMeta { next, flags: RECYCLED, ..EMPTY_PAGE };
+        *self.meta_mut(page) = PageMeta {
+            next,
+            flags: RECYCLED,
+            ..EMPTY_PAGE
+        };
         self.free_pages = page;
         self.free_page_count += 1;
     }
@@ -812,7 +833,11 @@ impl Slab {
     }
 
     fn close_page(&mut self, page: Page) {
-        let PageMeta { open_next, open_prev, .. } = *self.meta(page);
+        let PageMeta {
+            open_next,
+            open_prev,
+            ..
+        } = *self.meta(page);
         let class = self.page_class(page);
         if open_next != Page::NONE {
             self.meta_mut(open_next).open_prev = open_prev;
@@ -866,7 +891,11 @@ impl Slab {
     pub(crate) fn find_free_run(&self, count: u32) -> Option<Page> {
         let mut run = 0;
         for p in 0..self.pages.len() {
-            run = if self.is_claimed(Page(p as u16)) { 0 } else { run + 1 };
+            run = if self.is_claimed(Page(p as u16)) {
+                0
+            } else {
+                run + 1
+            };
             if run == count {
                 return Some(Page((p + 1 - count) as u16));
             }
@@ -895,7 +924,10 @@ impl Slab {
 
     pub(crate) fn release_run(&mut self, first: Page, count: u32) {
         for p in first.index()..first.index() + count {
-            *self.meta_mut(Page(p as u16)) = PageMeta { flags: RECYCLED, ..EMPTY_PAGE };
+            *self.meta_mut(Page(p as u16)) = PageMeta {
+                flags: RECYCLED,
+                ..EMPTY_PAGE
+            };
         }
         self.rebuild_free_pages();
         self.usage -= (count as usize) << self.page_shift;
@@ -920,7 +952,9 @@ impl Slab {
         let mut usage = self.fixed + ((run_pages as usize) << self.page_shift);
         let mut claimed = run_pages;
         for c in 0..self.class_count() {
-            let Some((pages, bytes)) = self.check_class(Class(c)) else { return false };
+            let Some((pages, bytes)) = self.check_class(Class(c)) else {
+                return false;
+            };
             usage += bytes;
             claimed += pages;
         }
@@ -954,7 +988,11 @@ impl Slab {
             open += u32::from(has_room);
             used += u32::from(m.used);
             pages += 1;
-            page = if m.next == meta.ring { Page::NONE } else { m.next };
+            page = if m.next == meta.ring {
+                Page::NONE
+            } else {
+                m.next
+            };
             if pages > self.pages.len() {
                 return None;
             }

@@ -5,8 +5,11 @@ use std::path::Path;
 fn generate() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
-    let bindings =
-        cbindgen::Builder::new().with_crate(root).with_config(config).generate().expect("header");
+    let bindings = cbindgen::Builder::new()
+        .with_crate(root)
+        .with_config(config)
+        .generate()
+        .expect("header");
     let mut header = Vec::new();
     bindings.write(&mut header);
     String::from_utf8(header).expect("UTF-8")
@@ -21,7 +24,10 @@ fn the_header_is_the_one_that_the_sources_make() {
         std::fs::write(&path, &header).expect("include/larder.h");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(header == committed, "include/larder.h is not what src/ffi makes: run `make header`");
+    assert!(
+        header == committed,
+        "include/larder.h is not what src/ffi makes: run `make header`"
+    );
 }
 
 /// cbindgen leaves out what it cannot read, without a word.
@@ -38,7 +44,10 @@ fn every_exported_name_stands_in_the_header() {
                 .map(|rest| format!("{}(", rest.split('(').next().unwrap()))
                 .or_else(|| {
                     let rest = line.strip_prefix("pub const LARDER_")?;
-                    Some(format!("#define LARDER_{} ", rest.split(':').next().unwrap()))
+                    Some(format!(
+                        "#define LARDER_{} ",
+                        rest.split(':').next().unwrap()
+                    ))
                 });
             if let Some(name) = name {
                 assert!(header.contains(&name), "{name} is not in the header");

@@ -80,7 +80,15 @@ pub unsafe extern "C" fn larder_cache_set(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Set) }
+    unsafe {
+        set(
+            cache,
+            (key, key_len),
+            (value, value_len),
+            ttl_ms,
+            SetMode::Set,
+        )
+    }
 }
 
 /// As larder_cache_set, where there is no item with this key; LARDER_EXISTS where there is one.
@@ -97,7 +105,15 @@ pub unsafe extern "C" fn larder_cache_add(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Add) }
+    unsafe {
+        set(
+            cache,
+            (key, key_len),
+            (value, value_len),
+            ttl_ms,
+            SetMode::Add,
+        )
+    }
 }
 
 /// As larder_cache_set, where there is an item with this key; LARDER_NOT_FOUND where there is none.
@@ -114,7 +130,15 @@ pub unsafe extern "C" fn larder_cache_replace(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set(cache, (key, key_len), (value, value_len), ttl_ms, SetMode::Replace) }
+    unsafe {
+        set(
+            cache,
+            (key, key_len),
+            (value, value_len),
+            ttl_ms,
+            SetMode::Replace,
+        )
+    }
 }
 
 /// Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
@@ -132,19 +156,22 @@ pub unsafe extern "C" fn larder_cache_get(
     capacity: usize,
     value_len: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let done = unsafe {
-        with_key(cache, key, key_len, |cache, key| {
-            let out = required(value_len)?;
-            let buffer = self::buffer(buffer, capacity)?;
-            Ok((out, cache.get_or_len(key, buffer)?))
-        })
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(value_len)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer, capacity) }?;
+        Ok((out, cache.get_or_len(key, buffer)?))
     };
-    match done {
+    // SAFETY: the caller's promise.
+    match unsafe { with_key(cache, key, key_len, get) } {
         Ok((out, (len, copied))) => {
             // SAFETY: the caller's promise.
             unsafe { put(out, len) };
-            if copied { LARDER_OK } else { LARDER_BUFFER_TOO_SMALL }
+            if copied {
+                LARDER_OK
+            } else {
+                LARDER_BUFFER_TOO_SMALL
+            }
         }
         Err(error) => error.code(),
     }
@@ -265,4 +292,5 @@ pub(super) unsafe fn with_out<T>(
     status(unsafe { with_key(cache, key, key_len, write) })
 }
 
-const _: () = assert!(LARDER_TTL_NEVER == crate::TTL_NEVER && LARDER_NOT_FOUND == Error::NotFound as i32);
+const _: () =
+    assert!(LARDER_TTL_NEVER == crate::TTL_NEVER && LARDER_NOT_FOUND == Error::NotFound as i32);

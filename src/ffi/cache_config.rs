@@ -128,8 +128,12 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, event: &Event) {
     type OnEvent = unsafe extern "C" fn(*mut c_void, *const larder_event);
     // SAFETY: made from such a function in `convert`.
     let on_event = unsafe { core::mem::transmute::<*const c_void, OnEvent>(target) };
-    let event =
-        larder_event { kind: event.kind as u32, reserved: 0, items: event.items, bytes: event.bytes };
+    let event = larder_event {
+        kind: event.kind as u32,
+        reserved: 0,
+        items: event.items,
+        bytes: event.bytes,
+    };
     // SAFETY: the host gave function and context together.
     unsafe { on_event(ctx, &raw const event) };
 }
@@ -158,11 +162,19 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
         hash_seed: config.hash_seed,
-        lock: lock_kind(config.lock, config.unlock, config.try_lock, config.lock_ctx, single_thread)?,
+        lock: lock_kind(
+            config.lock,
+            config.unlock,
+            config.try_lock,
+            config.lock_ctx,
+            single_thread,
+        )?,
         clock: clock(config.now_ms, config.now_ctx),
-        on_event: config
-            .on_event
-            .map(|target| EventHook { call: tell, target: target as *const c_void, ctx: config.event_ctx }),
+        on_event: config.on_event.map(|target| EventHook {
+            call: tell,
+            target: target as *const c_void,
+            ctx: config.event_ctx,
+        }),
     })
 }
 
@@ -184,7 +196,10 @@ pub unsafe extern "C" fn larder_cache_config_init(
     config: *mut larder_cache_config,
     struct_size: usize,
 ) -> larder_status {
-    let defaults = larder_cache_config { struct_size: struct_size as u32, ..DEFAULTS };
+    let defaults = larder_cache_config {
+        struct_size: struct_size as u32,
+        ..DEFAULTS
+    };
     // SAFETY: the caller's promise.
     status(unsafe { config_init(config, struct_size, &defaults) })
 }

@@ -56,7 +56,15 @@ pub unsafe extern "C" fn larder_cache_set_i64(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::I64, ttl_ms) }
+    unsafe {
+        set_scalar(
+            cache,
+            (key, key_len),
+            value.to_ne_bytes(),
+            Type::I64,
+            ttl_ms,
+        )
+    }
 }
 
 /// Stores an integer without sign; as larder_cache_set.
@@ -72,7 +80,15 @@ pub unsafe extern "C" fn larder_cache_set_u64(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::U64, ttl_ms) }
+    unsafe {
+        set_scalar(
+            cache,
+            (key, key_len),
+            value.to_ne_bytes(),
+            Type::U64,
+            ttl_ms,
+        )
+    }
 }
 
 /// Stores a floating-point number; as larder_cache_set.
@@ -88,7 +104,15 @@ pub unsafe extern "C" fn larder_cache_set_f64(
     ttl_ms: u64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { set_scalar(cache, (key, key_len), value.to_ne_bytes(), Type::F64, ttl_ms) }
+    unsafe {
+        set_scalar(
+            cache,
+            (key, key_len),
+            value.to_ne_bytes(),
+            Type::F64,
+            ttl_ms,
+        )
+    }
 }
 
 /// Stores text that ends with NUL, without the NUL; as larder_cache_set.
@@ -174,17 +198,17 @@ pub unsafe extern "C" fn larder_cache_get_str(
     capacity: usize,
     len: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let done = unsafe {
-        with_key(cache, key, key_len, |cache, key| {
-            let out = required(len)?;
-            let buffer = self::buffer(buffer.cast(), capacity)?;
-            let (len, copied) = copy_text(cache, key, buffer)?;
-            put(out, len);
-            Ok(copied)
-        })
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(len)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer.cast(), capacity) }?;
+        let (len, copied) = copy_text(cache, key, buffer)?;
+        // SAFETY: the caller's promise.
+        unsafe { put(out, len) };
+        Ok(copied)
     };
-    match done {
+    // SAFETY: the caller's promise.
+    match unsafe { with_key(cache, key, key_len, get) } {
         Ok(true) => LARDER_OK,
         Ok(false) => LARDER_BUFFER_TOO_SMALL,
         Err(error) => error.code(),
@@ -237,5 +261,9 @@ pub unsafe extern "C" fn larder_cache_increment(
     out: *mut i64,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe { with_out(cache, key, key_len, out, |cache, key| cache.increment(key, by)) }
+    unsafe {
+        with_out(cache, key, key_len, out, |cache, key| {
+            cache.increment(key, by)
+        })
+    }
 }

@@ -99,7 +99,17 @@ pub unsafe extern "C" fn larder_cache_item_info(
         let info = cache.inspect(key, convert)?;
         let null = core::ptr::null();
         // SAFETY: the caller's promise.
-        unsafe { put(out, larder_item_info { key: null, value: null, span_len: 0, ..info }) };
+        unsafe {
+            put(
+                out,
+                larder_item_info {
+                    key: null,
+                    value: null,
+                    span_len: 0,
+                    ..info
+                },
+            )
+        };
         Ok(())
     };
     // SAFETY: the caller's promise.
@@ -250,7 +260,10 @@ pub unsafe extern "C" fn larder_cache_check(cache: *const larder_cache) -> larde
 /// # Safety
 /// `cache` is what larder_cache_init gave.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_set_time(cache: *mut larder_cache, now_ms: u64) -> larder_status {
+pub unsafe extern "C" fn larder_cache_set_time(
+    cache: *mut larder_cache,
+    now_ms: u64,
+) -> larder_status {
     // SAFETY: the caller's promise.
     status(unsafe { handle(cache) }.and_then(|cache| cache.set_time(now_ms)))
 }

@@ -25,7 +25,11 @@ pub(super) fn required<T>(pointer: *mut T) -> Result<NonNull<T>> {
 #[inline]
 pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
     if data.is_null() {
-        return if len == 0 { Ok(&[]) } else { Err(Error::Invalid) };
+        return if len == 0 {
+            Ok(&[])
+        } else {
+            Err(Error::Invalid)
+        };
     }
     if len > isize::MAX as usize {
         return Err(Error::TooLarge);
@@ -54,7 +58,11 @@ pub(super) unsafe fn key<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]
 #[inline]
 pub(super) unsafe fn buffer<'a>(data: *mut c_void, capacity: usize) -> Result<&'a mut [u8]> {
     if data.is_null() {
-        return if capacity == 0 { Ok(&mut []) } else { Err(Error::Invalid) };
+        return if capacity == 0 {
+            Ok(&mut [])
+        } else {
+            Err(Error::Invalid)
+        };
     }
     // A larger capacity than memory can have is as good as all of it.
     let capacity = capacity.min(isize::MAX as usize - (data as usize).min(isize::MAX as usize));
@@ -76,13 +84,17 @@ pub(super) unsafe fn put<T>(out: NonNull<T>, value: T) {
 /// # Safety
 /// `config` has as many bytes as its first field says.
 pub(super) unsafe fn config<T: Copy>(config: *const T, defaults: T) -> Result<T> {
-    let Some(config) = NonNull::new(config.cast_mut()) else { return Ok(defaults) };
+    let Some(config) = NonNull::new(config.cast_mut()) else {
+        return Ok(defaults);
+    };
     // SAFETY: every configuration starts with its size.
     let size = unsafe { config.cast::<u32>().read() } as usize;
     check_size(size, size_of::<T>())?;
     let mut merged = defaults;
     // SAFETY: `size` bytes of a configuration from C, of integers and pointers alone, over our own.
-    unsafe { core::ptr::copy_nonoverlapping(config.as_ptr().cast::<u8>(), (&raw mut merged).cast(), size) };
+    unsafe {
+        core::ptr::copy_nonoverlapping(config.as_ptr().cast::<u8>(), (&raw mut merged).cast(), size)
+    };
     Ok(merged)
 }
 
@@ -119,7 +131,11 @@ pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
     // SAFETY: the structure starts with its size; an unset one is read as bytes that mean nothing.
     let asked = unsafe { out.cast::<u32>().read() } as usize;
     let whole = size_of::<T>();
-    let size = if asked >= 8 && asked < whole && asked.is_multiple_of(8) { asked } else { whole };
+    let size = if asked >= 8 && asked < whole && asked.is_multiple_of(8) {
+        asked
+    } else {
+        whole
+    };
     let from = core::ptr::from_ref(value).cast::<u8>();
     // SAFETY: the caller's promise.
     unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
@@ -129,7 +145,11 @@ pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
 pub(super) const ABI_VERSION: u32 = 1;
 
 pub(super) fn check_abi(version: u32) -> Result<()> {
-    if version == ABI_VERSION { Ok(()) } else { Err(Error::VersionMismatch) }
+    if version == ABI_VERSION {
+        Ok(())
+    } else {
+        Err(Error::VersionMismatch)
+    }
 }
 
 const _: () = assert!(LARDER_INVALID == Error::Invalid as i32);

@@ -66,7 +66,8 @@ pub struct larder_monitor_config {
     /// 0
     pub reserved0: u32,
     /// Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY.
-    pub on_report: Option<unsafe extern "C" fn(ctx: *mut c_void, report: *const larder_monitor_report)>,
+    pub on_report:
+        Option<unsafe extern "C" fn(ctx: *mut c_void, report: *const larder_monitor_report)>,
     /// Handed to on_report.
     pub report_ctx: *mut c_void,
     /// 0
@@ -168,7 +169,11 @@ pub(super) unsafe fn handle<'a>(monitor: *const larder_monitor) -> Result<&'a Mo
     }
     // SAFETY: `larder_monitor_init` wrote it, going by its first word.
     let watched = unsafe { place.as_ref() };
-    if watched.place == monitor { Ok(&watched.monitor) } else { Err(Error::Invalid) }
+    if watched.place == monitor {
+        Ok(&watched.monitor)
+    } else {
+        Err(Error::Invalid)
+    }
 }
 
 /// Writes the defaults into a configuration of `struct_size` bytes, which is
@@ -182,7 +187,10 @@ pub unsafe extern "C" fn larder_monitor_config_init(
     config: *mut larder_monitor_config,
     struct_size: usize,
 ) -> larder_status {
-    let defaults = larder_monitor_config { struct_size: struct_size as u32, ..defaults() };
+    let defaults = larder_monitor_config {
+        struct_size: struct_size as u32,
+        ..defaults()
+    };
     // SAFETY: the caller's promise.
     status(unsafe { config_init(config, struct_size, &defaults) })
 }
@@ -206,7 +214,11 @@ pub unsafe extern "C" fn larder_monitor_init(
         // SAFETY: the caller's promise.
         let config = convert(&unsafe { self::config(config, defaults()) }?)?;
         let new = Monitor::of(cache, &config)?;
-        let watched = Watched { magic: MAGIC, place: monitor, monitor: new };
+        let watched = Watched {
+            magic: MAGIC,
+            place: monitor,
+            monitor: new,
+        };
         // SAFETY: the caller's promise.
         unsafe { put(place.cast(), watched) };
         Ok(())
@@ -292,7 +304,16 @@ pub unsafe extern "C" fn larder_monitor_history(
                 let out = unsafe { out.add(written as usize) };
                 let (time_ms, usage, limit) = (sample.time_ms, sample.usage, sample.limit);
                 // SAFETY: the caller's promise.
-                unsafe { put(out, larder_monitor_sample { time_ms, usage, limit }) };
+                unsafe {
+                    put(
+                        out,
+                        larder_monitor_sample {
+                            time_ms,
+                            usage,
+                            limit,
+                        },
+                    )
+                };
             }
             written += 1;
         })?;

@@ -148,9 +148,12 @@ pub(super) fn lock_kind(
     single_thread: bool,
 ) -> Result<LockKind> {
     match (lock, unlock, single_thread) {
-        (Some(lock), Some(unlock), false) => {
-            Ok(LockKind::Hooks(LockHooks { lock, unlock, try_lock, ctx }))
-        }
+        (Some(lock), Some(unlock), false) => Ok(LockKind::Hooks(LockHooks {
+            lock,
+            unlock,
+            try_lock,
+            ctx,
+        })),
         (None, None, true) if try_lock.is_none() => Ok(LockKind::None),
         (None, None, false) if try_lock.is_none() => Ok(LockKind::Default),
         _ => Err(Error::Invalid),
@@ -158,7 +161,10 @@ pub(super) fn lock_kind(
 }
 
 /// The clock that a configuration names.
-pub(super) fn clock(now: Option<unsafe extern "C" fn(*mut c_void) -> u64>, ctx: *mut c_void) -> Clock {
+pub(super) fn clock(
+    now: Option<unsafe extern "C" fn(*mut c_void) -> u64>,
+    ctx: *mut c_void,
+) -> Clock {
     now.map_or(Clock::Default, |now_ms| Clock::Hook { now_ms, ctx })
 }
 
@@ -171,7 +177,13 @@ fn convert(config: &larder_pool_config) -> Result<PoolConfig> {
     }
     Ok(PoolConfig {
         keep_on_free: config.flags & LARDER_KEEP_ON_FREE != 0,
-        lock: lock_kind(config.lock, config.unlock, config.try_lock, config.lock_ctx, single_thread)?,
+        lock: lock_kind(
+            config.lock,
+            config.unlock,
+            config.try_lock,
+            config.lock_ctx,
+            single_thread,
+        )?,
         clock: clock(config.now_ms, config.now_ctx),
     })
 }
@@ -195,7 +207,10 @@ pub unsafe extern "C" fn larder_pool_config_init(
     config: *mut larder_pool_config,
     struct_size: usize,
 ) -> larder_status {
-    let defaults = larder_pool_config { struct_size: struct_size as u32, ..DEFAULTS };
+    let defaults = larder_pool_config {
+        struct_size: struct_size as u32,
+        ..DEFAULTS
+    };
     // SAFETY: the caller's promise.
     status(unsafe { config_init(config, struct_size, &defaults) })
 }

@@ -92,7 +92,11 @@ mod tests {
         }
         // SAFETY: a C string that is valid for ever.
         let text = unsafe { CStr::from_ptr(larder_version_string()) };
-        let number = text.to_str().unwrap().split('.').fold(0, |n, part| n * 100 + part.parse::<u32>().unwrap());
+        let number = text
+            .to_str()
+            .unwrap()
+            .split('.')
+            .fold(0, |n, part| n * 100 + part.parse::<u32>().unwrap());
         assert_eq!(number, larder_version_number());
     }
 }

@@ -32,7 +32,12 @@ struct Hand {
     lap: u32,
 }
 
-const START: Hand = Hand { page: Page::NONE, slot: 0, lap_start: 0, lap: 0 };
+const START: Hand = Hand {
+    page: Page::NONE,
+    slot: 0,
+    lap_start: 0,
+    lap: 0,
+};
 
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -46,12 +51,18 @@ impl Clock {
     }
 
     pub(crate) fn new(cutter: &mut Cutter, classes: u8) -> Option<Self> {
-        Some(Self { hands: cutter.table(u32::from(classes), START)?, inserts: 0 })
+        Some(Self {
+            hands: cutter.table(u32::from(classes), START)?,
+            inserts: 0,
+        })
     }
 
     pub(crate) fn clear(&mut self) {
         for c in 0..self.hands.len() {
-            *self.hands.at_mut(c) = Hand { lap_start: self.inserts, ..START };
+            *self.hands.at_mut(c) = Hand {
+                lap_start: self.inserts,
+                ..START
+            };
         }
     }
 
@@ -61,7 +72,10 @@ impl Clock {
         let class = slab.class_of(id);
         if slab.class_used(class) == 1 {
             // The class starts anew, and with it its age.
-            *self.hands.at_mut(u32::from(class.0)) = Hand { lap_start: self.inserts, ..START };
+            *self.hands.at_mut(u32::from(class.0)) = Hand {
+                lap_start: self.inserts,
+                ..START
+            };
         }
     }
 
@@ -112,7 +126,8 @@ impl Clock {
             }
         }
         *self.hands.at_mut(u32::from(class.0)) = hand;
-        best.map(|(_, id)| id).or_else(|| Items::head_of(slab, part?))
+        best.map(|(_, id)| id)
+            .or_else(|| Items::head_of(slab, part?))
     }
 
     /// The hand, put on the class's first page where its own is gone.

@@ -21,7 +21,10 @@ struct List {
     last: Id,
 }
 
-const EMPTY: List = List { first: Id::NONE, last: Id::NONE };
+const EMPTY: List = List {
+    first: Id::NONE,
+    last: Id::NONE,
+};
 
 #[derive(Debug)]
 pub(crate) struct Lru {
@@ -35,7 +38,10 @@ impl Lru {
     }
 
     pub(crate) fn new(cutter: &mut Cutter, classes: u8) -> Option<Self> {
-        Some(Self { lists: cutter.table(u32::from(classes), EMPTY)?, uses: 0 })
+        Some(Self {
+            lists: cutter.table(u32::from(classes), EMPTY)?,
+            uses: 0,
+        })
     }
 
     pub(crate) fn clear(&mut self) {

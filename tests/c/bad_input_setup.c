@@ -75,11 +75,13 @@ static void inits_refuse_bad_memory(void)
             const struct memory_case *m = &memory_cases[c];
             void *out = NULL;
             set_context(nouns[n].name, m->name);
+            memset(region.memory, DIRT_BYTE, region.size);
             CHECK_STATUS(nouns[n].init(m->has_memory ? region.memory + m->shift : NULL, m->size, &out), m->want);
             CHECK(out == (void *)&unwritten);
             CHECK(all_bytes_are(region.memory, region.size, DIRT_BYTE));
         }
         set_context(nouns[n].name, "out NULL");
+        memset(region.memory, DIRT_BYTE, region.size);
         CHECK_STATUS(nouns[n].init(region.memory, region.size, NULL), LARDER_INVALID);
         CHECK(all_bytes_are(region.memory, region.size, DIRT_BYTE));
     }

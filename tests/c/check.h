@@ -53,9 +53,11 @@ static inline int check_status(larder_status status, larder_status want, const c
 {
     int holds = want == ANY_ERROR ? status < 0 : status == want;
     check_count(holds);
-    if (!holds && check_is_printed())
-        fprintf(stderr, "%s:%d: status %" PRId32 ", expected %" PRId32 ": %s  %s\n", file, line, status, want, call,
-                check_context);
+    if (!holds && check_is_printed()) {
+        const char *expected = want == ANY_ERROR ? "an error" : larder_strerror(want);
+        fprintf(stderr, "%s:%d: status %" PRId32 " (%s), expected %s: %s  %s\n", file, line, status,
+                larder_strerror(status), expected, call, check_context);
+    }
     return holds;
 }
 

@@ -84,12 +84,26 @@ pub(crate) fn key(n: u64) -> [u8; 8] {
 pub(crate) fn audited(cache: &Cache<'_>) -> CacheStats {
     let s = cache.stats();
     let sum = s.payload_bytes + s.free_bytes + s.overhead_bytes;
-    assert_eq!(sum, s.region_bytes, "payload + free + overhead is the region\n{}", picture(cache));
-    assert_eq!(s.total_used + s.free_bytes, s.region_bytes, "used + free is the region");
+    assert_eq!(
+        sum,
+        s.region_bytes,
+        "payload + free + overhead is the region\n{}",
+        picture(cache)
+    );
+    assert_eq!(
+        s.total_used + s.free_bytes,
+        s.region_bytes,
+        "used + free is the region"
+    );
     assert_eq!(s.total_used, cache.memory_usage() as u64);
     assert_eq!(s.item_count, cache.item_count());
     assert_eq!(s.limit_bytes, cache.memory_limit() as u64);
-    assert_eq!(s.failed_no_memory, 0, "a set failed for want of memory\n{}", picture(cache));
+    assert_eq!(
+        s.failed_no_memory,
+        0,
+        "a set failed for want of memory\n{}",
+        picture(cache)
+    );
     assert!(s.total_used <= s.total_allocated && s.total_allocated <= s.region_bytes);
     assert!(s.peak_used >= s.total_used);
     s
@@ -97,7 +111,12 @@ pub(crate) fn audited(cache: &Cache<'_>) -> CacheStats {
 
 /// Walks every invariant.
 pub(crate) fn checked(cache: &Cache<'_>) {
-    assert_eq!(cache.check(), Ok(()), "an invariant is broken\n{}", picture(cache));
+    assert_eq!(
+        cache.check(),
+        Ok(()),
+        "an invariant is broken\n{}",
+        picture(cache)
+    );
 }
 
 /// A cache's pages and slots, a line for each class that has any.
@@ -114,7 +133,10 @@ pub(crate) fn picture(cache: &Cache<'_>) -> String {
         s.page_size,
         s.pages_free
     );
-    for class in (0..).map_while(|i| cache.class_stats(i).ok()).filter(|class| class.pages > 0) {
+    for class in (0..)
+        .map_while(|i| cache.class_stats(i).ok())
+        .filter(|class| class.pages > 0)
+    {
         let slots = class.used + class.free;
         let bar = "#".repeat((class.used * 40).div_ceil(slots.max(1)));
         let _ = writeln!(

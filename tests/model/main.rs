@@ -1,0 +1,179 @@
+//! The cache against a model: a map of values, types and deadlines, compared after every operation.
+//!
+//! The cache may have evicted what the model still holds, but only if it says that it evicted
+//! something meanwhile. Every hit is exactly what the model holds, what is expired or deleted is
+//! never seen again, and every sum is right after every operation.
+//!
+//! `LARDER_MODEL_OPS=10` runs ten times as many operations. A failure prints geometry, seed, number
+//! of the operation, the last operations and a picture of the cache.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ops;
+mod oracle;
+
+use common::{Region, Rng, picture, set_now};
+use larder::{Cache, Config, Error, PolicyKind};
+use ops::{Op, Script, Sizes};
+use oracle::Oracle;
+use std::collections::VecDeque;
+
+const KIB: usize = 1024;
+/// Operations of the whole file, unless the environment multiplies them.
+const OPS: usize = 1_200_000;
+/// Geometries of one region size.
+const GEOMETRIES: usize = 12;
+
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    region: usize,
+    policy: PolicyKind,
+    shards: u32,
+    item_times: bool,
+    zero_on_free: bool,
+    sizes: Sizes,
+    /// Operations between two walks over every invariant.
+    check_every: usize,
+    seed: u64,
+}
+
+impl Geometry {
+    fn config(&self) -> Config {
+        let mut config = Config::default().clock(common::now_ms);
+        config.policy = self.policy;
+        config.shards = self.shards;
+        config.item_times = self.item_times;
+        config.zero_on_free = self.zero_on_free;
+        config.hash_seed = self.seed;
+        config
+    }
+}
+
+/// Both policies, both shard counts and all sizes with each other; the switches in turn.
+fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometry> {
+    (0..GEOMETRIES).map(move |i| Geometry {
+        region,
+        policy: if i % 2 == 0 {
+            PolicyKind::Default
+        } else {
+            PolicyKind::Lru
+        },
+        shards: if i / 2 % 2 == 0 { 1 } else { 4 },
+        sizes: [Sizes::Fixed, Sizes::Mixed, Sizes::Shifting][i / 4],
+        item_times: (i + i / 4) % 2 == 0,
+        zero_on_free: (i / 2 + i / 4) % 2 == 0,
+        check_every,
+        seed: (region + i) as u64,
+    })
+}
+
+fn factor() -> usize {
+    std::env::var("LARDER_MODEL_OPS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(1)
+}
+
+/// Prints what led to a failure.
+struct Story<'a> {
+    geometry: Geometry,
+    cache: &'a Cache<'a>,
+    number: usize,
+    last: VecDeque<Op>,
+}
+
+impl Story<'_> {
+    fn note(&mut self, number: usize, op: &Op) {
+        self.number = number;
+        if self.last.len() == 8 {
+            self.last.pop_front();
+        }
+        self.last.push_back(*op);
+    }
+}
+
+impl Drop for Story<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?}\noperation {}, after:", self.geometry, self.number);
+            self.last.iter().for_each(|op| eprintln!("  {op:?}"));
+            eprintln!("{}", picture(self.cache));
+        }
+    }
+}
+
+fn run(geometry: Geometry, ops: usize) {
+    set_now(1_000_000);
+    let config = geometry.config();
+    let mut region = Region::new(geometry.region);
+    let cache = match Cache::new(region.bytes(), &config) {
+        Ok(cache) => cache,
+        Err(error) => {
+            assert_eq!(error, Error::NoMemory);
+            assert!(geometry.region < Cache::required_size(&config, 0, 0, 0).unwrap());
+            return;
+        }
+    };
+    let mut story = Story {
+        geometry,
+        cache: &cache,
+        number: 0,
+        last: VecDeque::new(),
+    };
+    let mut oracle = Oracle::new(&cache, geometry.shards, geometry.region);
+    let mut script = Script::new(
+        geometry.region,
+        geometry.sizes,
+        ops,
+        Rng::new(geometry.seed),
+    );
+    for number in 0..ops {
+        let op = script.next(cache.memory_limit());
+        story.note(number, &op);
+        oracle.apply(&op);
+        if number % geometry.check_every == 0 {
+            common::checked(&cache);
+        }
+    }
+    oracle.delete_everything();
+    common::checked(&cache);
+    drop(story);
+    if geometry.zero_on_free {
+        assert_eq!(
+            ops::traces_of_values(region.bytes()),
+            0,
+            "{geometry:?}: bytes left behind"
+        );
+    }
+}
+
+fn run_all(region: usize, check_every: usize) {
+    let regions = 5;
+    let ops = OPS / regions / GEOMETRIES * factor();
+    geometries(region, check_every).for_each(|geometry| run(geometry, ops));
+}
+
+#[test]
+fn a_cache_in_4_kib_agrees_with_the_model() {
+    run_all(4 * KIB, 1);
+}
+
+#[test]
+fn a_cache_in_8_kib_agrees_with_the_model() {
+    run_all(8 * KIB, 1);
+}
+
+#[test]
+fn a_cache_in_64_kib_agrees_with_the_model() {
+    run_all(64 * KIB, 16);
+}
+
+#[test]
+fn a_cache_in_1_mib_agrees_with_the_model() {
+    run_all(1024 * KIB, 500);
+}
+
+#[test]
+fn a_cache_in_8_mib_agrees_with_the_model() {
+    run_all(8 * 1024 * KIB, 4_000);
+}
