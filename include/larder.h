@@ -51,6 +51,15 @@
 // Items whose time had come were taken out.
 #define LARDER_EVENT_EXPIRED 2
 
+// A class's slots hold items, and parts of items.
+#define LARDER_CLASS_ITEMS 0
+
+// A class's slots hold segments and directory of the index.
+#define LARDER_CLASS_INDEX 1
+
+// A page belongs to no class.
+#define LARDER_PAGE_FREE 4294967295
+
 // Bytes.
 #define LARDER_TYPE_BYTES 0
 
@@ -296,6 +305,49 @@ typedef struct larder_cache_stats_t {
   // LARDER_POLICY_..
   uint32_t policy;
 } larder_cache_stats_t;
+
+// What one size class holds.
+typedef struct larder_class_stats {
+  // sizeof(larder_class_stats)
+  uint32_t struct_size;
+  // LARDER_CLASS_..
+  uint32_t kind;
+  // Bytes of a slot.
+  uint64_t slot_size;
+  // Slots in a page.
+  uint64_t slots_per_page;
+  // Pages of the class.
+  uint64_t pages;
+  // Slots handed out.
+  uint64_t slots_used;
+  // Slots free in the class's pages.
+  uint64_t slots_free;
+  // Key and value bytes in the slots.
+  uint64_t live_bytes;
+  // Bytes of free slots.
+  uint64_t free_bytes;
+  // The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
+  // free ones.
+  uint64_t waste_bytes;
+  // Items evicted whose first slot was of this class, since the start.
+  uint64_t evictions;
+  // Slots handed out since the start.
+  uint64_t allocations;
+  // Those of them whose bytes had been used before.
+  uint64_t reuses;
+} larder_class_stats;
+
+// One page.
+typedef struct larder_page_info {
+  // The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none.
+  uint32_t class_index;
+  // Slots handed out.
+  uint32_t slots_used;
+  // Slots in the page.
+  uint32_t slots;
+  // 1 where it was ever used, else 0.
+  uint32_t touched;
+} larder_page_info;
 
 // An item as it lies there. The pointers are valid until the callback returns.
 typedef struct larder_item_info {
@@ -697,6 +749,24 @@ larder_status larder_cache_init(void *memory,
 // `cache` is what larder_cache_init gave; `out` can be written.
 larder_status larder_cache_stats(const struct larder_cache *cache,
                                  struct larder_cache_stats_t *out);
+
+// What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
+// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` may be set to an earlier
+// version's size. O(shards).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; `out` can be written.
+larder_status larder_cache_class_stats(const struct larder_cache *cache,
+                                       uint32_t index,
+                                       struct larder_class_stats *out);
+
+// One page of the region, counted over all shards; LARDER_NOT_FOUND past the last one. O(shards).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; `out` can be written.
+larder_status larder_cache_page_info(const struct larder_cache *cache,
+                                     uint32_t index,
+                                     struct larder_page_info *out);
 
 // Stores an integer; as larder_cache_set.
 //

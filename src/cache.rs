@@ -23,7 +23,7 @@ use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
 use crate::region::{Cutter, check_region};
 use crate::shard::{ItemInfo, NewValue, SetMode, Setup, Shard};
-use crate::slab::Class;
+use crate::slab::{Class, Page, PageInfo};
 use crate::stats::{CacheStats, Counters};
 use crate::status::{Error, Result};
 use crate::{ClassStats, sizing};
@@ -119,7 +119,7 @@ impl<'r> Cache<'r> {
     }
 
     fn lay_out(mut cutter: Cutter, len: usize, config: &Config) -> Option<Self> {
-        let count = config.shard_count();
+        let count = config.shard_count(len);
         let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
         let cells = cutter.cut(size_of::<Guarded<Shard>>() * count as usize)?;
         let cells = cells.cast::<Guarded<Shard>>();
@@ -161,7 +161,7 @@ impl<'r> Cache<'r> {
             outside: region - parts,
             limit: AtomicUsize::new(region),
             cells,
-            cell_count: config.shard_count(),
+            cell_count: config.shard_count(region),
             policy: config.policy,
             item_times: config.item_times,
             default_ttl: config.default_ttl_ms != 0,
@@ -698,8 +698,8 @@ impl<'r> Cache<'r> {
     }
 
     /// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller
-    /// ones: at most `step_max` slots looked at or moved, 0 = to the end. A report whose `done` is
-    /// false means that there is more to do: call again.
+    /// ones: at most `step_max` slots looked at or moved. A report whose `done` is false means that
+    /// there is more to do: the next call goes on there. 0 = a whole pass, from the start.
     ///
     /// # Errors
     /// `Busy` from inside a callback, or where a lock hook fails.
@@ -713,6 +713,9 @@ impl<'r> Cache<'r> {
         };
         let mut left = if step_max == 0 { u32::MAX } else { step_max };
         for i in 0..self.head().cell_count {
+            if step_max == 0 {
+                self.enter(i, Shard::restart_pass)?;
+            }
             loop {
                 let slice = self.enter(i, |shard| {
                     self.look_at_clock(shard, false);
@@ -819,6 +822,22 @@ impl<'r> Cache<'r> {
             }
         })?;
         sum.ok_or(Error::NotFound)
+    }
+
+    /// One page of the region, counted over all shards; `NotFound` past the last one.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Busy` from inside a callback.
+    pub fn page_info(&self, index: u32) -> Result<PageInfo> {
+        let (mut first, mut info) = (0, None);
+        self.each_shard(|shard| {
+            let pages = shard.slab.page_count();
+            if info.is_none() && index - first < pages {
+                info = Some(shard.slab.page_info(Page((index - first) as u16)));
+            }
+            first = (first + pages).min(index);
+        })?;
+        info.ok_or(Error::NotFound)
     }
 
     /// Walks every invariant: pages, free lists, items, chains, index, sums.

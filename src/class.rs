@@ -13,6 +13,9 @@ use core::num::NonZeroU32;
 const SLOT_SIZE_MAX: u32 = 8184;
 /// Pages of a slab are numbered in 16 bits, and one number means "none".
 const PAGE_COUNT_MAX: u64 = 65_534;
+/// Bytes of pages that the ids of one shard reach: 32 bits of words of four bytes, less what is used
+/// up by the number that means "none".
+pub(crate) const AREA_MAX: u64 = (1 << 34) - (1 << 26);
 const PAGE_SHIFT_MIN: u32 = 8;
 const PAGE_SHIFT_MAX: u32 = 20;
 
@@ -88,16 +91,27 @@ impl Geometry {
         ((1u32 << self.page_shift) / slot_size).min(u16::MAX as u32 - 1)
     }
 
-    /// Distance to the next slot size: small pages want few classes, large ones little rounding.
-    fn step(self, size: u32) -> u32 {
+    /// Where to look for the slot size behind this one: small pages want few classes, large ones
+    /// little rounding.
+    fn next_size(self, size: u32) -> u32 {
         let (granule, share) = match self.page_shift {
             ..=8 => (16, 3),
             9..=10 => (8, 4),
             11..=13 => (8, 8),
-            _ if size < 128 => (4, 32),
-            _ => (8, 16),
+            _ if size < 256 => (4, 64),
+            // One slot in 32 fewer in a page, down to one slot fewer: no size between would do.
+            _ => return self.with_fewer_slots(size),
         };
-        granule.max(size / share).max(self.granule)
+        size + granule.max(size / share).max(self.granule)
+    }
+
+    fn with_fewer_slots(self, size: u32) -> u32 {
+        let slots = self.slots_per_page(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
+        let fewer = slots.saturating_sub((slots / 32).max(1));
+        match NonZeroU32::new(fewer) {
+            Some(fewer) => ((1u32 << self.page_shift) / fewer).max(size + self.granule),
+            None => self.slot_size_max,
+        }
     }
 
     /// The largest size of the granule of which as many fit in a page.
@@ -125,7 +139,7 @@ impl Iterator for SlotSizes {
             return None;
         }
         let filled = self.geometry.fill_page(self.size).min(last);
-        let next = filled + self.geometry.step(filled);
+        let next = self.geometry.next_size(filled);
         // The last class is `slot_size_max` itself, whatever the step.
         self.size = if filled < last {
             (next & !(self.geometry.granule - 1)).min(last)
@@ -164,7 +178,7 @@ mod tests {
             );
             assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
             assert!(sizes.iter().all(|s| s % 4 == 0));
-            assert!(sizes.len() < 128, "{} classes", sizes.len());
+            assert!(sizes.len() < 160, "{} classes", sizes.len());
             // The largest slot is bounded by the item header, not by the page.
             for &size in sizes.iter().filter(|&&size| size < SLOT_SIZE_MAX) {
                 let slots = ((1u32 << page_shift) / size).min(65_534);

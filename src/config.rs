@@ -1,6 +1,7 @@
 //! What a cache is made with: sizes, policy, time, locks, callbacks.
 #![allow(unsafe_code)]
 
+use crate::class::AREA_MAX;
 use crate::item::{Format, KEY_LEN_MAX};
 use crate::lock::{LockHooks, LockKind};
 use crate::policy::PolicyKind;
@@ -99,7 +100,8 @@ pub struct Config {
     pub expected_items: u64,
     /// Whom to evict.
     pub policy: PolicyKind,
-    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1.
+    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. A region takes at least one for each
+    /// 16 GiB.
     pub shards: u32,
     /// Time to live of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
@@ -148,8 +150,13 @@ impl Config {
         if ok { Ok(()) } else { Err(Error::Invalid) }
     }
 
-    pub(crate) fn shard_count(&self) -> u32 {
-        self.shards.max(1)
+    /// Shards over a region of this size: those asked for, or as many as it takes to reach all of
+    /// it with the ids of each.
+    pub(crate) fn shard_count(&self, region: usize) -> u32 {
+        let reach = (region as u64).div_ceil(AREA_MAX);
+        self.shards
+            .max(1)
+            .max(reach.min(u64::from(SHARDS_MAX)) as u32)
     }
 
     pub(crate) fn setup(&self) -> Setup {

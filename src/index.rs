@@ -109,9 +109,36 @@ pub(crate) struct Index {
 pub(crate) trait Rehash: Fn(&Slab, Id) -> u64 {}
 impl<F: Fn(&Slab, Id) -> u64> Rehash for F {}
 
+/// Which of 16 roots eight bits of the hash belong to: root i gets a share of 2^(i/16) of them.
+///
+/// Were all shares equal, all segments would fill up, and split, at the same time, and the index would
+/// cost twice as much after a storm of splits as before. With these shares the segments' loads are
+/// spread evenly at any time.
+const ROOTS: [u8; 256] = {
+    // 2^(i/16), scaled so that the sixteen add up to 256.
+    let shares = [
+        11, 12, 12, 13, 14, 14, 15, 15, 16, 17, 17, 18, 19, 20, 21, 22,
+    ];
+    let mut roots = [0; 256];
+    let (mut at, mut root) = (0, 0);
+    while root < shares.len() {
+        let mut n = 0;
+        while n < shares[root] {
+            roots[at] = root as u8;
+            (at, n) = (at + 1, n + 1);
+        }
+        root += 1;
+    }
+    assert!(at == 256);
+    roots
+};
+
+/// The root's number, and above it further bits of the hash.
 #[inline]
 fn directory_bits(hash: u64) -> u32 {
-    (hash >> DIRECTORY_SHIFT) as u32
+    let bits = (hash >> DIRECTORY_SHIFT) as u32;
+    let root = ROOTS.get((bits & 0xff) as usize).copied().unwrap_or(0);
+    u32::from(root) | (bits >> 8) << 4
 }
 
 impl Index {
@@ -262,7 +289,10 @@ impl Index {
         };
         if self.chunks_held > needed {
             self.chunks_held -= 1;
-            slab.free(Id(*self.chunks.at(self.chunks_held)));
+            // Where the inline entries fill a chunk, the first chunk is never taken.
+            if let Some(chunk) = Id(*self.chunks.at(self.chunks_held)).some() {
+                slab.free(chunk);
+            }
             *self.chunks.at_mut(self.chunks_held) = Id::NONE.0;
         }
     }
@@ -312,7 +342,9 @@ impl Index {
     ) -> bool {
         let segment = self.segment(slab, hash);
         let removed = segment.remove(slab, hash, id);
-        if segment.len(slab) * 2 <= self.plan.buckets.merge_at() {
+        // Now and then is often enough to look at the neighbour.
+        let len = segment.len(slab);
+        if len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8) {
             self.merge(slab, segment, rehash);
         }
         removed

@@ -270,7 +270,7 @@ impl Items {
         self.set_first_part(slab, id, first);
         let mut part = first;
         while let Some(p) = part.some() {
-            let room = slab.slot_size(slab.class_of(p)) - LINK_WORDS * 4;
+            let room = Self::part_room(slab, p);
             let (here, behind) = rest.split_at_checked(room).unwrap_or((rest, &[]));
             slab.write(p, LINK_WORDS * 4, here);
             rest = behind;
@@ -412,7 +412,7 @@ impl Items {
         let mut go_on = visit(first);
         let mut part = self.first_part(slab, id);
         while let Some(p) = part.some().filter(|_| go_on && left > 0) {
-            let room = slab.slot_size(slab.class_of(p)) - LINK_WORDS * 4;
+            let room = Self::part_room(slab, p);
             let span = slab.bytes(p, LINK_WORDS * 4, room.min(left));
             left -= room.min(left);
             go_on = visit(span);
@@ -452,6 +452,11 @@ impl Items {
         if word & CHAINED != 0 {
             slab.set_word(id, self.format.header_words(word) - 1, part.0);
         }
+    }
+
+    /// Bytes of the value that a later part can hold.
+    pub(crate) fn part_room(slab: &Slab, part: Id) -> usize {
+        slab.slot_size(slab.class_of(part)) - LINK_WORDS * 4
     }
 
     pub(crate) fn part_before(slab: &Slab, part: Id) -> Id {
@@ -531,7 +536,7 @@ impl Items {
             if !ok || left == 0 {
                 return false;
             }
-            left = left.saturating_sub(slab.slot_size(slab.class_of(p)) - LINK_WORDS * 4);
+            left = left.saturating_sub(Self::part_room(slab, p));
             (before, part) = (p, Self::next_part(slab, p));
         }
         head <= slot && left == 0

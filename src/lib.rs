@@ -81,6 +81,6 @@ pub use policy::PolicyKind;
 pub use pool::{Block, Pool, PoolConfig, PoolStats};
 pub use region::ALIGN;
 pub use shard::ItemInfo;
-pub use slab::ClassStats;
+pub use slab::{ClassKind, ClassStats, PageInfo};
 pub use stats::CacheStats;
 pub use status::{Error, Result};

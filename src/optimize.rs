@@ -52,6 +52,11 @@ impl Default for Pass {
 }
 
 impl Shard {
+    /// The next slice begins a pass anew: what has expired since the last one began is found too.
+    pub(crate) fn restart_pass(&mut self) {
+        self.optimizing = Pass::default();
+    }
+
     /// At most `steps` steps of the pass under way.
     pub(crate) fn optimize(&mut self, steps: u32) -> OptimizeReport {
         let usage = self.slab.usage() as u64;

@@ -109,6 +109,7 @@ impl Shard {
             return;
         }
         self.counters.evictions += 1;
+        self.slab.count_eviction(self.slab.class_of(id));
         self.counters.evicted_bytes += self.layout.payload(&self.slab, id) as u64;
         self.remove(id, hash);
     }
@@ -215,18 +216,26 @@ impl Shard {
         if self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free {
             return true;
         }
-        if let Some(oldest) = self.oldest_class() {
-            self.start_drain(oldest);
-            if self.drain_some(u32::MAX) == Drained::Free {
+        let oldest = self.oldest_class();
+        oldest.is_some_and(|class| self.empty_page_of(class))
+            || (0..self.slab.item_class_count()).any(|class| self.empty_page_of(Class(class)))
+    }
+
+    /// Empties the page that the class can spare best; the next ones where that holds a slot which
+    /// is just being filled.
+    fn empty_page_of(&mut self, class: Class) -> bool {
+        let Some(mut page) = self.policy.page_to_empty(&self.slab, class) else {
+            return false;
+        };
+        for _ in 0..self.slab.class_pages(class) {
+            let next = self.slab.next_page(page);
+            self.start_drain_of(page);
+            if self.drain_some(u32::MAX) == Drained::Free || self.slab.pages_free() > 0 {
                 return true;
             }
+            page = next;
         }
-        (0..self.slab.item_class_count()).any(|class| {
-            if self.slab.class_used(Class(class)) > 0 {
-                self.start_drain(Class(class));
-            }
-            self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free
-        })
+        false
     }
 
     /// Goes on emptying the page that is under way, at most `steps` slots of it.

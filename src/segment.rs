@@ -79,12 +79,12 @@ impl Buckets {
 
     /// Entries from which on a segment is split.
     pub(crate) const fn split_at(self) -> usize {
-        self.count() * 7 / 10
+        self.count() * 13 / 16
     }
 
     /// Two neighbours that together have no more than this are merged.
     pub(crate) const fn merge_at(self) -> usize {
-        self.count() * 3 / 8
+        self.count() * 11 / 16
     }
 
     /// Bytes of a segment's slot, a multiple of 16.

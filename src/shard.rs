@@ -631,6 +631,7 @@ impl Shard {
         self.items += 1;
         self.payload += self.layout.payload(&self.slab, id) as u64;
         self.ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
+        self.count_live(id, 1);
     }
 
     #[inline]
@@ -638,6 +639,25 @@ impl Shard {
         self.items -= 1;
         self.payload -= self.layout.payload(&self.slab, id) as u64;
         self.ttl_items -= u64::from(self.layout.has_ttl(&self.slab, id));
+        self.count_live(id, -1);
+    }
+
+    /// Adds, or takes off, an item's bytes where they lie.
+    #[inline]
+    fn count_live(&mut self, id: Id, sign: i64) {
+        let class = self.slab.class_of(id);
+        let here =
+            self.layout.key_len(&self.slab, id) + self.layout.first_span(&self.slab, id).len();
+        self.slab.add_live(class, sign * here as i64);
+        let mut left = self.layout.payload(&self.slab, id) - here;
+        let mut part = self.layout.first_part(&self.slab, id);
+        while let Some(p) = part.some() {
+            let here = Items::part_room(&self.slab, p).min(left);
+            left -= here;
+            self.slab
+                .add_live(self.slab.class_of(p), sign * here as i64);
+            part = Items::next_part(&self.slab, p);
+        }
     }
 
     /// Frees the slots of an item that the index does not name any more.
@@ -692,6 +712,7 @@ impl Shard {
             return Ok(());
         }
         let class = self.slab.class_for(size);
+        self.work_ahead(class);
         let to = self.take_slot(class).ok_or(Error::NoMemory)?;
         // Making room may have moved the item, or evicted it.
         let Some(id) = self.lookup(hash, key) else {

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::config::Config;
+use crate::config::{Config, SHARDS_MAX};
 use crate::region::ALIGN;
 use crate::shard::{Footprint, Needs};
 use crate::status::{Error, Result};
@@ -20,7 +20,7 @@ pub(crate) fn share(limit: usize, outside: usize, count: u32) -> usize {
 
 /// `None` where the parts, or the configured limit's shares of them, are too small for anything.
 pub(crate) fn check_limit(config: &Config, region: usize, part: usize) -> Option<()> {
-    let count = config.shard_count();
+    let count = config.shard_count(region);
     let limit_min = Footprint::of(part, &config.setup())?.limit_min(part)?;
     let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
     let limit = if config.memory_limit == 0 {
@@ -43,20 +43,30 @@ pub(crate) fn required_size<H, C>(
     if key_len > setup.key_len_max || value_len > setup.value_len_max || items > 0 && key_len == 0 {
         return Err(Error::Invalid);
     }
-    let count = config.shard_count();
-    let needs = Needs {
-        items: items_of_one_shard(items, count),
-        key_len,
-        value_len,
-        ttl: true,
-    };
-    let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
-    let head = size_of::<H>() + ALIGN + size_of::<C>() * count as usize;
-    let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
-    let sum = parts
-        .checked_add(head)
-        .and_then(|n| n.checked_add(3 * ALIGN));
-    Ok(sum.ok_or(Error::TooLarge)? & !(ALIGN - 1))
+    let ttl = true;
+    let mut count = config.shard_count(0);
+    loop {
+        let needs = Needs {
+            items: items_of_one_shard(items, count),
+            key_len,
+            value_len,
+            ttl,
+        };
+        let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
+        let head = size_of::<H>() + ALIGN + size_of::<C>() * count as usize;
+        let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
+        let sum = parts
+            .checked_add(head)
+            .and_then(|n| n.checked_add(3 * ALIGN));
+        let size = sum.ok_or(Error::TooLarge)? & !(ALIGN - 1);
+        if config.shard_count(size) == count {
+            return Ok(size);
+        }
+        if count == SHARDS_MAX {
+            return Err(Error::TooLarge);
+        }
+        count += 1;
+    }
 }
 
 /// The hash spreads items over shards unevenly: an allowance of six standard deviations.

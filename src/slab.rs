@@ -21,7 +21,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::class::Geometry;
+use crate::class::{AREA_MAX, Geometry};
 use crate::region::{Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
@@ -162,6 +162,9 @@ struct ClassMeta {
     used: u32,
     allocs: u32,
     reuses: u32,
+    evictions: u32,
+    /// Key and value bytes in the slots.
+    live: u64,
 }
 
 const EMPTY_CLASS: ClassMeta = ClassMeta {
@@ -173,6 +176,8 @@ const EMPTY_CLASS: ClassMeta = ClassMeta {
     used: 0,
     allocs: 0,
     reuses: 0,
+    evictions: 0,
+    live: 0,
 };
 
 /// What one class holds, for statistics.
@@ -192,6 +197,38 @@ pub struct ClassStats {
     pub allocs: u64,
     /// Those of them whose bytes had been used before.
     pub reuses: u64,
+    /// Key and value bytes in the slots.
+    pub live: u64,
+    /// Bytes of the pages that hold neither those nor a free slot: headers, rounding, page tails.
+    pub waste: u64,
+    /// Items evicted whose first slot was of this class, since the start.
+    pub evictions: u64,
+    /// What the slots hold.
+    pub kind: ClassKind,
+}
+
+/// What the slots of a class hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ClassKind {
+    /// Items, and parts of items.
+    #[default]
+    Items = 0,
+    /// Segments and directory of the index.
+    Index = 1,
+}
+
+/// One page, for pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageInfo {
+    /// The class that it belongs to; `None` if it is free.
+    pub class: Option<u32>,
+    /// Slots handed out.
+    pub used: u32,
+    /// Slots in the page.
+    pub slots: u32,
+    /// Whether it was ever used.
+    pub touched: bool,
 }
 
 impl ClassStats {
@@ -202,6 +239,9 @@ impl ClassStats {
         self.free += other.free;
         self.allocs += other.allocs;
         self.reuses += other.reuses;
+        self.live += other.live;
+        self.waste += other.waste;
+        self.evictions += other.evictions;
         self
     }
 }
@@ -294,7 +334,8 @@ impl Slab {
 
     /// As many pages as fit beside their own descriptors.
     pub(crate) fn page_count_for(geometry: Geometry, left: usize, extras: usize) -> Option<u32> {
-        let mut pages = (left >> geometry.page_shift).min(usize::from(u16::MAX) - 1);
+        let reach = (AREA_MAX >> geometry.page_shift).min(u64::from(u16::MAX) - 1);
+        let mut pages = (left >> geometry.page_shift).min(reach as usize);
         while pages > 0 {
             let area = pages << geometry.page_shift;
             let tables = Self::tables_size(geometry, area, extras)?;
@@ -362,6 +403,7 @@ impl Slab {
                 open: Page::NONE,
                 pages: 0,
                 used: 0,
+                live: 0,
                 ..*class
             };
         }
@@ -453,15 +495,49 @@ impl Slab {
 
     pub(crate) fn class_stats(&self, class: Class) -> ClassStats {
         let meta = self.class(class);
+        let slot_size = self.slot_size(class);
         let slots = usize::from(meta.pages) * usize::from(meta.slots_per_page);
+        let free = slots - (meta.used as usize).min(slots);
+        let taken = usize::from(meta.pages) * self.page_size() - free * slot_size;
         ClassStats {
-            slot_size: self.slot_size(class),
+            slot_size,
             slots_per_page: usize::from(meta.slots_per_page),
             pages: usize::from(meta.pages),
             used: meta.used as usize,
-            free: slots - (meta.used as usize).min(slots),
+            free,
             allocs: u64::from(meta.allocs),
             reuses: u64::from(meta.reuses),
+            live: meta.live,
+            waste: taken as u64 - meta.live.min(taken as u64),
+            evictions: u64::from(meta.evictions),
+            kind: if class.0 < self.item_classes {
+                ClassKind::Items
+            } else {
+                ClassKind::Index
+            },
+        }
+    }
+
+    /// Bytes of key and value came to a slot of this class, or went.
+    #[inline]
+    pub(crate) fn add_live(&mut self, class: Class, bytes: i64) {
+        let meta = self.class_mut(class);
+        meta.live = meta.live.wrapping_add_signed(bytes);
+    }
+
+    pub(crate) fn count_eviction(&mut self, class: Class) {
+        let meta = self.class_mut(class);
+        meta.evictions = meta.evictions.wrapping_add(1);
+    }
+
+    pub(crate) fn page_info(&self, page: Page) -> PageInfo {
+        let meta = self.meta(page);
+        let class = self.is_claimed(page).then(|| self.page_class(page));
+        PageInfo {
+            class: class.map(|class| u32::from(class.0)),
+            used: u32::from(meta.used),
+            slots: class.map_or(0, |class| self.slots_per_page(class)),
+            touched: page.index() < self.cut,
         }
     }
 

@@ -1,8 +1,9 @@
 //! A cache's statistics in C.
 
 use super::cache::{handle, larder_cache};
-use super::input::{ABI_VERSION, put_sized, required, status};
+use super::input::{ABI_VERSION, put, put_sized, required, status};
 use super::status::larder_status;
+use crate::slab::ClassKind;
 use crate::stats::CacheStats;
 
 /// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
@@ -139,6 +140,127 @@ pub unsafe extern "C" fn larder_cache_stats(
         let out = required(out)?;
         // SAFETY: the caller's promise.
         unsafe { put_sized(out, &convert(&cache.stats())) };
+        Ok(())
+    }))
+}
+
+/// A class's slots hold items, and parts of items.
+pub const LARDER_CLASS_ITEMS: u32 = 0;
+/// A class's slots hold segments and directory of the index.
+pub const LARDER_CLASS_INDEX: u32 = 1;
+
+/// What one size class holds.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_class_stats {
+    /// sizeof(larder_class_stats)
+    pub struct_size: u32,
+    /// LARDER_CLASS_..
+    pub kind: u32,
+    /// Bytes of a slot.
+    pub slot_size: u64,
+    /// Slots in a page.
+    pub slots_per_page: u64,
+    /// Pages of the class.
+    pub pages: u64,
+    /// Slots handed out.
+    pub slots_used: u64,
+    /// Slots free in the class's pages.
+    pub slots_free: u64,
+    /// Key and value bytes in the slots.
+    pub live_bytes: u64,
+    /// Bytes of free slots.
+    pub free_bytes: u64,
+    /// The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
+    /// free ones.
+    pub waste_bytes: u64,
+    /// Items evicted whose first slot was of this class, since the start.
+    pub evictions: u64,
+    /// Slots handed out since the start.
+    pub allocations: u64,
+    /// Those of them whose bytes had been used before.
+    pub reuses: u64,
+}
+
+/// A page belongs to no class.
+pub const LARDER_PAGE_FREE: u32 = 4294967295;
+
+/// One page.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_page_info {
+    /// The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none.
+    pub class_index: u32,
+    /// Slots handed out.
+    pub slots_used: u32,
+    /// Slots in the page.
+    pub slots: u32,
+    /// 1 where it was ever used, else 0.
+    pub touched: u32,
+}
+
+const _: () =
+    assert!(LARDER_CLASS_INDEX == ClassKind::Index as u32 && LARDER_PAGE_FREE == u32::MAX);
+
+/// What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
+/// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` may be set to an earlier
+/// version's size. O(shards).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; `out` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_class_stats(
+    cache: *const larder_cache,
+    index: u32,
+    out: *mut larder_class_stats,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(cache) }.and_then(|cache| {
+        let out = required(out)?;
+        let stats = cache.class_stats(index)?;
+        let value = larder_class_stats {
+            struct_size: size_of::<larder_class_stats>() as u32,
+            kind: stats.kind as u32,
+            slot_size: stats.slot_size as u64,
+            slots_per_page: stats.slots_per_page as u64,
+            pages: stats.pages as u64,
+            slots_used: stats.used as u64,
+            slots_free: stats.free as u64,
+            live_bytes: stats.live,
+            free_bytes: (stats.free * stats.slot_size) as u64,
+            waste_bytes: stats.waste,
+            evictions: stats.evictions,
+            allocations: stats.allocs,
+            reuses: stats.reuses,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put_sized(out, &value) };
+        Ok(())
+    }))
+}
+
+/// One page of the region, counted over all shards; LARDER_NOT_FOUND past the last one. O(shards).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; `out` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_page_info(
+    cache: *const larder_cache,
+    index: u32,
+    out: *mut larder_page_info,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(cache) }.and_then(|cache| {
+        let out = required(out)?;
+        let info = cache.page_info(index)?;
+        let value = larder_page_info {
+            class_index: info.class.unwrap_or(LARDER_PAGE_FREE),
+            slots_used: info.used,
+            slots: info.slots,
+            touched: u32::from(info.touched),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(out, value) };
         Ok(())
     }))
 }

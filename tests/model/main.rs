@@ -7,6 +7,7 @@
 //! `LARDER_MODEL_OPS=10` runs ten times as many operations. A failure prints geometry, seed, number
 //! of the operation, the last operations and a picture of the cache.
 
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod ops;
@@ -19,10 +20,13 @@ use oracle::Oracle;
 use std::collections::VecDeque;
 
 const KIB: usize = 1024;
-/// Operations of the whole file, unless the environment multiplies them.
-const OPS: usize = 1_200_000;
+/// Operations in each geometry of a region size, unless the environment multiplies them.
+const OPS: usize = 50_000;
 /// Geometries of one region size.
 const GEOMETRIES: usize = 12;
+/// Geometries drawn at random, and operations in each.
+const DRAWN: usize = 100;
+const DRAWN_OPS: usize = 8_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Geometry {
@@ -31,6 +35,8 @@ struct Geometry {
     shards: u32,
     item_times: bool,
     zero_on_free: bool,
+    default_ttl_ms: u64,
+    memory_limit: usize,
     sizes: Sizes,
     /// Operations between two walks over every invariant.
     check_every: usize,
@@ -44,6 +50,8 @@ impl Geometry {
         config.shards = self.shards;
         config.item_times = self.item_times;
         config.zero_on_free = self.zero_on_free;
+        config.default_ttl_ms = self.default_ttl_ms;
+        config.memory_limit = self.memory_limit;
         config.hash_seed = self.seed;
         config
     }
@@ -62,9 +70,37 @@ fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometr
         sizes: [Sizes::Fixed, Sizes::Mixed, Sizes::Shifting][i / 4],
         item_times: (i + i / 4) % 2 == 0,
         zero_on_free: (i / 2 + i / 4) % 2 == 0,
+        default_ttl_ms: 0,
+        memory_limit: 0,
         check_every,
         seed: (region + i) as u64,
     })
+}
+
+/// Any geometry of up to half a MiB.
+fn drawn(seed: u64) -> Geometry {
+    let mut rng = Rng::new(seed);
+    let region = rng.log_uniform(4 * KIB, 512 * KIB);
+    Geometry {
+        region,
+        policy: [PolicyKind::Default, PolicyKind::Lru][rng.below(2)],
+        shards: rng.log_uniform(0, 9) as u32,
+        item_times: rng.one_in(2),
+        zero_on_free: rng.one_in(2),
+        default_ttl_ms: if rng.one_in(4) {
+            rng.log_uniform(1, 100_000) as u64
+        } else {
+            0
+        },
+        memory_limit: if rng.one_in(4) {
+            region - rng.below(region / 3)
+        } else {
+            0
+        },
+        sizes: [Sizes::Fixed, Sizes::Mixed, Sizes::Shifting][rng.below(3)],
+        check_every: region / (4 * KIB),
+        seed,
+    }
 }
 
 fn factor() -> usize {
@@ -110,7 +146,11 @@ fn run(geometry: Geometry, ops: usize) {
         Ok(cache) => cache,
         Err(error) => {
             assert_eq!(error, Error::NoMemory);
-            assert!(geometry.region < Cache::required_size(&config, 0, 0, 0).unwrap());
+            let needed = Cache::required_size(&config, 0, 0, 0).unwrap();
+            assert!(
+                geometry.region < needed || geometry.memory_limit > 0,
+                "{geometry:?}: {needed}"
+            );
             return;
         }
     };
@@ -120,7 +160,7 @@ fn run(geometry: Geometry, ops: usize) {
         number: 0,
         last: VecDeque::new(),
     };
-    let mut oracle = Oracle::new(&cache, geometry.shards, geometry.region);
+    let mut oracle = Oracle::new(&cache, &config, geometry.region);
     let mut script = Script::new(
         geometry.region,
         geometry.sizes,
@@ -148,9 +188,12 @@ fn run(geometry: Geometry, ops: usize) {
 }
 
 fn run_all(region: usize, check_every: usize) {
-    let regions = 5;
-    let ops = OPS / regions / GEOMETRIES * factor();
-    geometries(region, check_every).for_each(|geometry| run(geometry, ops));
+    geometries(region, check_every).for_each(|geometry| run(geometry, OPS * factor()));
+}
+
+#[test]
+fn a_cache_of_any_geometry_agrees_with_the_model() {
+    (0..DRAWN * factor()).for_each(|seed| run(drawn(seed as u64), DRAWN_OPS));
 }
 
 #[test]

@@ -1,50 +1,52 @@
-//! The model: what the cache may answer, and what it must.
+//! The model: what it holds, what must hold after every operation, and the calls on the whole cache.
 
 use crate::common::{audited, now_ms, picture, set_now};
-use crate::ops::{Op, Value, Verb, key_bytes};
-use larder::{Cache, CacheStats, Cursor, Error, ItemInfo, Result, TTL_NEVER, Type};
+use crate::ops::{Op, Value};
+use larder::{Cache, CacheStats, Config, Cursor, Error, Result, TTL_NEVER, Type};
 use std::collections::BTreeMap;
 
 /// When an item's time is up, by two clocks: the host's, which may step back, and one that only the
 /// host's forward steps move. The cache's own time lies between them.
 #[derive(Clone, Copy, Debug)]
-struct Deadline {
-    host: u64,
-    forward: u64,
+pub(crate) struct Deadline {
+    pub(crate) host: u64,
+    pub(crate) forward: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    value: Value,
-    kind: Type,
-    deadline: Option<Deadline>,
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) kind: Type,
+    pub(crate) deadline: Option<Deadline>,
     /// The cache's evictions when the item was last known to be there.
-    seen: u64,
+    pub(crate) seen: u64,
 }
 
 /// Instants beyond this many milliseconds are kept in ticks of 1,024.
 const COARSE: u64 = 1 << 31;
 
 pub(crate) struct Oracle<'c> {
-    cache: &'c Cache<'c>,
+    pub(crate) cache: &'c Cache<'c>,
     shards: u32,
-    items: BTreeMap<usize, Entry>,
-    stats: CacheStats,
-    forward: u64,
+    default_ttl: u64,
+    pub(crate) items: BTreeMap<usize, Entry>,
+    pub(crate) stats: CacheStats,
+    pub(crate) forward: u64,
     /// Items that clears took out.
     cleared: u64,
     /// A lowered limit is still being reached.
     lowering: bool,
     limit_accepted: usize,
     limit_refused: usize,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl<'c> Oracle<'c> {
-    pub(crate) fn new(cache: &'c Cache<'c>, shards: u32, region: usize) -> Self {
+    pub(crate) fn new(cache: &'c Cache<'c>, config: &Config, region: usize) -> Self {
         Self {
             cache,
-            shards,
+            shards: config.shards,
+            default_ttl: config.default_ttl_ms,
             items: BTreeMap::new(),
             stats: cache.stats(),
             forward: 0,
@@ -98,7 +100,8 @@ impl<'c> Oracle<'c> {
             "items are those set and not gone"
         );
         if s.total_used <= s.limit_bytes {
-            self.lowering = false;
+            // With shards, one may still be above its share while the others are far below.
+            self.lowering &= self.shards > 1;
         } else {
             assert!(
                 self.lowering,
@@ -115,12 +118,12 @@ impl<'c> Oracle<'c> {
         }
     }
 
-    fn evictions(&self) -> u64 {
+    pub(crate) fn evictions(&self) -> u64 {
         self.cache.stats().evictions
     }
 
     /// The model's entry for an item that the cache has shown to be there.
-    fn present(&mut self, key: usize) -> Entry {
+    pub(crate) fn present(&mut self, key: usize) -> Entry {
         let (now, evictions) = (now_ms(), self.evictions());
         let entry = self
             .items
@@ -135,7 +138,7 @@ impl<'c> Oracle<'c> {
     }
 
     /// The cache has shown that there is no such item: there must be a reason.
-    fn absent(&mut self, key: usize) {
+    pub(crate) fn absent(&mut self, key: usize) {
         let Some(entry) = self.items.remove(&key) else {
             return;
         };
@@ -150,7 +153,7 @@ impl<'c> Oracle<'c> {
     }
 
     /// Notes whether the item is there by what a call answered; the entry, if it is.
-    fn settle<T>(&mut self, key: usize, answer: &Result<T>) -> Option<Entry> {
+    pub(crate) fn settle<T>(&mut self, key: usize, answer: &Result<T>) -> Option<Entry> {
         if matches!(answer, Err(Error::NotFound)) {
             self.absent(key);
             return None;
@@ -158,238 +161,19 @@ impl<'c> Oracle<'c> {
         Some(self.present(key))
     }
 
-    fn deadline(&self, ttl: u64) -> Option<Deadline> {
-        let ttl = if ttl == 0 { TTL_NEVER } else { ttl };
+    pub(crate) fn deadline(&self, ttl: u64) -> Option<Deadline> {
+        let ttl = match (ttl, self.default_ttl) {
+            (0, 0) => TTL_NEVER,
+            (0, default) => default,
+            (ttl, _) => ttl,
+        };
         (ttl != TTL_NEVER).then(|| Deadline {
             host: now_ms() + ttl,
             forward: self.forward + ttl,
         })
     }
 
-    // ---- writing -------------------------------------------------------------------------------
-
-    fn store(&mut self, verb: Verb, key: usize, value: Value, kind: Type, ttl: u64) {
-        match self.call_store(verb, key, &value, kind, ttl) {
-            Ok(()) => {
-                if verb != Verb::Set {
-                    self.stored_under(verb, key);
-                }
-                let entry = Entry {
-                    value,
-                    kind,
-                    deadline: self.deadline(ttl),
-                    seen: self.evictions(),
-                };
-                self.items.insert(key, entry);
-            }
-            Err(Error::Exists) => {
-                assert_eq!(verb, Verb::Add);
-                self.present(key);
-            }
-            Err(Error::NotFound) => {
-                assert_eq!(verb, Verb::Replace);
-                self.absent(key);
-            }
-            Err(error) => {
-                assert_eq!(error, Error::TooLarge);
-                assert_eq!(
-                    self.evictions(),
-                    self.stats.evictions,
-                    "evicted for what cannot fit"
-                );
-                self.get(key, false);
-            }
-        }
-    }
-
-    /// What a successful add or replace says about the item before it.
-    fn stored_under(&mut self, verb: Verb, key: usize) {
-        let seen_before = self.items.get(&key).map(|entry| entry.seen);
-        match verb {
-            Verb::Add => self.absent(key),
-            _ => assert!(seen_before.is_some(), "replaced what was not there"),
-        }
-    }
-
-    fn call_store(
-        &self,
-        verb: Verb,
-        key: usize,
-        value: &Value,
-        kind: Type,
-        ttl: u64,
-    ) -> Result<()> {
-        let (cache, key) = (self.cache, &key_bytes(key));
-        match (verb, kind) {
-            (Verb::Add, _) => cache.add(key, value.bytes(), ttl),
-            (Verb::Replace, _) => cache.replace(key, value.bytes(), ttl),
-            (_, Type::Bytes) => cache.set(key, value.bytes(), ttl),
-            (_, Type::Str) => cache.set_str(key, value.text(), ttl),
-            (_, Type::I64) => cache.set_i64(key, i64::from_ne_bytes(value.number()), ttl),
-            (_, Type::U64) => cache.set_u64(key, u64::from_ne_bytes(value.number()), ttl),
-            (_, Type::F64) => cache.set_f64(key, f64::from_ne_bytes(value.number()), ttl),
-        }
-    }
-
-    fn delete(&mut self, key: usize) {
-        let answer = self.cache.delete(&key_bytes(key));
-        if self.settle(key, &answer).is_some() {
-            self.items.remove(&key);
-            assert_eq!(self.cache.contains(&key_bytes(key)), Ok(false));
-        }
-    }
-
-    fn touch(&mut self, key: usize, ttl: u64) {
-        let answer = self.cache.touch(&key_bytes(key), ttl);
-        if let Some(entry) = self.settle(key, &answer) {
-            assert_eq!(answer, Ok(()));
-            let deadline = self.deadline(ttl);
-            self.items.insert(key, Entry { deadline, ..entry });
-        }
-    }
-
-    fn increment(&mut self, key: usize, by: i64) {
-        let answer = self.cache.increment(&key_bytes(key), by);
-        let Some(entry) = self.settle(key, &answer) else {
-            return;
-        };
-        let sum = match entry.kind {
-            Type::I64 => i64::from_ne_bytes(entry.value.number())
-                .checked_add(by)
-                .ok_or(Error::Invalid),
-            Type::U64 => u64::from_ne_bytes(entry.value.number())
-                .checked_add_signed(by)
-                .and_then(|sum| i64::try_from(sum).ok())
-                .ok_or(Error::Invalid),
-            _ => Err(Error::TypeMismatch),
-        };
-        assert_eq!(answer, sum);
-        if let Ok(sum) = sum {
-            self.items.insert(
-                key,
-                Entry {
-                    value: Value::Number(sum.to_ne_bytes()),
-                    ..entry
-                },
-            );
-        }
-    }
-
-    // ---- reading -------------------------------------------------------------------------------
-
-    fn get(&mut self, key: usize, short: bool) {
-        let room = match self.items.get(&key) {
-            Some(entry) if short => entry.value.bytes().len().saturating_sub(1),
-            _ => self.buffer.len(),
-        };
-        let answer = self.cache.get(&key_bytes(key), &mut self.buffer[..room]);
-        if let Err(Error::TooLarge) = answer {
-            assert!(!self.items.contains_key(&key), "a key is too long now");
-            return;
-        }
-        let Some(entry) = self.settle(key, &answer) else {
-            return;
-        };
-        let value = entry.value.bytes();
-        if room < value.len() {
-            assert_eq!(answer, Err(Error::BufferTooSmall));
-        } else {
-            assert_eq!(answer, Ok(value.len()));
-            assert!(
-                &self.buffer[..value.len()] == value,
-                "another value than was set"
-            );
-        }
-    }
-
-    fn get_typed(&mut self, key: usize, kind: Type) {
-        let bytes = key_bytes(key);
-        let answer = match kind {
-            Type::I64 => self.cache.get_i64(&bytes).map(|n| n.to_ne_bytes().to_vec()),
-            Type::U64 => self.cache.get_u64(&bytes).map(|n| n.to_ne_bytes().to_vec()),
-            Type::F64 => self.cache.get_f64(&bytes).map(|n| n.to_ne_bytes().to_vec()),
-            _ => self
-                .cache
-                .get_str(&bytes, &mut self.buffer)
-                .map(|text| text.as_bytes().to_vec()),
-        };
-        let want = if kind == Type::Bytes { Type::Str } else { kind };
-        let Some(entry) = self.settle(key, &answer) else {
-            return;
-        };
-        if entry.kind == want {
-            assert_eq!(answer.as_deref(), Ok(entry.value.bytes()));
-        } else {
-            assert_eq!(answer, Err(Error::TypeMismatch));
-        }
-    }
-
-    fn get_range(&mut self, key: usize, offset: usize, len: usize) {
-        let answer = self
-            .cache
-            .get_range(&key_bytes(key), offset, &mut self.buffer[..len]);
-        let Some(entry) = self.settle(key, &answer) else {
-            return;
-        };
-        let Some(rest) = entry.value.bytes().get(offset..) else {
-            assert_eq!(answer, Err(Error::Invalid));
-            return;
-        };
-        let part = &rest[..len.min(rest.len())];
-        assert_eq!(answer, Ok(part.len()));
-        assert!(
-            &self.buffer[..part.len()] == part,
-            "another part than was set"
-        );
-    }
-
-    /// The calls that only look, which must agree with each other.
-    fn look(&mut self, key: usize) {
-        let bytes = key_bytes(key);
-        let answer = self.cache.ttl(&bytes);
-        let Some(entry) = self.settle(key, &answer) else {
-            assert_eq!(self.cache.contains(&bytes), Ok(false));
-            return;
-        };
-        assert_eq!(self.cache.contains(&bytes), Ok(true));
-        assert_eq!(self.cache.value_type(&bytes), Ok(entry.kind));
-        assert_eq!(
-            self.cache.inspect(&bytes, |item| self.compare(item)),
-            Ok(key)
-        );
-    }
-
-    /// Compares an item with the model; returns its key.
-    fn compare(&self, item: &ItemInfo<'_>) -> usize {
-        let head = item
-            .key
-            .first_chunk()
-            .expect("a key of at least four bytes");
-        let key = u32::from_be_bytes(*head) as usize;
-        assert_eq!(item.key, key_bytes(key));
-        let entry = self
-            .items
-            .get(&key)
-            .expect("the cache holds an item that is not there");
-        assert!(
-            entry.value.bytes().starts_with(item.span),
-            "another value than was set"
-        );
-        assert_eq!(
-            (item.value_len, item.value_type),
-            (entry.value.bytes().len(), entry.kind)
-        );
-        assert!(item.memory > item.key.len() + item.value_len);
-        match entry.deadline {
-            None => assert_eq!(item.ttl_ms, TTL_NEVER),
-            Some(d) => {
-                let low = d.forward.saturating_sub(self.forward).saturating_sub(1023);
-                assert!(low <= item.ttl_ms, "{} ms left, of {d:?}", item.ttl_ms);
-                assert!(item.ttl_ms <= d.host - now_ms() || self.stats.expirations == 0);
-            }
-        }
-        key
-    }
+    // ---- the whole -----------------------------------------------------------------------------
 
     fn scan(&mut self, stop_after: usize) {
         let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
@@ -430,8 +214,6 @@ impl<'c> Oracle<'c> {
         missing.into_iter().for_each(|key| self.absent(key));
     }
 
-    // ---- the whole -----------------------------------------------------------------------------
-
     fn limit(&mut self, bytes: usize) {
         let before = self.cache.memory_limit();
         match self.cache.set_memory_limit(bytes) {
@@ -468,6 +250,7 @@ impl<'c> Oracle<'c> {
         assert_eq!(report.items_moved, after.items_moved - before.items_moved);
         if steps == 0 {
             assert!(report.done);
+            self.lowering = false;
             assert!(
                 after.total_used <= after.limit_bytes,
                 "a whole pass leaves the limit unmet"

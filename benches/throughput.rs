@@ -1,0 +1,309 @@
+//! How long a call takes, through the C functions, with the default configuration: spin lock, library's
+//! clock, default policy. One thread.
+//!
+//! - `lesson`: the two benchmarks of the lesson. The set has a time to live, so it reads the clock.
+//! - `N_items`: keys of 16 to 32 bytes, values of 64 bytes, in a region made for N items. Some 0.7 MB are
+//!   at home in a core's own cache, some 45 MB are not.
+//!
+//! A key is made anew for each call, and the number that it is made from is read from a table; both
+//! are part of what is measured.
+#![allow(unsafe_code)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use common::{Region, Rng};
+use core::ffi::c_void;
+use core::ptr;
+use criterion::{Bencher, Criterion, Throughput};
+use larder::ffi::cache::{LARDER_TTL_NEVER, larder_cache_get, larder_cache_set};
+use larder::ffi::cache_config::{
+    larder_cache, larder_cache_config, larder_cache_init, larder_cache_required_size,
+};
+use larder::ffi::cache_stats::{larder_cache_stats, larder_cache_stats_t};
+use larder::ffi::cache_whole::larder_cache_clear;
+use larder::ffi::pool::{
+    larder_block, larder_block_release, larder_pool, larder_pool_alloc, larder_pool_init,
+};
+use larder::ffi::status::{LARDER_NOT_FOUND, LARDER_OK};
+use std::time::Duration;
+
+const KEY_LEN_MIN: usize = 16;
+const KEY_LEN_MAX: usize = 32;
+const VALUE_LEN: usize = 64;
+const VALUE: [u8; VALUE_LEN] = [0x5a; VALUE_LEN];
+const HOUR_MS: u64 = 3_600_000;
+const MIB: usize = 1 << 20;
+
+/// Calls until a sequence of requests begins again.
+const REQUESTS: usize = 1 << 20;
+/// Numbers from here on are those of keys that no sequence of requests asks for.
+const OTHERS: u64 = 1 << 40;
+const ZIPF_EXPONENT: f64 = 0.99;
+/// Keys that are asked for, for each one that the region has room for.
+const ZIPF_SPREAD: usize = 4;
+
+// ---- keys and requests -------------------------------------------------------------------------
+
+struct Key {
+    bytes: [u8; KEY_LEN_MAX],
+    len: usize,
+}
+
+/// Another key for each number: the first eight bytes are a permutation of it.
+fn key(n: u64) -> Key {
+    let mixed = Rng::new(n).next();
+    let mut bytes = [0; KEY_LEN_MAX];
+    let words = [mixed, n, !mixed, !n];
+    for (part, word) in bytes.chunks_exact_mut(8).zip(words) {
+        part.copy_from_slice(&word.to_le_bytes());
+    }
+    let lens = (KEY_LEN_MAX - KEY_LEN_MIN + 1) as u64;
+    let len = KEY_LEN_MIN + (mixed % lens) as usize;
+    Key { bytes, len }
+}
+
+/// A sequence of numbers that begins again at its end.
+struct Requests {
+    numbers: Vec<u32>,
+    at: usize,
+}
+
+impl Requests {
+    fn new(draw: impl FnMut() -> u32) -> Self {
+        let numbers = core::iter::repeat_with(draw).take(REQUESTS).collect();
+        Self { numbers, at: 0 }
+    }
+
+    fn uniform(items: usize) -> Self {
+        let mut rng = Rng::new(1);
+        Self::new(|| rng.below(items) as u32)
+    }
+
+    fn zipf(items: usize) -> Self {
+        let mut sum = 0.0;
+        let sums: Vec<f64> = (1..=items)
+            .map(|rank| {
+                sum += (rank as f64).powf(-ZIPF_EXPONENT);
+                sum
+            })
+            .collect();
+        let mut rng = Rng::new(1);
+        Self::new(|| {
+            let place = rng.next() as f64 / u64::MAX as f64 * sum;
+            sums.partition_point(|&sum| sum < place) as u32
+        })
+    }
+
+    fn next(&mut self) -> u64 {
+        self.at = (self.at + 1) % REQUESTS;
+        u64::from(self.numbers[self.at])
+    }
+}
+
+// ---- the C functions ---------------------------------------------------------------------------
+
+/// A cache by its C handle, and its region.
+struct Cache {
+    handle: *mut larder_cache,
+    _region: Region,
+}
+
+impl Cache {
+    fn new(size: usize) -> Self {
+        let mut region = Region::new(size);
+        let mut handle = ptr::null_mut();
+        let memory: *mut c_void = region.bytes().as_mut_ptr().cast();
+        // SAFETY: the region lives as long as the handle, and nobody else touches it.
+        let status = unsafe { larder_cache_init(memory, size, ptr::null(), &raw mut handle) };
+        assert_eq!(status, LARDER_OK);
+        Self {
+            handle,
+            _region: region,
+        }
+    }
+
+    /// With room for so many items.
+    fn for_items(items: usize) -> Self {
+        let config: *const larder_cache_config = ptr::null();
+        let mut size = 0;
+        // SAFETY: no configuration is the default one, and `size` can be written.
+        let status = unsafe {
+            larder_cache_required_size(config, items as u64, KEY_LEN_MAX, VALUE_LEN, &raw mut size)
+        };
+        assert_eq!(status, LARDER_OK);
+        Self::new(size)
+    }
+
+    fn set(&self, n: u64, ttl_ms: u64) {
+        let Key { bytes, len } = key(n);
+        let (key, value) = (bytes.as_ptr().cast(), VALUE.as_ptr().cast());
+        // SAFETY: the handle is from `larder_cache_init`; key and value can be read.
+        let status = unsafe { larder_cache_set(self.handle, key, len, value, VALUE_LEN, ttl_ms) };
+        assert_eq!(status, LARDER_OK);
+    }
+
+    /// Whether it is a hit.
+    fn get(&self, n: u64, buffer: &mut [u8; VALUE_LEN]) -> bool {
+        let Key { bytes, len } = key(n);
+        let (key, out) = (bytes.as_ptr().cast(), buffer.as_mut_ptr().cast());
+        let mut value_len = 0;
+        // SAFETY: the handle is from `larder_cache_init`; the key can be read, the rest written.
+        let status =
+            unsafe { larder_cache_get(self.handle, key, len, out, VALUE_LEN, &raw mut value_len) };
+        assert!(status == LARDER_OK || status == LARDER_NOT_FOUND);
+        status == LARDER_OK
+    }
+
+    /// Whether it is a hit; sets the value if not.
+    fn get_or_fill(&self, n: u64, buffer: &mut [u8; VALUE_LEN]) -> bool {
+        let hit = self.get(n, buffer);
+        if !hit {
+            self.set(n, LARDER_TTL_NEVER);
+        }
+        hit
+    }
+
+    fn clear(&self) {
+        // SAFETY: the handle is from `larder_cache_init`.
+        let status = unsafe { larder_cache_clear(self.handle) };
+        assert_eq!(status, LARDER_OK);
+    }
+
+    fn evictions(&self) -> u64 {
+        let mut stats = core::mem::MaybeUninit::<larder_cache_stats_t>::zeroed();
+        // SAFETY: the handle is from `larder_cache_init`; `stats` can be written.
+        let status = unsafe { larder_cache_stats(self.handle, stats.as_mut_ptr()) };
+        assert_eq!(status, LARDER_OK);
+        // SAFETY: integers alone, written by the call.
+        unsafe { stats.assume_init() }.evictions
+    }
+}
+
+/// A pool by its C handle, and its region.
+struct Pool {
+    handle: *mut larder_pool,
+    _region: Region,
+}
+
+impl Pool {
+    fn new(size: usize) -> Self {
+        let mut region = Region::new(size);
+        let mut handle = ptr::null_mut();
+        let memory: *mut c_void = region.bytes().as_mut_ptr().cast();
+        // SAFETY: the region lives as long as the handle, and nobody else touches it.
+        let status = unsafe { larder_pool_init(memory, size, ptr::null(), &raw mut handle) };
+        assert_eq!(status, LARDER_OK);
+        Self {
+            handle,
+            _region: region,
+        }
+    }
+
+    fn alloc(&self, size: usize) -> larder_block {
+        let mut block = core::mem::MaybeUninit::uninit();
+        // SAFETY: the handle is from `larder_pool_init`; `block` can be written.
+        let status = unsafe { larder_pool_alloc(self.handle, size, block.as_mut_ptr()) };
+        assert_eq!(status, LARDER_OK);
+        // SAFETY: written by the call, which succeeded.
+        unsafe { block.assume_init() }
+    }
+}
+
+fn release(mut block: larder_block) {
+    // SAFETY: the block is from `larder_pool_alloc`.
+    let status = unsafe { larder_block_release(&raw mut block) };
+    assert_eq!(status, LARDER_OK);
+}
+
+// ---- the benchmarks ----------------------------------------------------------------------------
+
+/// `BenchmarkMemoryAllocation`: sets of fresh keys, into a cache that is cleared before it is full.
+fn set_fresh(bencher: &mut Bencher<'_>, cache: &Cache, next: &mut u64) {
+    const LAP: u64 = 500_000;
+    bencher.iter(|| {
+        if next.is_multiple_of(LAP) {
+            cache.clear();
+        }
+        cache.set(*next, HOUR_MS);
+        *next += 1;
+    });
+}
+
+/// `BenchmarkMemoryPool`: gets a block and puts it back.
+fn pool_get_put(bencher: &mut Bencher<'_>, pool: &Pool, i: &mut usize) {
+    bencher.iter(|| {
+        release(pool.alloc(100 + *i % 1000));
+        *i += 1;
+    });
+}
+
+fn lesson(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lesson");
+    group.throughput(Throughput::Elements(1));
+    let (cache, mut next) = (Cache::new(64 * MIB), 0);
+    group.bench_function("set_fresh", |b| set_fresh(b, &cache, &mut next));
+    assert!(cache.evictions() <= next / 1_000);
+    let (pool, mut i) = (Pool::new(MIB), 0);
+    group.bench_function("pool_get_put", |b| pool_get_put(b, &pool, &mut i));
+    group.finish();
+}
+
+fn on_one_cache(criterion: &mut Criterion, items: usize) {
+    let mut group = criterion.benchmark_group(format!("{items}_items"));
+    group.throughput(Throughput::Elements(1));
+    let mut buffer = [0; VALUE_LEN];
+    let mut requests = Requests::uniform(items);
+    let cache = Cache::for_items(items);
+    (0..items as u64).for_each(|n| cache.set(n, LARDER_TTL_NEVER));
+    assert!(cache.evictions() <= items as u64 / 1_000);
+
+    group.bench_function("get_hit", |b| {
+        b.iter(|| cache.get(requests.next(), &mut buffer));
+    });
+    group.bench_function("get_miss", |b| {
+        b.iter(|| cache.get(OTHERS + requests.next(), &mut buffer));
+    });
+
+    let mut fresh = OTHERS;
+    let mut set = || {
+        cache.set(fresh, LARDER_TTL_NEVER);
+        fresh += 1;
+    };
+    (0..items).for_each(|_| set());
+    assert!(cache.evictions() > 0);
+    group.bench_function("set_evict", |b| b.iter(&mut set));
+    group.finish();
+}
+
+fn zipf(criterion: &mut Criterion, items: usize) {
+    let mut group = criterion.benchmark_group(format!("{items}_items"));
+    group.throughput(Throughput::Elements(1));
+    let mut buffer = [0; VALUE_LEN];
+    let mut requests = Requests::zipf(ZIPF_SPREAD * items);
+    let cache = Cache::for_items(items);
+    let mut call = || cache.get_or_fill(requests.next(), &mut buffer);
+    (0..REQUESTS).for_each(|_| {
+        call();
+    });
+    let hits = (0..REQUESTS).filter(|_| call()).count();
+    group.bench_function("get_or_fill_zipf", |b| b.iter(&mut call));
+    println!("hits: {:.1}%", hits as f64 * 100.0 / REQUESTS as f64);
+    group.finish();
+}
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .nresamples(10_000)
+        .without_plots()
+        .configure_from_args();
+    lesson(&mut criterion);
+    for items in [6_500, 400_000] {
+        on_one_cache(&mut criterion, items);
+        zipf(&mut criterion, items);
+    }
+    criterion.final_summary();
+}
