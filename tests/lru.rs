@@ -94,7 +94,8 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
     }
     let (keys, mut rng) = (filled * 2, Rng::new(seed));
     for op in 0..ops {
-        let n = rng.log_uniform(0, keys as usize - 1) as u64;
+        let most = if rng.one_in(2) { keys } else { keys / 8 };
+        let n = rng.below(most as usize) as u64;
         match rng.below(20) {
             0..9 => drop(pair.set(n)),
             9..18 => pair.get(n),
@@ -108,7 +109,7 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
     pair.compare_all(keys);
     let evictions = cache.stats().evictions;
     assert!(evictions > ops as u64 / 20, "too few evictions to show anything");
-    assert!(pair.surplus <= evictions / 50, "{} of {evictions} evictions without need", pair.surplus);
+    assert!(pair.surplus <= evictions / 20, "{} of {evictions} evictions without need", pair.surplus);
 }
 
 #[test]

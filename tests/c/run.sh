@@ -135,6 +135,15 @@ C
     done
 }
 
+# Every hit's value is compared by the program itself.
+replay_trace() {
+    if ! pkg-config --exists libzstd; then
+        echo 'no libzstd'
+        return 0
+    fi
+    limited target/examples/replay --region 4M --policy "$1" "$2"
+}
+
 # ---- all of it ----
 
 step 'larder.h compiles in every language' tests/c/compile_header.sh "$out"
@@ -153,6 +162,15 @@ for example in c-examples/*.c; do
     example=$(basename "$example" .c)
     step "example $example" limited "target/examples/$example"
 done
+if [ -n "${LARDER_TRACES:-}" ]; then
+    for trace in "$LARDER_TRACES"/*.ids.zst "$LARDER_TRACES"/*.csv.zst; do
+        for policy in default lru; do
+            step "replay $(basename "$trace"), $policy" replay_trace "$policy" "$trace"
+        done
+    done
+else
+    skip 'replay of recorded traces: LARDER_TRACES names no directory; the generated workload ran instead'
+fi
 step 'archive is one object' archive_has_one_member
 step 'exports are what the header declares' exports_are_the_header
 step 'no panic is left in the archive' object_cannot_panic
