@@ -2,11 +2,11 @@
 //! clock, default policy. One thread.
 //!
 //! - `lesson`: the two benchmarks of the lesson. The set has a time to live, so it reads the clock.
-//! - `N_items`: keys of 16 to 32 bytes, values of 64 bytes, in a region made for N items. Some 0.7 MB are
-//!   at home in a core's own cache, some 45 MB are not.
+//! - `N_items`: keys of 16 to 32 bytes, values of 64 bytes, in a region made for N items:
+//!   0.9 MB, and 49 MB, which is more than most processor caches hold.
 //!
-//! A key is made anew for each call, and the number that it is made from is read from a table; both
-//! are part of what is measured.
+//! A key is made anew for each call; that, and reading from a table which key is next, is part of what
+//! is measured.
 #![allow(unsafe_code)]
 
 #[path = "../tests/common/mod.rs"]
@@ -16,7 +16,7 @@ use common::{Region, Rng};
 use core::ffi::c_void;
 use core::hint::black_box;
 use core::ptr;
-use criterion::{Bencher, Criterion, Throughput};
+use criterion::{Criterion, Throughput};
 use larder::ffi::cache::{LARDER_TTL_NEVER, larder_cache_get, larder_cache_set};
 use larder::ffi::cache_config::{
     larder_cache, larder_cache_config, larder_cache_init, larder_cache_required_size,
@@ -39,7 +39,7 @@ const MIB: usize = 1 << 20;
 /// Calls until a sequence of requests begins again: by then it has asked for more keys than there is
 /// room for.
 const REQUESTS: usize = 1 << 22;
-/// Numbers from here on are those of keys that no sequence of requests asks for.
+/// A cache is filled with the keys of numbers below this one.
 const OTHERS: u64 = 1 << 40;
 /// The exponent.
 const ZIPF: f64 = 0.99;
@@ -253,34 +253,32 @@ impl Pool {
 
 // ---- the benchmarks ----------------------------------------------------------------------------
 
-/// `BenchmarkMemoryAllocation`: sets of fresh keys, into a cache that is cleared before it is full.
-fn set_fresh(bencher: &mut Bencher<'_>, cache: &Cache, next: &mut u64) {
-    const LAP: u64 = 500_000;
-    bencher.iter(|| {
-        if next.is_multiple_of(LAP) {
-            cache.clear();
-        }
-        cache.set(*next, HOUR_MS);
-        *next += 1;
-    });
-}
-
-/// `BenchmarkMemoryPool`: gets a block and puts it back.
-fn pool_get_put(bencher: &mut Bencher<'_>, pool: &Pool, i: &mut usize) {
-    bencher.iter(|| {
-        pool.release(pool.alloc(100 + *i % 1000));
-        *i += 1;
-    });
-}
-
 fn lesson(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lesson");
     group.throughput(Throughput::Elements(1));
-    let (cache, mut next) = (Cache::new(64 * MIB), 0);
-    group.bench_function("set_fresh", |b| set_fresh(b, &cache, &mut next));
-    assert!(cache.evictions() <= next / 1_000);
+
+    // BenchmarkMemoryAllocation: sets of fresh keys, into a cache that is cleared before it is full.
+    const LAP: u64 = 500_000;
+    let (cache, mut fresh) = (Cache::new(64 * MIB), 0);
+    let mut set = || {
+        if fresh % LAP == 0 {
+            cache.clear();
+        }
+        cache.set(fresh, HOUR_MS);
+        fresh += 1;
+    };
+    // The operating system hands out the region's memory when it is first written.
+    (0..LAP).for_each(|_| set());
+    group.bench_function("set_fresh", |b| b.iter(&mut set));
+    assert!(cache.evictions() <= fresh / 1_000);
+
+    // BenchmarkMemoryPool: gets a block and puts it back.
     let (pool, mut i) = (Pool::new(MIB), 0);
-    group.bench_function("pool_get_put", |b| pool_get_put(b, &pool, &mut i));
+    let mut get_put = || {
+        pool.release(pool.alloc(100 + i % 1000));
+        i += 1;
+    };
+    group.bench_function("pool_get_put", |b| b.iter(&mut get_put));
     group.finish();
 }
 
@@ -306,7 +304,7 @@ fn on_one_cache(criterion: &mut Criterion, items: usize) {
         fresh += 1;
     };
     (0..items).for_each(|_| set());
-    assert!(cache.evictions() > 0);
+    assert!(cache.evictions() > items as u64 / 2);
     group.bench_function("set_evict", |b| b.iter(&mut set));
     group.finish();
 }

@@ -437,6 +437,24 @@ impl Items {
         self.key_len(slab, id) + self.value_len(slab, id)
     }
 
+    /// Key and value bytes in one slot of an item. O(parts before it).
+    pub(crate) fn live_in(self, slab: &Slab, id: Id) -> usize {
+        let Some(head) = Self::head_of(slab, id) else {
+            return 0;
+        };
+        let here = self.first_span(slab, head).len();
+        if head == id {
+            return self.key_len(slab, id) + here;
+        }
+        let mut left = self.value_len(slab, head).saturating_sub(here);
+        let mut part = self.first_part(slab, head);
+        while part != id && !part.is_none() {
+            left = left.saturating_sub(Self::part_room(slab, part));
+            part = Self::next_part(slab, part);
+        }
+        Self::part_room(slab, id).min(left)
+    }
+
     // ---- parts ---------------------------------------------------------------------------------
 
     pub(crate) fn first_part(self, slab: &Slab, id: Id) -> Id {

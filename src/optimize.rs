@@ -41,8 +41,14 @@ impl OptimizeReport {
 /// How far the pass has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
-    Expire { page: u32, slot: u32 },
-    Compact { class: u8 },
+    Expire {
+        page: u32,
+        slot: u32,
+    },
+    /// Classes still to compact, the largest first: so what moves up moves once.
+    Compact {
+        left: u8,
+    },
 }
 
 impl Default for Pass {
@@ -67,10 +73,10 @@ impl Shard {
         while left > 0 && !done {
             left = left.saturating_sub(match self.optimizing {
                 Pass::Expire { page, slot } => self.expire_some(page, slot, left),
-                Pass::Compact { class } if class < self.slab.class_count() => {
-                    self.compact_some(Class(class), left)
-                }
-                Pass::Compact { .. } => {
+                Pass::Compact {
+                    left: classes @ 1..,
+                } => self.compact_some(Class(classes - 1), left),
+                Pass::Compact { left: 0 } => {
                     done = self.finish_pass(left);
                     if done {
                         0
@@ -124,32 +130,57 @@ impl Shard {
         self.optimizing = if self.ttl_items > 0 && number < self.slab.pages_cut() {
             Pass::Expire { page: number, slot }
         } else {
-            Pass::Compact { class: 0 }
+            Pass::Compact {
+                left: self.slab.class_count(),
+            }
         };
         steps
     }
 
     /// Up to `left` steps of compacting one class; returns the steps taken.
     fn compact_some(&mut self, class: Class, left: u32) -> u32 {
+        let mut through = false;
+        let mut steps = 1;
         if self.drain.is_some() {
-            let steps = left.min(self.slab.page_size() as u32);
-            self.drain_some(steps);
-            return steps;
+            steps = left.min(self.slab.page_size() as u32);
+            through = self.drain_some(steps) == Drained::Refused;
+        } else {
+            through |= !self.start_compacting(class);
         }
-        let stats = self.slab.class_stats(class);
-        let sparse = stats.pages > 1 && stats.free >= stats.slots_per_page;
-        if !sparse || !self.start_compacting(class) {
-            self.optimizing = Pass::Compact { class: class.0 + 1 };
+        if through {
+            self.optimizing = Pass::Compact { left: class.0 };
         }
-        1
+        steps
     }
 
+    /// Starts emptying the class's sparsest page, if there is room for all of it elsewhere: in the
+    /// class's other pages, or in slots of the next larger classes.
     fn start_compacting(&mut self, class: Class) -> bool {
         let Some(page) = self.slab.sparsest_page(class) else {
             return false;
         };
-        self.start_drain_of(page);
-        // The first step shows whether the page can be emptied at all.
-        self.drain_some(1) != Drained::Refused
+        let used = self.slab.page_used(page);
+        let slots = self.slab.slots_per_page(class);
+        let mut room = self.slab.free_slots(class).saturating_sub(slots - used);
+        let mut above = 0;
+        while room < used && self.may_lodge(class, above + 1) {
+            above += 1;
+            room += self.slab.free_slots(Class(class.0 + above));
+        }
+        if room < used {
+            return false;
+        }
+        self.start_drain_into(page, above);
+        true
+    }
+
+    /// Whether items may move to slots of the class so many above theirs: at most a fifth larger,
+    /// and only where the policy keeps no order within a class.
+    fn may_lodge(&self, class: Class, above: u8) -> bool {
+        let larger = Class(class.0.saturating_add(above));
+        self.holds_items(class)
+            && self.holds_items(larger)
+            && !self.layout.format.links
+            && self.slab.slot_size(larger) * 5 <= self.slab.slot_size(class) * 6
     }
 }

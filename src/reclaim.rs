@@ -31,6 +31,8 @@ const COMPARE_EVERY: u64 = 16;
 pub(crate) struct Drain {
     pub(crate) page: Page,
     slot: u32,
+    /// Slots of these classes above the page's own are good enough, too: 0 = none.
+    classes_above: u8,
 }
 
 /// What became of a page that is being emptied.
@@ -156,22 +158,30 @@ impl Shard {
         let Some(page) = self.policy.page_to_empty(&self.slab, class) else {
             return;
         };
-        self.slab.start_drain(page);
-        self.drain = Some(Drain { page, slot: 0 });
+        self.start_drain_of(page);
     }
 
-    pub(crate) fn start_drain_of(&mut self, page: Page) {
+    fn start_drain_of(&mut self, page: Page) {
+        self.start_drain_into(page, 0);
+    }
+
+    /// Starts emptying a page into its own class's slots and those of a few classes above.
+    pub(crate) fn start_drain_into(&mut self, page: Page, classes_above: u8) {
         self.slab.start_drain(page);
-        self.drain = Some(Drain { page, slot: 0 });
+        self.drain = Some(Drain {
+            page,
+            slot: 0,
+            classes_above,
+        });
     }
 
     /// What every set does before its own work: a slice of what is under way.
     #[inline]
     pub(crate) fn work_ahead(&mut self, class: Class) {
         if self.slab.ceiling() > self.limit {
+            // It leaves room enough: no page has to be emptied meanwhile.
             self.shrink(SHRINK_STEPS);
-        }
-        if self.drain.is_some() || self.slab.pages_free() < self.reserve {
+        } else if self.drain.is_some() || self.slab.pages_free() < self.reserve {
             self.refill_reserve(class);
         }
     }
@@ -270,7 +280,9 @@ impl Shard {
             return true;
         }
         let class = self.slab.page_class(drain.page);
-        if let Some(to) = self.slab.alloc_to_move(class) {
+        let place = (class.0..=class.0 + drain.classes_above)
+            .find_map(|class| self.slab.alloc_to_move(Class(class)));
+        if let Some(to) = place {
             drain.slot += 1;
             return self.move_slot(id, to);
         }
@@ -282,9 +294,15 @@ impl Shard {
         true
     }
 
-    /// Moves whatever lies in a slot to another one of its class, which is given back where that
-    /// cannot be done.
+    /// Moves whatever lies in a slot to another one, of its class or of a larger one, which is given
+    /// back where that cannot be done.
     fn move_slot(&mut self, from: Id, to: Id) -> bool {
+        let (old, new) = (self.slab.class_of(from), self.slab.class_of(to));
+        let live = if old == new {
+            0
+        } else {
+            self.layout.live_in(&self.slab, from) as i64
+        };
         match self.slab.kind(from) {
             Kind::Item => {
                 let hash = self.hash_of(from);
@@ -308,6 +326,8 @@ impl Shard {
                 }
             }
         }
+        self.slab.add_live(old, -live);
+        self.slab.add_live(new, live);
         self.counters.items_moved += 1;
         true
     }

@@ -514,6 +514,7 @@ impl Shard {
         self.count(id);
         self.policy.hit(&mut self.slab, id);
         self.counters.updates += 1;
+        self.work_ahead(self.slab.class_of(id));
     }
 
     /// Stores an item in slots of its own, and takes out the one that had its key.

@@ -488,6 +488,12 @@ impl Slab {
         u32::from(self.class(class).pages)
     }
 
+    /// Slots of this class that are free in pages of its own.
+    pub(crate) fn free_slots(&self, class: Class) -> u32 {
+        let slots = self.class_pages(class) * self.slots_per_page(class);
+        slots.saturating_sub(self.class_used(class))
+    }
+
     /// Slots of this class that are free in pages of its own, those of a draining page excluded.
     pub(crate) fn has_open_slot(&self, class: Class) -> bool {
         self.class(class).open != Page::NONE

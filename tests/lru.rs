@@ -47,28 +47,45 @@ impl Pair<'_> {
         let evictions = after.evictions - before.evictions;
         for _ in 0..evictions {
             let oldest = self.reference.order.pop_front().unwrap();
-            assert_eq!(self.cache.contains(&key(oldest)), Ok(false), "{oldest} had to go first");
+            assert_eq!(
+                self.cache.contains(&key(oldest)),
+                Ok(false),
+                "{oldest} had to go first"
+            );
         }
         self.reference.order.push_back(n);
         // Growing the index takes a page now and then, and with it the items that fit nowhere else.
-        assert!(evictions <= 1 + self.slots_per_page(), "{evictions} evictions for one set");
+        assert!(
+            evictions <= 1 + self.slots_per_page(),
+            "{evictions} evictions for one set"
+        );
         self.surplus += evictions.saturating_sub(u64::from(!held));
         evictions
     }
 
     fn slots_per_page(&self) -> u64 {
         let mut classes = (0..).map_while(|i| self.cache.class_stats(i).ok());
-        classes.find(|class| class.used > 0).map_or(0, |class| class.slots_per_page as u64)
+        classes
+            .find(|class| class.used > 0)
+            .map_or(0, |class| class.slots_per_page as u64)
     }
 
     fn get(&mut self, n: u64) {
         let held = self.reference.promote(n);
         let answer = self.cache.get(&key(n), &mut [0; 64]);
-        assert_eq!(answer, if held { Ok(64) } else { Err(Error::NotFound) }, "key {n}");
+        assert_eq!(
+            answer,
+            if held { Ok(64) } else { Err(Error::NotFound) },
+            "key {n}"
+        );
     }
 
     fn delete(&mut self, n: u64) {
-        assert_eq!(self.cache.delete(&key(n)).is_ok(), self.reference.take(n), "key {n}");
+        assert_eq!(
+            self.cache.delete(&key(n)).is_ok(),
+            self.reference.take(n),
+            "key {n}"
+        );
     }
 
     fn compare_all(&self, keys: u64) {
@@ -87,7 +104,12 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
     config.policy = PolicyKind::Lru;
     let mut region = Region::new(region);
     let cache = Cache::new(region.bytes(), &config).unwrap();
-    let mut pair = Pair { cache: &cache, reference: Reference::default(), value: [7; 64], surplus: 0 };
+    let mut pair = Pair {
+        cache: &cache,
+        reference: Reference::default(),
+        value: [7; 64],
+        surplus: 0,
+    };
     let mut filled = 0;
     while pair.set(filled) == 0 {
         filled += 1;
@@ -100,7 +122,10 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
             0..9 => drop(pair.set(n)),
             9..18 => pair.get(n),
             18 => pair.delete(n),
-            _ => assert_eq!(cache.contains(&key(n)), Ok(pair.reference.order.contains(&n))),
+            _ => assert_eq!(
+                cache.contains(&key(n)),
+                Ok(pair.reference.order.contains(&n))
+            ),
         }
         if op % (ops / 10) == 0 {
             pair.compare_all(keys);
@@ -108,8 +133,15 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
     }
     pair.compare_all(keys);
     let evictions = cache.stats().evictions;
-    assert!(evictions > ops as u64 / 20, "too few evictions to show anything");
-    assert!(pair.surplus <= evictions / 20, "{} of {evictions} evictions without need", pair.surplus);
+    assert!(
+        evictions > ops as u64 / 20,
+        "too few evictions to show anything"
+    );
+    assert!(
+        pair.surplus <= evictions / 20,
+        "{} of {evictions} evictions without need",
+        pair.surplus
+    );
 }
 
 #[test]

@@ -147,3 +147,23 @@ pub(crate) fn picture(cache: &Cache<'_>) -> String {
     }
     lines
 }
+
+/// Stores values of these lengths, in turn, until the cache has evicted some hundred items.
+pub(crate) fn fill(cache: &Cache<'_>, lens: &[usize]) {
+    let longest = lens.iter().max().copied().unwrap_or(0);
+    let value = vec![0x5a; longest];
+    let mut n = 0;
+    while cache.stats().evictions < 200 {
+        let len = lens[n as usize % lens.len()];
+        assert_eq!(
+            cache.set(&key(n), &value[..len], 0),
+            Ok(()),
+            "{len} bytes\n{}",
+            picture(cache)
+        );
+        n += 1;
+    }
+}
+
+/// The first key that [`fill`] has not used.
+pub(crate) const NEW_KEY: u64 = 1 << 40;

@@ -32,6 +32,7 @@ pub(crate) struct Oracle<'c> {
     pub(crate) items: BTreeMap<usize, Entry>,
     pub(crate) stats: CacheStats,
     pub(crate) forward: u64,
+    used_at_first: u64,
     /// Items that clears took out.
     cleared: u64,
     /// A lowered limit is still being reached.
@@ -50,6 +51,7 @@ impl<'c> Oracle<'c> {
             items: BTreeMap::new(),
             stats: cache.stats(),
             forward: 0,
+            used_at_first: cache.stats().total_used,
             cleared: 0,
             lowering: false,
             limit_accepted: region,
@@ -272,7 +274,7 @@ impl<'c> Oracle<'c> {
         self.items.clear();
     }
 
-    /// Deletes item after item, until none is there.
+    /// Deletes item after item, until none is there and the cache takes no more than a new one.
     pub(crate) fn delete_everything(&mut self) {
         let keys: Vec<usize> = self.items.keys().copied().collect();
         for key in keys {
@@ -282,10 +284,11 @@ impl<'c> Oracle<'c> {
         self.optimize(0);
         self.audit();
         let s = &self.stats;
-        assert_eq!(
-            (s.item_count, s.payload_bytes),
-            (0, 0),
-            "{}",
+        let left = (s.item_count, s.payload_bytes);
+        assert_eq!(left, (0, 0), "{}", picture(self.cache));
+        assert!(
+            s.total_used <= self.used_at_first,
+            "not all came back\n{}",
             picture(self.cache)
         );
     }

@@ -1,0 +1,331 @@
+//! The memory limit: a lowered one is reached in bounded slices, a raised one holds at once, and what
+//! cannot fit is turned away before anything is evicted.
+
+mod common;
+
+use common::{NEW_KEY, Region, audited, checked, fill, key, picture};
+use larder::{Cache, CacheStats, Config, Error, PolicyKind};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// Items that one call evicts at most because the limit was lowered.
+const SLICE: u64 = 8;
+
+fn config(policy: PolicyKind, shards: u32) -> Config {
+    let mut config = Config::default();
+    config.policy = policy;
+    config.shards = shards;
+    config
+}
+
+/// Calls for both policies in regions of several sizes, with the cache full of items of 100 bytes.
+fn with_full_caches(shards: u32, regions: &[usize], test: impl Fn(&Cache<'_>)) {
+    for &size in regions {
+        for policy in [PolicyKind::Default, PolicyKind::Lru] {
+            let mut region = Region::new(size);
+            let cache = Cache::new(region.bytes(), &config(policy, shards)).unwrap();
+            fill(&cache, &[100]);
+            test(&cache);
+            checked(&cache);
+        }
+    }
+}
+
+fn evicted(before: &CacheStats, after: &CacheStats) -> u64 {
+    after.evictions - before.evictions
+}
+
+/// One item goes for the new one, and some where the index grows by a segment.
+fn assert_slice(before: &CacheStats, after: &CacheStats) {
+    let grown = after.index_splits > before.index_splits;
+    let need = if grown { 8 } else { 1 };
+    assert!(
+        evicted(before, after) <= SLICE + need,
+        "{} evictions",
+        evicted(before, after)
+    );
+}
+
+/// Lowers the limit to a quarter; returns the statistics before.
+fn lower(cache: &Cache<'_>, shards: u64) -> CacheStats {
+    let before = audited(cache);
+    cache.set_memory_limit(cache.memory_limit() / 4).unwrap();
+    let after = audited(cache);
+    assert!(evicted(&before, &after) <= SLICE * shards);
+    assert!(
+        after.total_used > after.limit_bytes,
+        "the region is too small to show anything"
+    );
+    before
+}
+
+#[test]
+fn a_lowered_limit_is_reached_by_sets_of_eight_more_evictions_at_most() {
+    with_full_caches(1, &[64 * KIB, MIB, 8 * MIB], |cache| {
+        lower(cache, 1);
+        let mut n = NEW_KEY;
+        let mut before = audited(cache);
+        while before.total_used > before.limit_bytes {
+            cache.set(&key(n), &[1; 100], 0).unwrap();
+            let after = audited(cache);
+            assert!(
+                after.total_used <= before.total_used,
+                "usage rises\n{}",
+                picture(cache)
+            );
+            assert_slice(&before, &after);
+            assert_eq!(cache.contains(&key(n)), Ok(true));
+            (n, before) = (n + 1, after);
+        }
+        fill_again(cache, n);
+    });
+}
+
+/// The limit holds from now on.
+fn fill_again(cache: &Cache<'_>, first: u64) {
+    for n in first..first + 2000 {
+        cache.set(&key(n), &[1; 100], 0).unwrap();
+        assert!(audited(cache).total_used <= cache.memory_limit() as u64);
+    }
+}
+
+#[test]
+fn overwriting_reaches_a_lowered_limit_too() {
+    with_full_caches(1, &[MIB], |cache| {
+        cache.set(b"same", &[1; 100], 0).unwrap();
+        lower(cache, 1);
+        for _ in 0..2000 {
+            cache.set(b"same", &[2; 100], 0).unwrap();
+        }
+        let s = audited(cache);
+        assert!(
+            s.total_used <= s.limit_bytes,
+            "{} of {} used",
+            s.total_used,
+            s.limit_bytes
+        );
+        assert_eq!(
+            cache.contains(b"same"),
+            Ok(true),
+            "evicted while it was in use"
+        );
+    });
+}
+
+#[test]
+fn with_shards_sets_reach_a_lowered_limit_too() {
+    with_full_caches(4, &[MIB, 8 * MIB], |cache| {
+        lower(cache, 4);
+        let mut n = NEW_KEY;
+        while cache.memory_usage() > cache.memory_limit() {
+            let before = audited(cache);
+            cache.set(&key(n), &[1; 100], 0).unwrap();
+            assert_slice(&before, &audited(cache));
+            n += 1;
+            assert!(
+                n < NEW_KEY + 100_000,
+                "the limit is never reached\n{}",
+                picture(cache)
+            );
+        }
+    });
+}
+
+#[test]
+fn optimize_reaches_a_lowered_limit_in_slices() {
+    with_full_caches(1, &[64 * KIB, MIB], |cache| {
+        lower(cache, 1);
+        let mut slices = 0;
+        loop {
+            let before = audited(cache);
+            let report = cache.optimize(64).unwrap();
+            let after = audited(cache);
+            assert!(report.steps <= 64 && evicted(&before, &after) <= 64);
+            assert!(after.total_used <= before.total_used);
+            assert_eq!(report.bytes_freed, before.total_used - after.total_used);
+            slices += 1;
+            if report.done {
+                break;
+            }
+        }
+        assert!(cache.memory_usage() <= cache.memory_limit());
+        assert!(slices > 2, "too few slices to show anything");
+    });
+}
+
+#[test]
+fn a_whole_optimize_meets_a_lowered_limit_in_every_shard() {
+    for shards in [1, 4] {
+        with_full_caches(shards, &[MIB], |cache| {
+            lower(cache, u64::from(shards));
+            assert!(cache.optimize(0).unwrap().done);
+            assert!(cache.memory_usage() <= cache.memory_limit());
+            fill_again(cache, NEW_KEY);
+        });
+    }
+}
+
+#[test]
+fn a_raised_limit_holds_at_once() {
+    with_full_caches(1, &[MIB], |cache| {
+        let before = lower(cache, 1);
+        assert!(cache.optimize(0).unwrap().done);
+        cache.set_memory_limit(MIB).unwrap();
+        let raised = audited(cache);
+        for n in 0..before.item_count - raised.item_count - 100 {
+            cache.set(&key(NEW_KEY + n), &[1; 100], 0).unwrap();
+        }
+        assert_eq!(
+            audited(cache).evictions,
+            raised.evictions,
+            "evicted below the limit"
+        );
+    });
+}
+
+#[test]
+fn usage_never_passes_a_configured_limit() {
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        for limit in [300 * KIB, 700 * KIB, MIB - 1] {
+            let mut region = Region::new(MIB);
+            let mut config = config(policy, 1);
+            config.memory_limit = limit;
+            let cache = Cache::new(region.bytes(), &config).unwrap();
+            fill(&cache, &[10, 100, 1000, 10_000, 50]);
+            assert!(audited(&cache).peak_used <= limit as u64);
+            assert!(
+                audited(&cache).total_used >= limit as u64 * 9 / 10,
+                "{}",
+                picture(&cache)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_limit_out_of_range_is_refused_and_changes_nothing() {
+    with_full_caches(1, &[8 * KIB, 64 * KIB, MIB], |cache| {
+        let before = audited(cache);
+        let region = before.region_bytes as usize;
+        for (limit, error) in [
+            (0, Error::Invalid),
+            (1, Error::NoMemory),
+            (
+                region - before.page_count as usize * before.page_size as usize,
+                Error::NoMemory,
+            ),
+            (region + 1, Error::Invalid),
+            (usize::MAX, Error::Invalid),
+        ] {
+            assert_eq!(cache.set_memory_limit(limit), Err(error), "limit {limit}");
+            assert_eq!(audited(cache), before);
+        }
+    });
+}
+
+#[test]
+fn a_limit_below_what_one_item_needs_is_refused_at_the_start() {
+    let mut config = config(PolicyKind::Default, 1);
+    config.memory_limit = 1000;
+    let mut region = Region::new(MIB);
+    assert_eq!(
+        Cache::new(region.bytes(), &config).err(),
+        Some(Error::NoMemory)
+    );
+    config.memory_limit = MIB + 1;
+    assert_eq!(
+        Cache::new(region.bytes(), &config).err(),
+        Some(Error::Invalid)
+    );
+}
+
+#[test]
+fn the_lowest_limit_still_stores_an_item() {
+    with_full_caches(1, &[8 * KIB, 64 * KIB, MIB], |cache| {
+        let accepted = (1..cache.memory_limit()).step_by(64);
+        let lowest = accepted
+            .into_iter()
+            .find(|&limit| cache.set_memory_limit(limit).is_ok());
+        assert!(cache.optimize(0).unwrap().done);
+        for n in NEW_KEY..NEW_KEY + 100 {
+            assert_eq!(
+                cache.set(&key(n), &[3; 50], 0),
+                Ok(()),
+                "{lowest:?}\n{}",
+                picture(cache)
+            );
+            assert!(cache.memory_usage() <= cache.memory_limit());
+            assert_eq!(cache.contains(&key(n)), Ok(true));
+        }
+    });
+}
+
+#[test]
+fn a_value_that_never_fits_evicts_nothing_and_keeps_the_old_one() {
+    let too_large = vec![1; MIB];
+    with_full_caches(1, &[8 * KIB, 64 * KIB, MIB], |cache| {
+        cache.set(b"key", b"old", 0).unwrap();
+        let before = audited(cache);
+        let pages = before.page_count as usize * before.page_size as usize;
+        for len in [pages, before.region_bytes as usize] {
+            assert_eq!(
+                cache.set(b"key", &too_large[..len], 0),
+                Err(Error::TooLarge)
+            );
+            assert_eq!(
+                cache.set(b"new", &too_large[..len], 0),
+                Err(Error::TooLarge)
+            );
+        }
+        let after = audited(cache);
+        assert_eq!(after.failed_too_large, 4);
+        assert_eq!(
+            CacheStats {
+                failed_too_large: 0,
+                ..after
+            },
+            before
+        );
+        let mut buffer = [0; 8];
+        assert_eq!(cache.get(b"key", &mut buffer), Ok(3));
+        assert_eq!(&buffer[..3], b"old");
+    });
+}
+
+/// Stores one value of a quarter of the limit after the other, in a cache full of others.
+fn store_quarters(cache: &Cache<'_>, lens: &[usize]) {
+    fill(cache, lens);
+    let value = vec![0x77; cache.memory_limit() / 4];
+    let mut buffer = vec![0; value.len()];
+    for n in NEW_KEY..NEW_KEY + 8 {
+        assert_eq!(
+            cache.set(&key(n), &value, 0),
+            Ok(()),
+            "{lens:?}\n{}",
+            picture(cache)
+        );
+        assert_eq!(cache.get(&key(n), &mut buffer), Ok(value.len()));
+        assert!(buffer == value);
+        checked(cache);
+        audited(cache);
+    }
+}
+
+#[test]
+fn a_value_of_a_quarter_of_the_limit_is_stored_whatever_fills_the_cache() {
+    let sizes = (12..=23).flat_map(|shift| [1 << shift, (1 << shift) + (1 << shift) / 3]);
+    for size in sizes.filter(|&size| size <= 8 * MIB) {
+        for policy in [PolicyKind::Default, PolicyKind::Lru] {
+            for lens in [
+                &[1][..],
+                &[20, 90],
+                &[size / 40],
+                &[size / 100, size / 10, 5],
+            ] {
+                let mut region = Region::new(size);
+                let cache = Cache::new(region.bytes(), &config(policy, 1)).unwrap();
+                store_quarters(&cache, lens);
+            }
+        }
+    }
+}
