@@ -8,7 +8,7 @@
  * on a clock of its own: the pages are sparse now, and hold expired items that nobody has met. Optimize takes
  * them out and empties sparse pages into fuller ones. Exit code 1 where the numbers do not add up.
  *
- * On a terminal a cell's colour is its page's class, from red for the smallest slots to pink for the largest,
+ * On a terminal a cell's colour is its page's class, from red for the smallest slots to violet for the largest,
  * and its height the share of slots used. Elsewhere, or with NO_COLOR set, two maps side by side tell this:
  * letters for the classes, which repeat after 51, and the fill, from : to @. An index page is I, a free page
  * is . where it was used before, and _ where it never was.
@@ -65,11 +65,11 @@ static bool is_index(const struct map *map, uint32_t class_index)
     return map->classes[class_index].kind == LARDER_CLASS_INDEX;
 }
 
-/* The 30 full hues of the 256 colours, from red to pink: a class takes the one of its place among all. */
+/* From red to violet, strong and pale in turn; a class takes the one of its place among all. */
 static int colour_of(const struct map *map, uint32_t class_index)
 {
-    static const int hues[] = { 196, 202, 208, 214, 220, 226, 190, 154, 118, 82,  46,  47,  48,  49,  50,
-                                51,  45,  39,  33,  27,  21,  57,  93,  129, 165, 201, 200, 199, 198, 197 };
+    static const int hues[] = { 196, 217, 202, 216, 214, 223, 226, 230, 118, 193, 46,  157,
+                                49,  159, 45,  153, 33,  111, 63,  147, 129, 183, 201, 225 };
     size_t count = sizeof hues / sizeof hues[0];
     return is_index(map, class_index) ? WHITE : hues[class_index * count / map->class_count];
 }

@@ -35,6 +35,12 @@ use crate::slab::{Class, Extra, Id, Kind, Slab};
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
 const INLINE: u32 = 16;
+/// Directory entries for each segment: so many that a segment due for a split finds its halves
+/// addressed.
+const AHEAD: u32 = 4;
+/// Directory entries that one call adds: usually, and where a segment is about to be full.
+const GROW_STEPS: u32 = 16;
+const GROW_STEPS_MAX: u32 = 1024;
 /// Words of a chunk before its entries: kind, number, padding.
 const CHUNK_HEAD: u32 = 4;
 
@@ -76,9 +82,9 @@ impl Plan {
         ]
     }
 
-    /// Directory entries of a chunk.
-    pub(crate) fn chunk_entries(&self) -> u64 {
-        1 << self.chunk_shift
+    /// Chunks of the directory over so many segments.
+    pub(crate) fn chunks_for(&self, segments: u64) -> u64 {
+        ((u64::from(AHEAD) * segments) >> self.chunk_shift) + 2
     }
 
     pub(crate) fn table_size(&self) -> Option<usize> {
@@ -273,8 +279,21 @@ impl Index {
         self.depths.get(depth as usize).copied().unwrap_or(0)
     }
 
-    /// Halves the directory where no segment needs its upper half, and gives one chunk back.
+    /// Adds entries after a split, so that the next segments find their halves addressed.
+    fn grow_ahead(&mut self, slab: &mut Slab) {
+        for _ in 0..GROW_STEPS {
+            if self.len >= AHEAD * self.segments || !self.extend(slab) {
+                break;
+            }
+        }
+    }
+
+    /// Halves a directory that is twice as large as it has to be where no segment needs its
+    /// upper half, and gives one chunk back.
     fn shrink(&mut self, slab: &mut Slab) {
+        if self.len <= 2 * AHEAD * self.segments {
+            return;
+        }
         if self.len > 1 << self.level && self.depth_count(self.level + 1) == 0 {
             self.len = 1 << self.level;
         }
@@ -369,9 +388,9 @@ impl Index {
         }
         // The nearer the segment is to being full, the more entries are added at once.
         let steps = if len + 4 < self.plan.buckets.capacity() {
-            8
+            GROW_STEPS
         } else {
-            256
+            GROW_STEPS_MAX
         };
         for _ in 0..steps {
             if self.can_split(slab, segment) {
@@ -412,6 +431,7 @@ impl Index {
         self.count_depth(depth + 1, 2);
         self.segments += 1;
         self.splits += 1;
+        self.grow_ahead(slab);
     }
 
     /// Clears the segment of the marks that removed entries left behind.

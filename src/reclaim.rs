@@ -23,7 +23,7 @@ pub(crate) const SHRINK_STEPS: u32 = 8;
 /// Slots that one set empties of a page: at least, and at most.
 const DRAIN_STEPS: u32 = 8;
 const DRAIN_STEPS_MAX: u32 = 64;
-/// A class compares its age with the others' once in so many evictions.
+/// A class that has found itself no younger than the others compares again after so many evictions.
 const COMPARE_EVERY: u64 = 16;
 
 /// A page that is being emptied, and the next slot to look at.
@@ -133,7 +133,8 @@ impl Shard {
         if !self.holds_items(class) || self.slab.class_used(class) == 0 {
             return true;
         }
-        if !(self.counters.evictions + self.counters.expirations).is_multiple_of(COMPARE_EVERY) {
+        let gone = self.counters.evictions + self.counters.expirations;
+        if gone < self.compare_at {
             return false;
         }
         let Some(oldest) = self.oldest_class().filter(|&oldest| oldest != class) else {
@@ -146,19 +147,35 @@ impl Shard {
             .saturating_add(COMPARE_EVERY as u32)
             >= theirs
         {
+            self.compare_at = gone + COMPARE_EVERY;
             return false;
         }
         if self.slab.pages_free() == 0 && self.drain.is_none() {
-            self.start_drain(oldest);
+            self.start_drain();
         }
         true
     }
 
-    fn start_drain(&mut self, class: Class) {
-        let Some(page) = self.policy.page_to_empty(&self.slab, class) else {
-            return;
-        };
-        self.start_drain_of(page);
+    /// Starts emptying the page that is needed least: one of a class that has slots to spare, or else
+    /// of the item class with the oldest victims. O(classes).
+    fn start_drain(&mut self) {
+        let page = self.spare_page().or_else(|| {
+            let oldest = self.oldest_class()?;
+            self.policy.page_to_empty(&self.slab, oldest)
+        });
+        if let Some(page) = page {
+            self.start_drain_of(page);
+        }
+    }
+
+    /// A page with free slots of a class that has two pages' worth of them.
+    fn spare_page(&self) -> Option<Page> {
+        (0..self.slab.class_count())
+            .map(Class)
+            .find(|&class| {
+                self.slab.free_slots(class) >= 2 * self.slab.slots_per_page(class).max(1)
+            })
+            .and_then(|class| self.slab.open_page_of(class))
     }
 
     fn start_drain_of(&mut self, page: Page) {
@@ -175,6 +192,14 @@ impl Shard {
         });
     }
 
+    /// Whether anything is under way that every set does a slice of.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        self.slab.ceiling() > self.limit
+            || self.drain.is_some()
+            || self.slab.pages_free() < self.reserve
+    }
+
     /// What every set does before its own work: a slice of what is under way.
     #[inline]
     pub(crate) fn work_ahead(&mut self, class: Class) {
@@ -189,16 +214,24 @@ impl Shard {
     #[cold]
     fn refill_reserve(&mut self, class: Class) {
         if self.drain.is_none() {
-            let Some(oldest) = self.oldest_class() else {
-                return;
-            };
-            self.start_drain(oldest);
+            self.start_drain();
         }
         let Some(drain) = self.drain else { return };
-        let theirs = self.slab.slots_per_page(self.slab.page_class(drain.page));
+        let draining = self.slab.page_class(drain.page);
         let mine = self.slab.slots_per_page(class).max(1);
-        let steps = (2 * theirs / mine).clamp(DRAIN_STEPS, DRAIN_STEPS_MAX);
-        self.drain_some(steps);
+        let share = 2 * self.slab.slots_per_page(draining) / mine;
+        // To move a segment is to write it anew.
+        let least = if self.holds_items(draining) {
+            DRAIN_STEPS
+        } else {
+            1
+        };
+        let most = if self.holds_items(draining) {
+            DRAIN_STEPS_MAX
+        } else {
+            2
+        };
+        self.drain_some(share.clamp(least, most));
     }
 
     /// Evicts towards a lowered limit.
@@ -280,8 +313,9 @@ impl Shard {
             return true;
         }
         let class = self.slab.page_class(drain.page);
-        let place = (class.0..=class.0 + drain.classes_above)
-            .find_map(|class| self.slab.alloc_to_move(Class(class)));
+        let place = self.slab.alloc_to_move(class).or_else(|| {
+            (1..=drain.classes_above).find_map(|above| self.slab.alloc_open(Class(class.0 + above)))
+        });
         if let Some(to) = place {
             drain.slot += 1;
             return self.move_slot(id, to);

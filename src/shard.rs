@@ -91,6 +91,8 @@ pub(crate) struct Shard {
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
+    /// Evictions and expirations at which classes compare their ages again.
+    pub(crate) compare_at: u64,
     pub(crate) optimizing: crate::optimize::Pass,
     pub(crate) counters: Counters,
     pub(crate) items: u64,
@@ -179,10 +181,11 @@ impl Footprint {
     pub(crate) fn holds(&self, needs: &Needs) -> bool {
         let pages = self.pages();
         let [segment, chunk] = self.plan.extras().map(|extra| extra.size as usize);
-        // Segments are at their emptiest just after they were split.
-        let segments = needs.items / (self.plan.buckets.split_at() as u64 * 2 / 5).max(1) + 2;
-        let index = self.pages_for(segments, segment)
-            + self.pages_for(2 * segments / self.plan.chunk_entries() + 1, chunk);
+        // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
+        let per_segment = (self.plan.buckets.split_at() as u64 * 11 / 20).max(1);
+        let segments = needs.items / per_segment + 4;
+        let chunks = self.plan.chunks_for(segments);
+        let index = self.pages_for(segments, segment) + self.pages_for(chunks, chunk);
         let Some((head, parts, last)) = self.slots_of(needs) else {
             return false;
         };
@@ -258,6 +261,7 @@ impl Shard {
             limit: part,
             reserve: Footprint::reserve(pages) as u32,
             drain: None,
+            compare_at: 0,
             optimizing: crate::optimize::Pass::default(),
             counters: Counters::default(),
             items: 0,
@@ -494,7 +498,10 @@ impl Shard {
         };
         self.counters.sets += 1;
         match old {
-            Some(old) if self.fits_in_place(old, &shape) => self.overwrite(old, &draft),
+            // Where something is under way, the item moves: its storing does a slice of it.
+            Some(old) if self.fits_in_place(old, &shape) && !self.has_work() => {
+                self.overwrite(old, &draft)
+            }
             _ => self.store(hash, &draft, &shape)?,
         }
         Ok(())
@@ -514,7 +521,6 @@ impl Shard {
         self.count(id);
         self.policy.hit(&mut self.slab, id);
         self.counters.updates += 1;
-        self.work_ahead(self.slab.class_of(id));
     }
 
     /// Stores an item in slots of its own, and takes out the one that had its key.

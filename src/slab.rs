@@ -160,9 +160,9 @@ struct ClassMeta {
     pages: u16,
     /// Slots handed out, over all pages.
     used: u32,
-    allocs: u32,
-    reuses: u32,
-    evictions: u32,
+    allocs: usize,
+    reuses: usize,
+    evictions: usize,
     /// Key and value bytes in the slots.
     live: u64,
 }
@@ -511,11 +511,11 @@ impl Slab {
             pages: usize::from(meta.pages),
             used: meta.used as usize,
             free,
-            allocs: u64::from(meta.allocs),
-            reuses: u64::from(meta.reuses),
+            allocs: meta.allocs as u64,
+            reuses: meta.reuses as u64,
             live: meta.live,
             waste: taken as u64 - meta.live.min(taken as u64),
-            evictions: u64::from(meta.evictions),
+            evictions: meta.evictions as u64,
             kind: if class.0 < self.item_classes {
                 ClassKind::Items
             } else {
@@ -663,6 +663,11 @@ impl Slab {
         (within / self.class(self.class_of(id)).slot_words) as u16
     }
 
+    /// A page of the class that has a free slot.
+    pub(crate) fn open_page_of(&self, class: Class) -> Option<Page> {
+        self.class(class).open.some()
+    }
+
     /// Any page of the class.
     pub(crate) fn first_page(&self, class: Class) -> Option<Page> {
         self.class(class).ring.some()
@@ -752,6 +757,15 @@ impl Slab {
         Some(id)
     }
 
+    /// As [`Slab::alloc`], in a page that the class has already.
+    pub(crate) fn alloc_open(&mut self, class: Class) -> Option<Id> {
+        if self.has_open_slot(class) {
+            self.alloc(class, 0)
+        } else {
+            None
+        }
+    }
+
     /// A free slot in a page that the class has already, for something that moves there: usage is
     /// above its due only until the slot that it leaves is freed.
     pub(crate) fn alloc_to_move(&mut self, class: Class) -> Option<Id> {
@@ -795,7 +809,7 @@ impl Slab {
         let meta = self.class_mut(class);
         meta.used += 1;
         meta.allocs = meta.allocs.wrapping_add(1);
-        meta.reuses = meta.reuses.wrapping_add(u32::from(reused));
+        meta.reuses = meta.reuses.wrapping_add(usize::from(reused));
     }
 
     /// Gives a slot back; its page too, if that was the last one. Returns whether the page went.

@@ -139,6 +139,9 @@ pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
     let from = core::ptr::from_ref(value).cast::<u8>();
     // SAFETY: the caller's promise.
     unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
+    // What was asked for is what the next call is to find.
+    // SAFETY: the first field, written above.
+    unsafe { out.cast::<u32>().write(size as u32) };
 }
 
 /// The abi_version of every structure that has one.

@@ -652,6 +652,117 @@ static void other_calls(void)
     world_end(&world);
 }
 
+/* ---- calls with the number of a class or a page ---- */
+
+struct numbered_function {
+    const char *name;
+    larder_status (*call)(const larder_cache *cache, uint32_t number, void *out);
+    size_t out_size;
+};
+
+static larder_status call_class_stats(const larder_cache *cache, uint32_t number, void *at)
+{
+    return larder_cache_class_stats(cache, number, (larder_class_stats *)at);
+}
+
+static larder_status call_page_info(const larder_cache *cache, uint32_t number, void *at)
+{
+    return larder_cache_page_info(cache, number, (larder_page_info *)at);
+}
+
+static const struct numbered_function numbered_functions[] = {
+    {"class_stats", call_class_stats, sizeof(larder_class_stats)},
+    {"page_info", call_page_info, sizeof(larder_page_info)},
+};
+
+struct numbered_case {
+    const char *name;
+    int has_cache, has_out, counts_from_end; /* 1 where `number` is added to how many there are */
+    uint32_t number;
+    larder_status want;
+};
+
+static const struct numbered_case numbered_cases[] = {
+    {"cache NULL", 0, 1, 0, 0, LARDER_INVALID},
+    {"output NULL", 1, 0, 0, 0, LARDER_INVALID},
+    {"cache and output NULL", 0, 0, 0, 0, LARDER_INVALID},
+    {"cache NULL, one past the last", 0, 1, 1, 0, LARDER_INVALID},
+    {"output NULL, one past the last", 1, 0, 1, 0, LARDER_INVALID},
+    {"one past the last", 1, 1, 1, 0, LARDER_NOT_FOUND},
+    {"two past the last", 1, 1, 1, 1, LARDER_NOT_FOUND},
+    {"256 past the last", 1, 1, 1, 255, LARDER_NOT_FOUND},
+    {"number 256", 1, 1, 0, 256, LARDER_NOT_FOUND},
+    {"number 65536", 1, 1, 0, 65536, LARDER_NOT_FOUND},
+    {"number 16777216", 1, 1, 0, UINT32_C(1) << 24, LARDER_NOT_FOUND},
+    {"number INT32_MAX", 1, 1, 0, INT32_MAX, LARDER_NOT_FOUND},
+    {"number INT32_MAX + 1", 1, 1, 0, UINT32_C(1) << 31, LARDER_NOT_FOUND},
+    {"number UINT32_MAX", 1, 1, 0, UINT32_MAX, LARDER_NOT_FOUND},
+};
+
+/* How many there are: each of them is told, and nothing behind the structure is written. */
+static uint32_t count_numbers(const struct numbered_function *function, const larder_cache *cache)
+{
+    uint32_t count = 0;
+    larder_status status;
+    for (;; count++) {
+        outputs_begin();
+        status = function->call(cache, count, out.bytes);
+        if (status != LARDER_OK || count >= 256)
+            break;
+        size_t size = function->out_size;
+        CHECK(!all_bytes_are(out.bytes, size, DIRT_BYTE));
+        CHECK(all_bytes_are(out.bytes + size, sizeof out.bytes - size, DIRT_BYTE));
+    }
+    CHECK_STATUS(status, LARDER_NOT_FOUND);
+    return count;
+}
+
+static void numbered_calls(void)
+{
+    for (size_t f = 0; f < sizeof numbered_functions / sizeof numbered_functions[0]; f++) {
+        const struct numbered_function *function = &numbered_functions[f];
+        struct world world;
+        set_context(function->name, "good");
+        world_begin(&world);
+        struct snapshot before = snapshot_of(&world);
+        uint32_t count = count_numbers(function, world.cache);
+        CHECK(count > 0);
+        check_unchanged(&world, &before);
+        for (size_t i = 0; i < sizeof numbered_cases / sizeof numbered_cases[0]; i++) {
+            const struct numbered_case *c = &numbered_cases[i];
+            set_context(function->name, c->name);
+            outputs_begin();
+            uint32_t number = c->number + (c->counts_from_end ? count : 0);
+            CHECK_STATUS(function->call(c->has_cache ? world.cache : NULL, number, c->has_out ? out.bytes : NULL),
+                         c->want);
+            check_outputs_unwritten();
+            check_unchanged(&world, &before);
+        }
+        world_end(&world);
+    }
+}
+
+/* An earlier version's structure is shorter, in whole fields; a size that none had gets all of it. */
+static void class_stats_of_every_struct_size(void)
+{
+    struct world world;
+    world_begin(&world);
+    larder_class_stats whole;
+    memset(&whole, 0, sizeof whole);
+    whole.struct_size = (uint32_t)sizeof whole;
+    set_context("class_stats", "struct_size");
+    CHECK_STATUS(larder_cache_class_stats(world.cache, 0, &whole), LARDER_OK);
+    for (uint32_t size = 0; size <= sizeof whole + 16; size++) {
+        size_t written = size >= 8 && size < sizeof whole && size % 8 == 0 ? size : sizeof whole;
+        outputs_begin();
+        memcpy(out.bytes, &size, sizeof size);
+        CHECK_STATUS(larder_cache_class_stats(world.cache, 0, (larder_class_stats *)(void *)out.bytes), LARDER_OK);
+        CHECK(memcmp(out.bytes + sizeof size, (unsigned char *)&whole + sizeof size, written - sizeof size) == 0);
+        CHECK(all_bytes_are(out.bytes + written, sizeof out.bytes - written, DIRT_BYTE));
+    }
+    world_end(&world);
+}
+
 /* A value that the limit cannot hold is refused under a lower limit too, and costs nobody their place. */
 static void too_large_for_the_limit_evicts_nothing(void)
 {
@@ -707,6 +818,8 @@ int main(int argc, char **argv)
     edges_are_accepted();
     get_works_for_every_type();
     other_calls();
+    numbered_calls();
+    class_stats_of_every_struct_size();
     too_large_for_the_limit_evicts_nothing();
     configured_maxima_are_kept();
     return check_end("bad_input_cache");

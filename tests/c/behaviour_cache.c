@@ -561,6 +561,149 @@ static void scan_callback_that_reenters_is_told_busy(void)
     region_free(&region);
 }
 
+/* ---- classes and pages ---- */
+
+enum { CLASSES_MAX = 256, MAP_REGION_SIZE = 512 * 1024 };
+
+struct map_case {
+    const char *name;
+    uint32_t shards, policy, flags;
+    size_t limit_percent;
+};
+
+static const struct map_case map_cases[] = {
+    {"defaults", 0, LARDER_POLICY_DEFAULT, 0, 100},
+    {"LRU", 0, LARDER_POLICY_LRU, 0, 100},
+    {"times, zeroed slots", 0, LARDER_POLICY_DEFAULT, LARDER_ITEM_TIMES | LARDER_ZERO_ON_FREE, 100},
+    {"four shards", 4, LARDER_POLICY_DEFAULT, 0, 100},
+    {"four shards, LRU, half the region", 4, LARDER_POLICY_LRU, 0, 50},
+    {"a quarter of the region", 0, LARDER_POLICY_DEFAULT, 0, 25},
+};
+
+/* What classes tell, and what their pages do when they are counted one by one, is what the statistics say. */
+static void check_classes_and_pages(const larder_cache *cache)
+{
+    larder_cache_stats_t stats = stats_of(cache);
+    uint64_t pages_of[CLASSES_MAX] = {0}, used_in[CLASSES_MAX] = {0}, pages_free = 0, touched = 0;
+    larder_page_info page;
+    uint32_t page_count = 0, class_count = 0;
+    while (larder_cache_page_info(cache, page_count, &page) == LARDER_OK) {
+        page_count++;
+        CHECK(page.touched <= 1 && page.slots_used <= page.slots);
+        touched += page.touched;
+        if (page.class_index == LARDER_PAGE_FREE) {
+            pages_free++;
+            CHECK(page.slots == 0 && page.slots_used == 0);
+        } else if (CHECK(page.class_index < CLASSES_MAX)) {
+            CHECK(page.touched == 1 && page.slots > 0);
+            pages_of[page.class_index]++;
+            used_in[page.class_index] += page.slots_used;
+        }
+    }
+    CHECK(page_count == stats.page_count && pages_free == stats.pages_free);
+
+    larder_class_stats sum, one;
+    memset(&sum, 0, sizeof sum);
+    uint64_t page_size = stats.page_size, slot_size_before = 0;
+    for (one = sum; one.struct_size = sizeof one, larder_cache_class_stats(cache, class_count, &one) == LARDER_OK;
+         class_count++) {
+        if (!CHECK(class_count < CLASSES_MAX))
+            return;
+        CHECK(one.struct_size == sizeof one);
+        CHECK(one.pages == pages_of[class_count] && one.slots_used == used_in[class_count]);
+        CHECK(one.slots_used + one.slots_free == one.pages * one.slots_per_page);
+        CHECK(one.slot_size * one.slots_per_page <= page_size);
+        CHECK(one.free_bytes == one.slots_free * one.slot_size);
+        CHECK(one.live_bytes + one.free_bytes + one.waste_bytes == one.pages * page_size);
+        CHECK(one.live_bytes <= one.slots_used * one.slot_size);
+        CHECK(one.slots_used <= one.allocations && one.reuses <= one.allocations);
+        if (one.kind == LARDER_CLASS_ITEMS)
+            CHECK(one.slot_size > slot_size_before);
+        else
+            CHECK(one.kind == LARDER_CLASS_INDEX && one.live_bytes == 0 && one.evictions == 0);
+        slot_size_before = one.slot_size;
+        sum.pages += one.pages;
+        sum.live_bytes += one.live_bytes;
+        sum.free_bytes += one.free_bytes;
+        sum.waste_bytes += one.waste_bytes;
+        sum.evictions += one.evictions;
+        sum.reuses += one.reuses;
+    }
+    uint64_t fixed = stats.total_allocated - touched * page_size;
+    CHECK(sum.pages + pages_free == page_count);
+    CHECK(sum.live_bytes == stats.payload_bytes);
+    CHECK(sum.free_bytes + pages_free * page_size == stats.free_bytes);
+    CHECK(sum.waste_bytes + fixed == stats.overhead_bytes);
+    CHECK((sum.pages + pages_free) * page_size + fixed == stats.region_bytes);
+    CHECK(sum.evictions == stats.evictions);
+    CHECK(sum.reuses == stats.pool_reuses);
+}
+
+/* Small values and chained ones, short-lived and long-lived, come, change, go, expire and are evicted. */
+static void mix(larder_cache *cache, uint64_t *now_ms, uint64_t *random, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        uint32_t key = (uint32_t)(next_random(random) % 3000);
+        uint64_t dice = next_random(random) % 100;
+        size_t size = (size_t)(next_random(random) % (dice < 60 ? 100 : dice < 75 ? 2000 : 20000));
+        uint64_t ttl_ms = dice % 4 == 0 ? 1 + next_random(random) % HOUR_MS : LARDER_TTL_NEVER;
+        size_t len = 0;
+        larder_status status;
+        *now_ms += next_random(random) % 4000;
+        if (dice < 80)
+            CHECK_STATUS(larder_cache_set(cache, &key, sizeof key, long_bytes, size, ttl_ms), LARDER_OK);
+        else if (dice < 88)
+            CHECK((status = larder_cache_delete(cache, &key, sizeof key)) == LARDER_OK || status == LARDER_NOT_FOUND);
+        else if (dice < 92)
+            CHECK((status = larder_cache_touch(cache, &key, sizeof key, HOUR_MS)) == LARDER_OK ||
+                  status == LARDER_NOT_FOUND);
+        else
+            CHECK((status = larder_cache_get(cache, &key, sizeof key, read_bytes, sizeof read_bytes, &len)) ==
+                      LARDER_OK ||
+                  status == LARDER_NOT_FOUND);
+        if (i % 100 == 0) {
+            status = larder_cache_optimize(cache, (uint32_t)(next_random(random) % 200 + 1), NULL);
+            CHECK(status == LARDER_OK || status == LARDER_AGAIN);
+            check_classes_and_pages(cache);
+        }
+    }
+}
+
+static void classes_and_pages_add_up(void)
+{
+    for (size_t i = 0; i < sizeof map_cases / sizeof map_cases[0]; i++) {
+        const struct map_case *c = &map_cases[i];
+        struct region region = region_new(MAP_REGION_SIZE);
+        uint64_t now_ms = 1000, random = 4711 + i;
+        larder_cache_config config = config_with_clock(&now_ms);
+        config.shards = c->shards;
+        config.policy = c->policy;
+        config.flags |= c->flags;
+        larder_cache *cache = cache_new(&region, &config);
+        set_context("class_stats, page_info", c->name);
+        check_classes_and_pages(cache);
+        mix(cache, &now_ms, &random, check_rounds(10000, 1000));
+        CHECK(stats_of(cache).evictions > 0 && stats_of(cache).expirations > 0);
+        check_cache(cache, &region);
+        CHECK_STATUS(larder_cache_set_memory_limit(cache, MAP_REGION_SIZE / 100 * c->limit_percent), LARDER_OK);
+        check_classes_and_pages(cache);
+        mix(cache, &now_ms, &random, check_rounds(5000, 500));
+        now_ms += HOUR_MS;
+        CHECK_STATUS(larder_cache_optimize(cache, 0, NULL), LARDER_OK);
+        check_classes_and_pages(cache);
+        check_cache(cache, &region);
+        uint64_t evictions = stats_of(cache).evictions;
+        CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
+        check_classes_and_pages(cache);
+        CHECK(stats_of(cache).evictions == evictions);
+        mix(cache, &now_ms, &random, check_rounds(1000, 100));
+        check_classes_and_pages(cache);
+        check_cache(cache, &region);
+        region_free(&region);
+    }
+    set_context("", "");
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -576,5 +719,6 @@ int main(int argc, char **argv)
     large_values_are_stored();
     scans_see_each_item_once();
     scan_callback_that_reenters_is_told_busy();
+    classes_and_pages_add_up();
     return check_end("behaviour_cache");
 }
