@@ -12,12 +12,12 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib header examples demo test test-c bench bench-memory install fmt clean FORCE
+.PHONY: help setup lib header examples demo test test-c bench bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and testing need and is missing (not Rust)
 	@sh tests/tools/setup.sh
@@ -57,6 +57,9 @@ test-c: lib examples ## Run the C part of the tests alone
 
 bench: ## Run the benchmarks
 	cargo bench
+
+bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
+	cargo bench --bench hitratio -- $(ARGS)
 
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory

@@ -73,18 +73,11 @@ impl Kind {
 
     /// Hits of a cache of `capacity` items, empty at the start; `ids` are below `keys`.
     pub(crate) fn hits(self, ids: &[u32], keys: usize, capacity: usize) -> u64 {
-        match self {
-            Self::Lru => count(lru::Lru::new(capacity, keys), ids),
-            Self::Fifo => count(clock::Clock::new(capacity, keys, 0), ids),
-            Self::Clock => count(clock::Clock::new(capacity, keys, 3), ids),
-            Self::Sieve => count(sieve::Sieve::new(capacity, keys), ids),
-            Self::S3Fifo => count(s3_fifo::S3Fifo::new(capacity, keys), ids),
-            Self::Arc => count(arc::Arc::new(capacity, keys), ids),
-            Self::WTinyLfu => count(w_tiny_lfu::WTinyLfu::new(capacity, keys), ids),
-        }
+        let mut cache = self.cache(capacity, keys);
+        ids.iter().map(|&id| u64::from(cache.access(id))).sum()
     }
 
-    /// The policy, for a look at each request.
+    /// An empty cache of `capacity` items, for keys below `keys`.
     pub(crate) fn cache(self, capacity: usize, keys: usize) -> Box<dyn Policy> {
         match self {
             Self::Lru => Box::new(lru::Lru::new(capacity, keys)),
@@ -96,8 +89,4 @@ impl Kind {
             Self::WTinyLfu => Box::new(w_tiny_lfu::WTinyLfu::new(capacity, keys)),
         }
     }
-}
-
-fn count(mut policy: impl Policy, ids: &[u32]) -> u64 {
-    ids.iter().map(|&id| u64::from(policy.access(id))).sum()
 }
