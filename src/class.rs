@@ -11,13 +11,14 @@ use core::num::NonZeroU32;
 
 /// Largest slot: the item header has 13 bits for the length of a value.
 const SLOT_SIZE_MAX: u32 = 8184;
-/// Pages of a slab are numbered in 16 bits, and one number means "none".
-const PAGE_COUNT_MAX: u64 = 65_534;
 /// Bytes of pages that the ids of one shard reach: 32 bits of words of four bytes, less what is used
 /// up by the number that means "none".
 pub(crate) const AREA_MAX: u64 = (1 << 34) - (1 << 26);
 const PAGE_SHIFT_MIN: u32 = 8;
 const PAGE_SHIFT_MAX: u32 = 20;
+
+// Pages are numbered in 16 bits, and one number means "none".
+const _: () = assert!(AREA_MAX >> PAGE_SHIFT_MAX < 65_535);
 
 /// How one page area is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +36,10 @@ impl Geometry {
     /// Pages of three to six times the square root of the area: few enough pages that their
     /// descriptors stay small, enough pages that each size class can have some of its own.
     pub(crate) fn for_area(area: usize) -> Self {
-        let area = area as u64;
+        let area = (area as u64).min(AREA_MAX);
         let mut page_shift = PAGE_SHIFT_MIN;
         // The next page size is at most sqrt(32 * area).
         while page_shift < PAGE_SHIFT_MAX && area >> (2 * page_shift - 3) != 0 {
-            page_shift += 1;
-        }
-        while area >> page_shift > PAGE_COUNT_MAX {
             page_shift += 1;
         }
         Self::with_page_shift(page_shift)
@@ -163,8 +161,7 @@ mod tests {
         assert_eq!(shift(64 << 10), 10);
         assert_eq!(shift(1 << 20), 12);
         assert_eq!(shift(64 << 20), 15);
-        #[cfg(target_pointer_width = "64")]
-        assert!((64u64 << 30) >> shift(64 << 30) <= PAGE_COUNT_MAX);
+        assert!(shift(usize::MAX) <= PAGE_SHIFT_MAX);
     }
 
     #[test]

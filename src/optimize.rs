@@ -70,6 +70,8 @@ impl Shard {
         let (expired, moved) = (self.counters.expirations, self.counters.items_moved);
         let mut left = steps;
         let mut done = false;
+        // What moves to larger slots takes none of what a lowered limit has gained.
+        self.shrink(0);
         while left > 0 && !done {
             left = left.saturating_sub(match self.optimizing {
                 Pass::Expire { page, slot } => self.expire_some(page, slot, left),

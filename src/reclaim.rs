@@ -31,7 +31,9 @@ const COMPARE_EVERY: u64 = 16;
 pub(crate) struct Drain {
     pub(crate) page: Page,
     slot: u32,
-    /// Slots of these classes above the page's own are good enough, too: 0 = none.
+    /// Whether items are evicted for it, or all of them move.
+    evicts: bool,
+    /// Slots of so many classes above the page's own are good enough, too.
     classes_above: u8,
 }
 
@@ -179,15 +181,23 @@ impl Shard {
     }
 
     fn start_drain_of(&mut self, page: Page) {
-        self.start_drain_into(page, 0);
+        self.slab.start_drain(page);
+        self.drain = Some(Drain {
+            page,
+            slot: 0,
+            evicts: true,
+            classes_above: 0,
+        });
     }
 
-    /// Starts emptying a page into its own class's slots and those of a few classes above.
+    /// Starts emptying a page into its own class's slots and those of a few classes above; nothing is
+    /// evicted for it.
     pub(crate) fn start_drain_into(&mut self, page: Page, classes_above: u8) {
         self.slab.start_drain(page);
         self.drain = Some(Drain {
             page,
             slot: 0,
+            evicts: false,
             classes_above,
         });
     }
@@ -322,7 +332,7 @@ impl Shard {
         }
         match self.slab.kind(id) {
             Kind::Item if self.is_expired(id) => self.evict(id),
-            Kind::Item | Kind::Link => return self.evict_from(class).is_some(),
+            Kind::Item | Kind::Link => return drain.evicts && self.evict_from(class).is_some(),
             _ => return false,
         }
         true

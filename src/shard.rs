@@ -200,13 +200,13 @@ impl Footprint {
                 if size == 0 {
                     0
                 } else {
-                    self.pages_for(n * count, size)
+                    self.pages_for(n.saturating_mul(count), size)
                 }
             })
-            .iter()
-            .sum(),
+            .into_iter()
+            .fold(0, u64::saturating_add),
         };
-        pages >= index + items + Self::reserve(pages)
+        pages >= items.saturating_add(index + Self::reserve(pages))
     }
 
     /// Size of an item's first slot, number of full parts behind it, size of its last part.

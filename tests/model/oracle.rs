@@ -2,7 +2,7 @@
 
 use crate::common::{audited, now_ms, picture, set_now};
 use crate::ops::{Op, Value};
-use larder::{Cache, CacheStats, Config, Cursor, Error, Result, TTL_NEVER, Type};
+use larder::{Cache, CacheStats, ClassStats, Config, Cursor, Error, Result, TTL_NEVER, Type};
 use std::collections::BTreeMap;
 
 /// When an item's time is up, by two clocks: the host's, which may step back, and one that only the
@@ -284,16 +284,16 @@ impl<'c> Oracle<'c> {
         let s = &self.stats;
         let left = (s.item_count, s.payload_bytes);
         assert_eq!(left, (0, 0), "{}", picture(self.cache));
-        let used: Vec<usize> = (0..)
+        let classes: Vec<ClassStats> = (0..)
             .map_while(|i| self.cache.class_stats(i).ok())
-            .map(|class| class.used)
             .collect();
-        // The index comes last: each shard keeps its first two segments, and perhaps a chunk.
-        let Some((items, &[segments, chunks])) = used.split_last_chunk() else {
-            panic!("no classes")
+        // The index comes last: each shard keeps its first two segments, and a page of directory.
+        let Some((items, [segments, chunks])) = classes.split_last_chunk() else {
+            panic!("fewer than two classes")
         };
         let shards = s.shards as usize;
-        let empty = items.iter().all(|&n| n == 0) && segments == 2 * shards && chunks <= shards;
-        assert!(empty, "not all came back\n{}", picture(self.cache));
+        assert!(items.iter().all(|class| class.used == 0));
+        let least = segments.used == 2 * shards && chunks.pages <= shards;
+        assert!(least, "not all came back\n{}", picture(self.cache));
     }
 }

@@ -1,0 +1,103 @@
+//! Published policies, for comparison: exact, in items of one size, O(1) for each request.
+//!
+//! Keys are numbered densely from 0, so what is known of a key lies in an array.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `lists` | linked lists of keys, which most policies are made of |
+//! | `lru`, `clock`, `sieve`, `s3_fifo`, `arc`, `w_tiny_lfu` | one policy each; FIFO is a clock without marks |
+//! | `sketch` | how often a key was asked for, roughly |
+//! | `optimum` | what no policy exceeds |
+//! | `byte_lru` | LRU of items that differ in size and expire |
+
+// Every test is a crate of its own and uses a part of this.
+#![allow(dead_code)]
+
+mod arc;
+mod byte_lru;
+mod clock;
+mod lists;
+mod lru;
+mod optimum;
+mod s3_fifo;
+mod sieve;
+mod sketch;
+mod w_tiny_lfu;
+
+pub(crate) use byte_lru::{ByteLru, Entry};
+pub(crate) use optimum::optimum_hits;
+
+/// A cache of a fixed number of items.
+pub(crate) trait Policy {
+    /// Asks for a key, which comes in if it is not there; true on a hit.
+    fn access(&mut self, id: u32) -> bool;
+
+    /// Items held.
+    fn held(&self) -> usize;
+}
+
+/// The policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Lru,
+    Fifo,
+    Clock,
+    Sieve,
+    S3Fifo,
+    Arc,
+    WTinyLfu,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Lru,
+        Self::Fifo,
+        Self::Clock,
+        Self::Sieve,
+        Self::S3Fifo,
+        Self::Arc,
+        Self::WTinyLfu,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lru => "lru",
+            Self::Fifo => "fifo",
+            Self::Clock => "clock",
+            Self::Sieve => "sieve",
+            Self::S3Fifo => "s3-fifo",
+            Self::Arc => "arc",
+            Self::WTinyLfu => "w-tinylfu",
+        }
+    }
+
+    /// Hits of a cache of `capacity` items, empty at the start; `ids` are below `keys`.
+    pub(crate) fn hits(self, ids: &[u32], keys: usize, capacity: usize) -> u64 {
+        match self {
+            Self::Lru => count(lru::Lru::new(capacity, keys), ids),
+            Self::Fifo => count(clock::Clock::new(capacity, keys, 0), ids),
+            Self::Clock => count(clock::Clock::new(capacity, keys, 3), ids),
+            Self::Sieve => count(sieve::Sieve::new(capacity, keys), ids),
+            Self::S3Fifo => count(s3_fifo::S3Fifo::new(capacity, keys), ids),
+            Self::Arc => count(arc::Arc::new(capacity, keys), ids),
+            Self::WTinyLfu => count(w_tiny_lfu::WTinyLfu::new(capacity, keys), ids),
+        }
+    }
+
+    /// The policy, for a look at each request.
+    pub(crate) fn cache(self, capacity: usize, keys: usize) -> Box<dyn Policy> {
+        match self {
+            Self::Lru => Box::new(lru::Lru::new(capacity, keys)),
+            Self::Fifo => Box::new(clock::Clock::new(capacity, keys, 0)),
+            Self::Clock => Box::new(clock::Clock::new(capacity, keys, 3)),
+            Self::Sieve => Box::new(sieve::Sieve::new(capacity, keys)),
+            Self::S3Fifo => Box::new(s3_fifo::S3Fifo::new(capacity, keys)),
+            Self::Arc => Box::new(arc::Arc::new(capacity, keys)),
+            Self::WTinyLfu => Box::new(w_tiny_lfu::WTinyLfu::new(capacity, keys)),
+        }
+    }
+}
+
+fn count(mut policy: impl Policy, ids: &[u32]) -> u64 {
+    ids.iter().map(|&id| u64::from(policy.access(id))).sum()
+}
