@@ -165,7 +165,11 @@ fn what_was_just_asked_for_hits_in_every_policy_that_admits_all() {
         let mut cache = kind.cache(10, KEYS);
         for id in requests(7, 2_000) {
             cache.access(id);
-            assert!(kind == Kind::WTinyLfu || cache.access(id), "{}", kind.name());
+            assert!(
+                kind == Kind::WTinyLfu || cache.access(id),
+                "{}",
+                kind.name()
+            );
         }
     }
 }

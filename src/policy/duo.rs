@@ -23,9 +23,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
+use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
-use crate::item::{Items, marks};
+use crate::item::marks;
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
@@ -36,7 +36,10 @@ struct Hand {
     slot: u16,
 }
 
-const NOWHERE: Hand = Hand { page: Page::NONE, slot: 0 };
+const NOWHERE: Hand = Hand {
+    page: Page::NONE,
+    slot: 0,
+};
 
 /// One class's two queues.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +103,10 @@ impl Duo {
 
     pub(crate) fn clear(&mut self) {
         for c in 0..self.queues.len() {
-            *self.queues.at_mut(c) = Queues { lap_start: self.inserts, ..EMPTY };
+            *self.queues.at_mut(c) = Queues {
+                lap_start: self.inserts,
+                ..EMPTY
+            };
         }
     }
 
@@ -124,16 +130,27 @@ impl Duo {
 
     /// A slot is sought for a new item, which is remembered or not.
     pub(crate) fn expect(&mut self, remembered: bool) {
-        self.newcomer = Newcomer { main: remembered, again: false, settled: false };
+        self.newcomer = Newcomer {
+            main: remembered,
+            again: false,
+            settled: false,
+        };
     }
 
     pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
         self.inserts = self.inserts.wrapping_add(1);
         let (rule, now) = (self.rule(), self.inserts);
-        let Newcomer { main, again, settled } = core::mem::take(&mut self.newcomer);
+        let Newcomer {
+            main,
+            again,
+            settled,
+        } = core::mem::take(&mut self.newcomer);
         let queues = self.of_mut(slab.class_of(id));
         if queues.count == 0 {
-            *queues = Queues { lap_start: now, ..EMPTY };
+            *queues = Queues {
+                lap_start: now,
+                ..EMPTY
+            };
         }
         // Where there is room, main fills up beside a window that has its share.
         let fills = !settled && queues.window_count >= rule.window_of(queues.count + 1);
@@ -142,6 +159,19 @@ impl Duo {
         queues.window_count += u32::from(!main);
         marks::set_main(slab, id, main);
         marks::set_freq(slab, id, if again && !main { rule.uses } else { 0 });
+    }
+
+    /// The new item is in the queue of the old one, with its uses and one more.
+    pub(crate) fn replaced(&mut self, slab: &mut Slab, old: Id, new: Id) {
+        let (main, freq) = (marks::is_main(slab, old), marks::freq(slab, old));
+        let queues = self.of_mut(slab.class_of(new));
+        match (marks::is_main(slab, new), main) {
+            (true, false) => queues.window_count += 1,
+            (false, true) => queues.window_count = queues.window_count.saturating_sub(1),
+            _ => {}
+        }
+        marks::set_main(slab, new, main);
+        marks::set_freq(slab, new, (freq + 1).min(FREQ_MAX));
     }
 
     #[inline]
@@ -217,7 +247,11 @@ impl Duo {
         rule: &Rule,
         expired: &impl Fn(&Slab, Id) -> bool,
     ) -> Option<Id> {
-        let steps = if rule.looks == 0 { MAIN_STEPS } else { rule.looks };
+        let steps = if rule.looks == 0 {
+            MAIN_STEPS
+        } else {
+            rule.looks
+        };
         self.search_main(slab, class, steps, rule.looks == 0, expired)
     }
 
@@ -301,7 +335,10 @@ impl Duo {
             let id = slab.slot(hand.page, u32::from(hand.slot));
             hand.slot += 1;
             if u32::from(hand.slot) >= slab.page_touched(hand.page) {
-                hand = Hand { page: slab.next_page(hand.page), slot: 0 };
+                hand = Hand {
+                    page: slab.next_page(hand.page),
+                    slot: 0,
+                };
                 laps += u32::from(hand.page == first);
             }
             if slab.kind(id) == Kind::Item && marks::is_main(slab, id) == main {
@@ -319,7 +356,11 @@ impl Duo {
 
     fn hand_mut(&mut self, class: Class, main: bool) -> &mut Hand {
         let queues = self.of_mut(class);
-        if main { &mut queues.main } else { &mut queues.window }
+        if main {
+            &mut queues.main
+        } else {
+            &mut queues.window
+        }
     }
 
     /// A hand, put on the class's first page where its own is gone.
@@ -329,7 +370,14 @@ impl Duo {
             && slab.page_class(hand.page) == class
             && u32::from(hand.slot) < slab.page_touched(hand.page);
         let first = slab.first_page(class)?;
-        Some(if stands { hand } else { Hand { page: first, slot: 0 } })
+        Some(if stands {
+            hand
+        } else {
+            Hand {
+                page: first,
+                slot: 0,
+            }
+        })
     }
 
     // ---- pages ---------------------------------------------------------------------------------

@@ -21,10 +21,38 @@ pub(crate) struct Rule {
 
 /// The first is the start rule; the second is a clock, the guard for workloads of mere recency.
 pub(crate) const RULES: [Rule; 4] = [
-    Rule { window: 10, uses: 1, looks: 2, lucky: 64, again: true, stay: true },
-    Rule { window: 10, uses: 0, looks: 0, lucky: 0, again: false, stay: false },
-    Rule { window: 3, uses: 2, looks: 2, lucky: 0, again: false, stay: true },
-    Rule { window: 10, uses: 2, looks: 2, lucky: 0, again: false, stay: false },
+    Rule {
+        window: 10,
+        uses: 1,
+        looks: 2,
+        lucky: 64,
+        again: true,
+        stay: true,
+    },
+    Rule {
+        window: 10,
+        uses: 0,
+        looks: 0,
+        lucky: 0,
+        again: false,
+        stay: false,
+    },
+    Rule {
+        window: 3,
+        uses: 2,
+        looks: 2,
+        lucky: 0,
+        again: false,
+        stay: true,
+    },
+    Rule {
+        window: 10,
+        uses: 2,
+        looks: 2,
+        lucky: 0,
+        again: false,
+        stay: false,
+    },
 ];
 
 impl Rule {
@@ -51,7 +79,9 @@ impl Dice {
 
     /// True once in `n` times; never for 0.
     pub(crate) fn one_in(&mut self, n: u32) -> bool {
-        let Some(mask) = n.checked_sub(1) else { return false };
+        let Some(mask) = n.checked_sub(1) else {
+            return false;
+        };
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;

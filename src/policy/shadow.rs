@@ -7,10 +7,9 @@
 //!
 //! # Layout
 //! ```text
-//! keys     16 bits a slot     the fingerprints
-//! state     8 bits a slot     | used | main | uses 2 |
-//! ghosts    8 bits a slot     buckets of four, first in first out; 0 = none
+//! a slot     | key's fingerprint 16 | used 1, main 1, uses 2 | ghost 8 |
 //! ```
+//! The ghosts form buckets of four of their own, first in first out; 0 = none.
 
 #![forbid(unsafe_code)]
 
@@ -28,38 +27,49 @@ const USED: u8 = 8;
 const MAIN: u8 = 4;
 const USES: u8 = 3;
 
-/// One simulated cache.
+/// One simulated cache. Its numbers are numbers of slots, but for the hits.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shadow {
-    count: u32,
-    window_count: u32,
-    main_hand: u32,
-    window_hand: u32,
+    count: u16,
+    window_count: u16,
+    main_hand: u16,
+    window_hand: u16,
     hits: u32,
 }
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    key: u16,
+    state: u8,
+    ghost: u8,
+}
+
+const _: () = assert!(size_of::<Slot>() == 4);
 
 /// All of them, and the rule adopted.
 #[derive(Debug)]
 pub(crate) struct Shadows {
     slots: u32,
-    each: [Shadow; RULES.len()],
-    keys: Table<u16>,
-    state: Table<u8>,
-    ghosts: Table<u8>,
+    each: Table<Shadow>,
+    table: Table<Slot>,
     current: usize,
     requests: u32,
     dice: Dice,
 }
 
 fn slots_for(area: usize) -> usize {
-    if area < AREA_MIN { 0 } else { (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3 }
+    if area < AREA_MIN {
+        0
+    } else {
+        (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3
+    }
 }
 
 impl Shadows {
     pub(crate) fn table_size(area: usize) -> Option<usize> {
-        let all = slots_for(area) * RULES.len();
-        let keys = Table::<u16>::size(all)?;
-        keys.checked_add(2 * Table::<u8>::size(all)?)?.checked_add(3 * crate::region::ALIGN)
+        let slots = slots_for(area);
+        let each = Table::<Shadow>::size(if slots > 0 { RULES.len() } else { 0 })?;
+        each.checked_add(Table::<Slot>::size(slots * RULES.len())?)
     }
 
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
@@ -67,10 +77,11 @@ impl Shadows {
         let all = slots * RULES.len() as u32;
         Some(Self {
             slots,
-            each: [Shadow::default(); RULES.len()],
-            keys: cutter.table(all, 0)?,
-            state: cutter.table(all, 0)?,
-            ghosts: cutter.table(all, 0)?,
+            each: cutter.table(
+                if slots > 0 { RULES.len() as u32 } else { 0 },
+                Shadow::default(),
+            )?,
+            table: cutter.table(all, Slot::default())?,
             current: 0,
             requests: 0,
             dice: Dice::new(),
@@ -96,11 +107,9 @@ impl Shadows {
 
     #[cold]
     fn simulate(&mut self, key: u32) {
-        for (i, rule) in RULES.iter().enumerate() {
+        for (i, rule) in (0..).zip(&RULES) {
             let hit = self.access(i, rule, key);
-            if let Some(shadow) = self.each.get_mut(i) {
-                shadow.hits += u32::from(hit);
-            }
+            self.shadow(i).hits += u32::from(hit);
         }
         self.requests += 1;
         if self.requests >= PERIODS * self.slots {
@@ -109,200 +118,211 @@ impl Shadows {
         }
     }
 
-    fn hits(&self, i: usize) -> u32 {
-        self.each.get(i).map_or(0, |shadow| shadow.hits)
+    fn hits(&self, i: usize) -> u64 {
+        u64::from(self.each.at(i as u32).hits)
     }
 
     fn choose(&mut self) {
-        let best = (0..RULES.len()).rev().max_by_key(|&i| self.hits(i)).unwrap_or(0);
-        if u64::from(self.hits(best)) * 100 > u64::from(self.hits(self.current)) * 102 {
+        let best = (0..RULES.len())
+            .rev()
+            .max_by_key(|&i| self.hits(i))
+            .unwrap_or(0);
+        if self.hits(best) * 100 > self.hits(self.current) * 102 {
             self.current = best;
         }
-        for shadow in &mut self.each {
-            // In steps of a sixteenth, so that halving loses nothing for a while.
-            shadow.hits /= 2;
+        for i in 0..self.each.len() {
+            self.shadow(i).hits /= 2;
         }
     }
 
     // ---- one simulated cache -------------------------------------------------------------------
 
-    fn at(&self, i: usize, slot: u32) -> u32 {
-        i as u32 * self.slots + slot
+    fn slot(&mut self, i: u32, slot: u32) -> &mut Slot {
+        self.table.at_mut(i * self.slots + slot)
     }
 
-    fn shadow(&mut self, i: usize) -> &mut Shadow {
-        // RULES.len() shadows, and i counts them.
-        let last = RULES.len() - 1;
-        &mut self.each[if i < RULES.len() { i } else { last }]
+    fn shadow(&mut self, i: u32) -> &mut Shadow {
+        self.each.at_mut(i)
     }
 
     /// A request for a sampled key; whether it hits.
-    fn access(&mut self, i: usize, rule: &Rule, key: u32) -> bool {
-        let (first, name) = (self.at(i, 0), key as u16);
-        for at in first..first + self.slots {
-            let state = *self.state.at(at);
-            if *self.keys.at(at) == name && state & USED != 0 {
-                if u32::from(state & USES) < FREQ_MAX {
-                    *self.state.at_mut(at) = state + 1;
+    fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
+        let name = key as u16;
+        for number in 0..self.slots {
+            let slot = self.slot(i, number);
+            if slot.key == name && slot.state & USED != 0 {
+                if u32::from(slot.state & USES) < FREQ_MAX {
+                    slot.state += 1;
                 }
                 return true;
             }
         }
-        self.miss(i, rule, key);
+        self.miss(i, rule, name);
         false
     }
 
-    fn miss(&mut self, i: usize, rule: &Rule, key: u32) {
-        let remembered = self.take_ghost(i, key as u16);
-        let mut again = false;
+    fn miss(&mut self, i: u32, rule: &Rule, name: u16) {
+        let remembered = self.take_ghost(i, name);
         let shadow = *self.shadow(i);
-        let (slot, main) = if shadow.count < self.slots {
+        let mut uses = 0;
+        let (number, main) = if u32::from(shadow.count) < self.slots {
             self.shadow(i).count += 1;
-            let full = shadow.window_count >= rule.window_of(self.slots);
-            (shadow.count, remembered || full)
-        } else if let Some(slot) = self.enter_main(i, rule, remembered) {
-            (slot, true)
+            let full = u32::from(shadow.window_count) >= rule.window_of(self.slots);
+            (u32::from(shadow.count), remembered || full)
+        } else if remembered && self.main_is_full(i, rule) {
+            match self.gate(i, rule) {
+                Some(number) => {
+                    self.drop_slot(i, number);
+                    (number, true)
+                }
+                None => {
+                    uses = if rule.again { rule.uses as u8 } else { 0 };
+                    (self.evict(i, rule), false)
+                }
+            }
         } else {
-            again = remembered && self.main_is_full(i, rule) && rule.again;
-            (self.evict(i, rule), remembered && !self.main_is_full(i, rule))
+            (self.evict(i, rule), remembered)
         };
-        let uses = if again && !main { rule.uses as u8 } else { 0 };
-        self.shadow(i).window_count += u32::from(!main);
-        let at = self.at(i, slot);
-        *self.keys.at_mut(at) = key as u16;
-        *self.state.at_mut(at) = USED | if main { MAIN } else { 0 } | uses;
+        self.shadow(i).window_count += u16::from(!main);
+        let slot = self.slot(i, number);
+        slot.key = name;
+        slot.state = USED | if main { MAIN } else { uses };
     }
 
-    fn main_is_full(&mut self, i: usize, rule: &Rule) -> bool {
-        let main = self.slots - self.shadow(i).window_count;
-        main >= self.slots - rule.window_of(self.slots)
+    fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
+        u32::from(self.shadow(i).window_count) <= rule.window_of(self.slots)
     }
 
-    /// The slot of a main item that gives way to one that was remembered.
-    fn enter_main(&mut self, i: usize, rule: &Rule, remembered: bool) -> Option<u32> {
-        if !remembered || !self.main_is_full(i, rule) {
-            return None;
-        }
-        let slot = self.gate(i, rule)?;
-        self.drop_slot(i, slot);
-        Some(slot)
-    }
-
-    fn gate(&mut self, i: usize, rule: &Rule) -> Option<u32> {
-        let steps = if rule.looks == 0 { MAIN_STEPS } else { rule.looks };
+    fn gate(&mut self, i: u32, rule: &Rule) -> Option<u32> {
+        let steps = if rule.looks == 0 {
+            MAIN_STEPS
+        } else {
+            rule.looks
+        };
         self.search_main(i, steps, rule.looks == 0)
     }
 
-    fn search_main(&mut self, i: usize, steps: u32, must: bool) -> Option<u32> {
+    fn search_main(&mut self, i: u32, steps: u32, must: bool) -> Option<u32> {
         let mut best: Option<(u8, u32)> = None;
         for _ in 0..steps {
-            let slot = self.next(i, true)?;
-            let state = self.state.at_mut(i as u32 * self.slots + slot);
+            let number = self.next(i, true)?;
+            let state = &mut self.slot(i, number).state;
             if *state & USES == 0 {
-                return Some(slot);
+                return Some(number);
             }
             *state -= 1;
             let uses = *state & USES;
             if best.is_none_or(|(least, _)| uses < least) {
-                best = Some((uses, slot));
+                best = Some((uses, number));
             }
         }
-        best.filter(|_| must).map(|(_, slot)| slot)
+        best.filter(|_| must).map(|(_, number)| number)
     }
 
     /// Evicts, and returns the slot that is free then.
-    fn evict(&mut self, i: usize, rule: &Rule) -> u32 {
-        let mut slot = 0;
+    fn evict(&mut self, i: u32, rule: &Rule) -> u32 {
+        let mut number = 0;
         for left in (0..WINDOW_STEPS).rev() {
-            let window = self.shadow(i).window_count;
+            let window = u32::from(self.shadow(i).window_count);
             if window < rule.window_of(self.slots) || window == 0 {
-                slot = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
+                number = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
                 break;
             }
-            slot = self.next(i, false).unwrap_or(0);
-            let state = *self.state.at(self.at(i, slot));
-            let passes = u32::from(state & USES) >= rule.uses || self.dice.one_in(rule.lucky);
+            number = self.next(i, false).unwrap_or(0);
+            let uses = u32::from(self.slot(i, number).state & USES);
+            let passes = uses >= rule.uses || self.dice.one_in(rule.lucky);
             if left == 0 || !passes {
                 break;
             }
             if !self.main_is_full(i, rule) {
-                self.pass(i, slot);
+                self.pass(i, number);
                 continue;
             }
             if let Some(victim) = self.gate(i, rule) {
-                self.pass(i, slot);
-                slot = victim;
+                self.pass(i, number);
+                number = victim;
                 break;
             }
-            if !rule.stay || state & USES == 0 {
+            if !rule.stay || uses == 0 {
                 break;
             }
-            let at = self.at(i, slot);
-            *self.state.at_mut(at) = state - 1;
+            self.slot(i, number).state -= 1;
         }
-        self.drop_slot(i, slot);
-        slot
+        self.drop_slot(i, number);
+        number
     }
 
-    fn pass(&mut self, i: usize, slot: u32) {
-        let at = self.at(i, slot);
-        *self.state.at_mut(at) = USED | MAIN;
+    fn pass(&mut self, i: u32, number: u32) {
+        self.slot(i, number).state = USED | MAIN;
         self.shadow(i).window_count -= 1;
     }
 
     /// The slot's item goes, and is remembered.
-    fn drop_slot(&mut self, i: usize, slot: u32) {
-        let at = self.at(i, slot);
-        if *self.state.at(at) & MAIN == 0 {
+    fn drop_slot(&mut self, i: u32, number: u32) {
+        let slot = self.slot(i, number);
+        let (name, main) = (slot.key, slot.state & MAIN != 0);
+        slot.state = 0;
+        if !main {
             let shadow = self.shadow(i);
             shadow.window_count = shadow.window_count.saturating_sub(1);
         }
-        *self.state.at_mut(at) = 0;
-        let name = *self.keys.at(at);
         self.add_ghost(i, name);
     }
 
     /// The next slot of one queue, from its hand on.
-    fn next(&mut self, i: usize, main: bool) -> Option<u32> {
+    fn next(&mut self, i: u32, main: bool) -> Option<u32> {
         let shadow = *self.shadow(i);
-        let start = if main { shadow.main_hand } else { shadow.window_hand };
-        for step in 0..self.slots {
-            let slot = if start + step < self.slots { start + step } else { start + step - self.slots };
-            let state = *self.state.at(self.at(i, slot));
+        let mut number = u32::from(if main {
+            shadow.main_hand
+        } else {
+            shadow.window_hand
+        });
+        for _ in 0..self.slots {
+            number = if number < self.slots { number } else { 0 };
+            let state = self.slot(i, number).state;
             if state & USED != 0 && (state & MAIN != 0) == main {
                 let shadow = self.shadow(i);
-                let hand = if main { &mut shadow.main_hand } else { &mut shadow.window_hand };
-                *hand = slot + 1;
-                return Some(slot);
+                let hand = if main {
+                    &mut shadow.main_hand
+                } else {
+                    &mut shadow.window_hand
+                };
+                *hand = number as u16 + 1;
+                return Some(number);
             }
+            number += 1;
         }
         None
     }
 
-    /// First entry of the bucket that a key's ghost belongs to, and the ghost.
-    fn ghost(&self, i: usize, name: u16) -> (u32, u8) {
+    // ---- its ghosts ----------------------------------------------------------------------------
+
+    /// First slot of the bucket that a key's ghost belongs to, and the ghost.
+    fn ghost(&self, name: u16) -> (u32, u8) {
         let mixed = u32::from(name).wrapping_mul(0x9e37_79b1);
         let bucket = ((mixed >> 16) * (self.slots / 4)) >> 16;
-        (self.at(i, bucket * 4), ((mixed >> 8) as u8).max(1))
+        (bucket * 4, ((mixed >> 8) as u8).max(1))
     }
 
-    fn add_ghost(&mut self, i: usize, name: u16) {
-        let (first, ghost) = self.ghost(i, name);
-        for at in (first..first + 3).rev() {
-            *self.ghosts.at_mut(at + 1) = *self.ghosts.at(at);
+    fn add_ghost(&mut self, i: u32, name: u16) {
+        let (first, ghost) = self.ghost(name);
+        for number in (first..first + 3).rev() {
+            let newer = self.slot(i, number).ghost;
+            self.slot(i, number + 1).ghost = newer;
         }
-        *self.ghosts.at_mut(first) = ghost;
+        self.slot(i, first).ghost = ghost;
     }
 
-    fn take_ghost(&mut self, i: usize, name: u16) -> bool {
-        let (first, ghost) = self.ghost(i, name);
-        let Some(found) = (first..first + 4).find(|&at| *self.ghosts.at(at) == ghost) else {
+    fn take_ghost(&mut self, i: u32, name: u16) -> bool {
+        let (first, ghost) = self.ghost(name);
+        let Some(found) = (first..first + 4).find(|&n| self.slot(i, n).ghost == ghost) else {
             return false;
         };
-        for at in found..first + 3 {
-            *self.ghosts.at_mut(at) = *self.ghosts.at(at + 1);
+        for number in found..first + 3 {
+            let older = self.slot(i, number + 1).ghost;
+            self.slot(i, number).ghost = older;
         }
-        *self.ghosts.at_mut(first + 3) = 0;
+        self.slot(i, first + 3).ghost = 0;
         true
     }
 }
