@@ -93,7 +93,7 @@ impl Geometry {
     /// little rounding.
     fn next_size(self, size: u32) -> u32 {
         let (granule, share) = match self.page_shift {
-            ..=8 => (16, 3),
+            ..=8 => (16, 2),
             9..=10 => (8, 4),
             11..=13 => (8, 8),
             _ if size < 256 => (4, 64),

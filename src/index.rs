@@ -48,12 +48,14 @@ const CHUNK_HEAD: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) buckets: Buckets,
+    /// Whether segments remember what was evicted.
+    ghosts: bool,
     chunk_shift: u32,
     chunks_max: u32,
 }
 
 impl Plan {
-    pub(crate) fn new(page_size: usize, area: usize) -> Self {
+    pub(crate) fn new(page_size: usize, area: usize, ghosts: bool) -> Self {
         let buckets = Buckets::for_page(page_size);
         let chunk_shift = match page_size {
             ..1024 => 4,
@@ -66,9 +68,19 @@ impl Plan {
         let entries = 1u32 << level.clamp(4, LEVEL_MAX);
         Self {
             buckets,
+            ghosts,
             chunk_shift,
             chunks_max: (entries >> chunk_shift).max(1),
         }
+    }
+
+    fn segment_size(&self) -> usize {
+        let ghosts = if self.ghosts {
+            self.buckets.ghost_buckets() as usize * 4
+        } else {
+            0
+        };
+        self.buckets.slot_size() + ghosts
     }
 
     /// Slot sizes that the index asks of the slab: segments, then chunks.
@@ -76,7 +88,7 @@ impl Plan {
         let chunk = (CHUNK_HEAD + (1 << self.chunk_shift)) * 4;
         [
             Extra {
-                size: self.buckets.slot_size() as u32,
+                size: self.segment_size() as u32,
             },
             Extra { size: chunk },
         ]
@@ -87,8 +99,14 @@ impl Plan {
         ((u64::from(AHEAD) * segments) >> self.chunk_shift) + 2
     }
 
+    /// Depths that a segment can have: one more than the directory's deepest level.
+    fn depths(&self) -> u32 {
+        (self.chunks_max << self.chunk_shift).trailing_zeros() + 2
+    }
+
     pub(crate) fn table_size(&self) -> Option<usize> {
-        Table::<u32>::size(self.chunks_max as usize)
+        let depths = Table::<u32>::size(self.depths() as usize)?;
+        depths.checked_add(Table::<u32>::size(self.chunks_max as usize)?)
     }
 }
 
@@ -105,7 +123,7 @@ pub(crate) struct Index {
     inline: [u32; INLINE as usize],
     chunks: Table<u32>,
     chunks_held: u32,
-    depths: heapless::Vec<u32, { LEVEL_MAX as usize + 2 }>,
+    depths: Table<u32>,
     pub(crate) segments: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
@@ -162,7 +180,7 @@ impl Index {
             inline: [Id::NONE.0; INLINE as usize],
             chunks,
             chunks_held: 0,
-            depths: heapless::Vec::new(),
+            depths: cutter.table(plan.depths(), 0)?,
             segments: 0,
             rebuilds: 0,
             splits: 0,
@@ -178,9 +196,9 @@ impl Index {
         self.chunks_held = 0;
         self.level = 0;
         self.len = 1;
-        self.depths.clear();
-        // The capacity is one more than the deepest depth: this cannot fail.
-        let _ = self.depths.resize(LEVEL_MAX as usize + 2, 0);
+        for depth in 0..self.depths.len() {
+            *self.depths.at_mut(depth) = 0;
+        }
         let (Some(first), Some(spare)) = (
             slab.alloc(self.segment_class, 0),
             slab.alloc(self.segment_class, 0),
@@ -188,6 +206,7 @@ impl Index {
             return false;
         };
         let segment = Segment::create(slab, first, self.plan.buckets, 0, 0);
+        self.inherit_ghosts(slab, segment, None, None);
         self.spare = spare;
         self.segments = 1;
         self.count_depth(0, 1);
@@ -270,13 +289,12 @@ impl Index {
     }
 
     fn count_depth(&mut self, depth: u32, by: i32) {
-        if let Some(count) = self.depths.get_mut(depth as usize) {
-            *count = count.wrapping_add_signed(by);
-        }
+        let count = self.depths.at_mut(depth);
+        *count = count.wrapping_add_signed(by);
     }
 
     fn depth_count(&self, depth: u32) -> u32 {
-        self.depths.get(depth as usize).copied().unwrap_or(0)
+        *self.depths.at(depth)
     }
 
     /// Adds entries after a split, so that the next segments find their halves addressed.
@@ -369,6 +387,36 @@ impl Index {
         removed
     }
 
+    // ---- ghosts --------------------------------------------------------------------------------
+
+    fn inherit_ghosts(
+        &self,
+        slab: &mut Slab,
+        to: Segment,
+        from: Option<Segment>,
+        other: Option<Segment>,
+    ) {
+        if self.plan.ghosts {
+            to.inherit_ghosts(slab, self.plan.buckets, from, other);
+        }
+    }
+
+    /// Remembers an item that was evicted.
+    pub(crate) fn add_ghost(&self, slab: &mut Slab, hash: u64) {
+        if self.plan.ghosts {
+            self.segment(slab, hash)
+                .add_ghost(slab, self.plan.buckets, hash);
+        }
+    }
+
+    /// Whether an item was evicted not long ago; from then on it is not remembered.
+    pub(crate) fn take_ghost(&self, slab: &mut Slab, hash: u64) -> bool {
+        self.plan.ghosts
+            && self
+                .segment(slab, hash)
+                .take_ghost(slab, self.plan.buckets, hash)
+    }
+
     /// An entry in the segment of this hash: somebody to evict where the segment is full.
     pub(crate) fn neighbour(&self, slab: &Slab, hash: u64) -> Option<Id> {
         let segment = self.segment(slab, hash);
@@ -424,6 +472,8 @@ impl Index {
                 high
             }
         });
+        self.inherit_ghosts(slab, low, Some(old), None);
+        self.inherit_ghosts(slab, high, Some(old), None);
         self.point(slab, depth + 1, prefix, low);
         self.point(slab, depth + 1, prefix | 1 << depth, high);
         self.retire(slab, old);
@@ -440,6 +490,7 @@ impl Index {
         let (depth, prefix) = (old.depth(slab), old.prefix(slab));
         let new = Segment::create(slab, self.spare, self.plan.buckets, depth, prefix);
         Self::pour(slab, old, rehash, |_| new);
+        self.inherit_ghosts(slab, new, Some(old), None);
         self.point(slab, depth, prefix, new);
         self.retire(slab, old);
         self.rebuilds += 1;
@@ -461,6 +512,7 @@ impl Index {
         let new = Segment::create(slab, self.spare, self.plan.buckets, depth - 1, low);
         Self::pour(slab, segment, &rehash, |_| new);
         Self::pour(slab, twin, &rehash, |_| new);
+        self.inherit_ghosts(slab, new, Some(segment), Some(twin));
         self.point(slab, depth - 1, low, new);
         self.retire(slab, segment);
         slab.free(twin.0);
@@ -503,6 +555,7 @@ impl Index {
                 let (depth, prefix) = (old.depth(slab), old.prefix(slab));
                 let new = Segment::create(slab, to, self.plan.buckets, depth, prefix);
                 Self::pour(slab, old, rehash, |_| new);
+                self.inherit_ghosts(slab, new, Some(old), None);
                 self.point(slab, depth, prefix, new);
             }
             Kind::Chunk => {
@@ -547,7 +600,9 @@ impl Index {
                 entries += 1;
             }
         }
-        let counted: u32 = self.depths.iter().sum();
+        let counted: u32 = (0..self.depths.len())
+            .map(|depth| self.depth_count(depth))
+            .sum();
         (segments == self.segments && counted == segments).then_some(entries)
     }
 }

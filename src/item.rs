@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! ```text
-//! word 0   | kind 3 | - 1 | freq 2 | chained 1 | ttl 1 | type 3 | value length 13 | key length 8 |
+//! word 0   | kind 3 | main 1 | freq 2 | chained 1 | ttl 1 | type 3 | value length 13 | key length 8 |
 //! then     [ previous, next, stamp ]   where the policy keeps links
 //!          [ set time ]                with LARDER_ITEM_TIMES
 //!          [ expiry ]                  with a time to live
@@ -64,6 +64,7 @@ const HAS_TTL: u32 = 1 << 24;
 const CHAINED: u32 = 1 << 25;
 const FREQ_SHIFT: u32 = 26;
 const FREQ: u32 = 3 << FREQ_SHIFT;
+const MAIN: u32 = 1 << 28;
 
 /// Words before a later part's bytes.
 const LINK_WORDS: usize = 3;
@@ -201,10 +202,11 @@ impl Items {
     /// Writes an item over another one in its slot: the policy's marks stay, and no old byte does where
     /// bytes are zeroed.
     pub(crate) fn rewrite(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) {
-        let freq = marks::freq(slab, id);
+        let (freq, main) = (marks::freq(slab, id), marks::is_main(slab, id));
         let before = self.size(slab, id);
         self.write(slab, id, draft);
         marks::set_freq(slab, id, freq);
+        marks::set_main(slab, id, main);
         let after = self.size(slab, id);
         if slab.zeroes_on_free() {
             slab.bytes_mut(id, after, before.saturating_sub(after))
@@ -563,7 +565,7 @@ impl Items {
 
 /// What the policy keeps in an item. It sees no bytes.
 pub(crate) mod marks {
-    use super::{FREQ, FREQ_SHIFT, Id, Slab};
+    use super::{FREQ, FREQ_SHIFT, Id, MAIN, Slab};
 
     /// The two-bit use count.
     #[inline]
@@ -575,6 +577,18 @@ pub(crate) mod marks {
     pub(crate) fn set_freq(slab: &mut Slab, id: Id, freq: u32) {
         let word = slab.word(id, 0);
         slab.set_word(id, 0, word & !FREQ | (freq << FREQ_SHIFT & FREQ));
+    }
+
+    /// Whether the item is in the policy's main queue.
+    #[inline]
+    pub(crate) fn is_main(slab: &Slab, id: Id) -> bool {
+        slab.word(id, 0) & MAIN != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_main(slab: &mut Slab, id: Id, main: bool) {
+        let word = slab.word(id, 0) & !MAIN;
+        slab.set_word(id, 0, if main { word | MAIN } else { word });
     }
 
     /// Links and stamp: only in items with links.

@@ -116,6 +116,7 @@ impl Shard {
         self.slab.count_eviction(self.slab.class_of(id));
         self.counters.evicted_bytes += self.layout.payload(&self.slab, id) as u64;
         self.remove(id, hash);
+        self.index.add_ghost(&mut self.slab, hash);
     }
 
     // ---- whose page ----------------------------------------------------------------------------
@@ -352,7 +353,7 @@ impl Shard {
                 let hash = self.hash_of(from);
                 self.slab.copy_slot(from, to);
                 self.index.replace(&mut self.slab, hash, from, to);
-                self.policy.moved(&mut self.slab, from, to);
+                self.policy.moved(&mut self.slab, old, to);
                 self.layout.head_moved(&mut self.slab, to);
                 self.slab.free(from);
             }

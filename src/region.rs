@@ -156,10 +156,13 @@ pub(crate) struct Table<T> {
 }
 
 impl<T: Copy> Table<T> {
-    /// Bytes that a table of `len` elements takes.
+    /// Bytes that a table of `len` elements takes, with what the next cut is padded by.
     pub(crate) const fn size(len: usize) -> Option<usize> {
-        match len.checked_add(1) {
-            Some(n) => n.checked_mul(size_of::<T>()),
+        let Some(n) = len.checked_add(1) else {
+            return None;
+        };
+        match n.checked_mul(size_of::<T>()) {
+            Some(size) => align_up(size, ALIGN),
             None => None,
         }
     }

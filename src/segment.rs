@@ -5,6 +5,7 @@
 //! word 0   | kind Segment | depth |     word 1   prefix
 //! then     the table's head: pointer, mask, counts
 //! then     the table's block: buckets, then control bytes
+//! then     ghosts, four in a word, the newest in the low byte
 //! ```
 //!
 //! # Invariants
@@ -26,15 +27,14 @@ type Entries = HashTable<u32, Block>;
 /// The one block of a table, cut beforehand. Giving it back does nothing: the slot goes as a whole.
 struct Block {
     at: NonNull<u8>,
-    size: usize,
 }
 
-// SAFETY: the block is handed out once, to the table that is made with it, and lies in a slot that
-// lives as long as the table; a request that does not fit is refused.
+// SAFETY: the block is handed out once, to the table that is made with it, lies in a slot that lives as
+// long as the table, and is exactly what a table of that capacity asks for (a test compares).
 unsafe impl Allocator for Block {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        debug_assert!(layout.size() <= self.size && layout.align() <= 16);
+        debug_assert!(layout.align() <= 16);
         Ok(NonNull::slice_from_raw_parts(self.at, layout.size()))
     }
 
@@ -54,6 +54,9 @@ pub(crate) enum Buckets {
     B64,
     B128,
 }
+
+// A page of the smallest size holds a segment with its ghosts.
+const _: () = assert!(Buckets::B32.slot_size() + 4 * Buckets::B32.ghost_buckets() as usize <= 256);
 
 impl Buckets {
     pub(crate) fn for_page(page_size: usize) -> Self {
@@ -87,9 +90,18 @@ impl Buckets {
         self.count() * 11 / 16
     }
 
-    /// Bytes of a segment's slot, a multiple of 16.
+    /// Bytes of a segment's slot without ghosts, a multiple of 16.
     pub(crate) const fn slot_size(self) -> usize {
         BLOCK_AT + self.block_size()
+    }
+
+    /// Buckets of four ghosts behind the table, where the policy wants them: as many as fill the
+    /// slots of a page best, and enough for about as many ghosts as a segment has entries.
+    pub(crate) const fn ghost_buckets(self) -> u32 {
+        match self {
+            Self::B32 => 8,
+            Self::B64 | Self::B128 => 16,
+        }
     }
 
     const fn block_size(self) -> usize {
@@ -117,10 +129,7 @@ impl Segment {
         };
         // SAFETY: BLOCK_AT < slot_size.
         let at = unsafe { slot.add(BLOCK_AT) };
-        let block = Block {
-            at,
-            size: buckets.block_size(),
-        };
+        let block = Block { at };
         // Constants, so that the compiler sees that no capacity can overflow.
         let table = match buckets {
             Buckets::B32 => Entries::with_capacity_in(const { Buckets::B32.capacity() }, block),
@@ -223,6 +232,57 @@ impl Segment {
                 true
             }
             None => false,
+        }
+    }
+
+    // ---- ghosts --------------------------------------------------------------------------------
+
+    /// The word of four ghosts that this hash belongs to, and its fingerprint.
+    fn ghost_word(buckets: Buckets, hash: u64) -> (u32, u32) {
+        let mixed = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
+        let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
+        (
+            buckets.slot_size() as u32 / 4 + bucket,
+            (mixed & 0xff).max(1),
+        )
+    }
+
+    /// Remembers an item that was evicted.
+    pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) {
+        let (at, ghost) = Self::ghost_word(buckets, hash);
+        let word = slab.word(self.0, at);
+        slab.set_word(self.0, at, word << 8 | ghost);
+    }
+
+    /// Whether an item is remembered; from then on it is not.
+    pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) -> bool {
+        let (at, ghost) = Self::ghost_word(buckets, hash);
+        let word = slab.word(self.0, at);
+        let Some(found) = (0..4).find(|i| word >> (8 * i) & 0xff == ghost) else {
+            return false;
+        };
+        let newer = word & ((1 << (8 * found)) - 1);
+        let older = (u64::from(word) >> (8 * found + 8) << (8 * found)) as u32;
+        slab.set_word(self.0, at, newer | older);
+        true
+    }
+
+    /// Takes over the ghosts of one segment, or the newest of two.
+    pub(crate) fn inherit_ghosts(
+        self,
+        slab: &mut Slab,
+        buckets: Buckets,
+        from: Option<Self>,
+        other: Option<Self>,
+    ) {
+        let first = buckets.slot_size() as u32 / 4;
+        for at in first..first + buckets.ghost_buckets() {
+            let word = |from: Option<Self>| from.map_or(0, |from| slab.word(from.0, at));
+            let ghosts = match (word(from), word(other)) {
+                (all, 0) => all,
+                (new, also) => new & 0xffff | also << 16,
+            };
+            slab.set_word(self.0, at, ghosts);
         }
     }
 

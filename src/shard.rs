@@ -91,6 +91,8 @@ pub(crate) struct Shard {
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
+    /// Hash of the key that was missed last.
+    missed: u64,
     /// Evictions and expirations at which classes compare their ages again.
     pub(crate) compare_at: u64,
     pub(crate) optimizing: crate::optimize::Pass,
@@ -132,12 +134,13 @@ pub(crate) struct Needs {
 impl Footprint {
     pub(crate) fn of(part: usize, setup: &Setup) -> Option<Self> {
         let geometry = Geometry::for_area(part);
-        let plan = Plan::new(geometry.page_size(), part);
+        let plan = Plan::new(geometry.page_size(), part, setup.policy.remembers());
         let classes = geometry.slot_sizes().count() as u8;
-        let tables = plan
-            .table_size()?
-            .checked_add(Policy::table_size(setup.policy, usize::from(classes))?)?
-            .checked_add(2 * crate::region::ALIGN)?;
+        let tables = plan.table_size()?.checked_add(Policy::table_size(
+            setup.policy,
+            usize::from(classes),
+            part,
+        )?)?;
         let left = part.checked_sub(tables)?;
         Some(Self {
             geometry,
@@ -245,7 +248,7 @@ impl Shard {
         } = footprint;
         let mut slab = Slab::new(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
-        let policy = Policy::new(setup.policy, cutter, classes)?;
+        let policy = Policy::new(setup.policy, cutter, classes, part)?;
         let index = Index::new(cutter, &mut slab, plan)?;
         let pages = u64::from(slab.page_count());
         Some(Self {
@@ -261,6 +264,7 @@ impl Shard {
             limit: part,
             reserve: Footprint::reserve(pages) as u32,
             drain: None,
+            missed: 0,
             compare_at: 0,
             optimizing: crate::optimize::Pass::default(),
             counters: Counters::default(),
@@ -351,6 +355,7 @@ impl Shard {
     /// As [`Shard::lookup`], counted, and reported to the policy.
     #[inline]
     pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+        self.policy.requested(hash, self.items);
         match self.lookup(hash, key) {
             Some(id) => {
                 self.counters.hits += 1;
@@ -359,6 +364,7 @@ impl Shard {
             }
             None => {
                 self.counters.misses += 1;
+                self.missed = hash;
                 Err(Error::NotFound)
             }
         }
@@ -497,6 +503,10 @@ impl Shard {
             set_time: crate::expiry::encode(self.time.now()),
         };
         self.counters.sets += 1;
+        // A set that fills a miss belongs to the request that missed.
+        if self.missed != hash {
+            self.policy.requested(hash, self.items);
+        }
         match old {
             // Where something is under way, the item moves: its storing does a slice of it.
             Some(old) if self.fits_in_place(old, &shape) && !self.has_work() => {
@@ -530,6 +540,8 @@ impl Shard {
         if !self.index.is_ready(&self.slab, hash) {
             self.ready_index(hash)?;
         }
+        let remembered = self.index.take_ghost(&mut self.slab, hash);
+        self.policy.expect(remembered);
         let first = self.take_parts(shape)?;
         let Some(id) = self.take_slot(shape.head) else {
             self.free_parts(first);
@@ -546,9 +558,12 @@ impl Shard {
         let old = self
             .index
             .find(slab, hash, |e| e != id && layout.key_is(slab, e, draft.key));
+        self.count(id);
+        self.policy.inserted(&mut self.slab, id);
         match old {
             Some(old) => {
                 self.index.replace(&mut self.slab, hash, old, id);
+                self.policy.replaced(&mut self.slab, old, id);
                 self.drop_item(old);
                 self.counters.updates += 1;
             }
@@ -556,8 +571,6 @@ impl Shard {
                 self.index.insert(&mut self.slab, hash, id);
             }
         }
-        self.count(id);
-        self.policy.inserted(&mut self.slab, id);
         Ok(())
     }
 
@@ -729,8 +742,9 @@ impl Shard {
         self.layout.add_expiry(&mut self.slab, id, to, expiry);
         self.index.replace(&mut self.slab, hash, id, to);
         self.count(to);
-        self.drop_item(id);
         self.policy.inserted(&mut self.slab, to);
+        self.policy.replaced(&mut self.slab, id, to);
+        self.drop_item(id);
         Ok(())
     }
 

@@ -287,10 +287,7 @@ impl Slab {
         let a = Table::<PageMeta>::size(pages)?;
         let b = Table::<ClassMeta>::size(classes)?;
         let c = Table::<u8>::size(lookup)?;
-        // Each cut may pad to the alignment, and so may the area's.
-        a.checked_add(b)?
-            .checked_add(c)?
-            .checked_add(4 * crate::region::ALIGN)
+        a.checked_add(b)?.checked_add(c)
     }
 
     /// Cuts tables and page area from what is left of a region.

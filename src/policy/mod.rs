@@ -7,12 +7,14 @@
 
 #![forbid(unsafe_code)]
 
-mod clock;
+mod duo;
 mod lru;
+mod rule;
+mod shadow;
 
 use crate::region::Cutter;
 use crate::slab::{Class, Id, Kind, Page, Slab};
-use clock::Clock;
+use duo::Duo;
 use lru::Lru;
 
 /// Which policy a cache evicts by.
@@ -26,33 +28,46 @@ pub enum PolicyKind {
     Lru = 1,
 }
 
+impl PolicyKind {
+    /// Whether evicted items are to be remembered.
+    pub(crate) fn remembers(self) -> bool {
+        self == Self::Default
+    }
+}
+
 /// The policy of one shard.
 #[derive(Debug)]
 pub(crate) enum Policy {
-    Clock(Clock),
+    Duo(Duo),
     Lru(Lru),
 }
 
 macro_rules! each {
     ($self:ident, $policy:ident => $call:expr) => {
         match $self {
-            Policy::Clock($policy) => $call,
+            Policy::Duo($policy) => $call,
             Policy::Lru($policy) => $call,
         }
     };
 }
 
 impl Policy {
-    pub(crate) fn table_size(kind: PolicyKind, classes: usize) -> Option<usize> {
+    /// Bytes of tables for so many classes over so many bytes of pages.
+    pub(crate) fn table_size(kind: PolicyKind, classes: usize, area: usize) -> Option<usize> {
         match kind {
-            PolicyKind::Default => Clock::table_size(classes),
+            PolicyKind::Default => Duo::table_size(classes, area),
             PolicyKind::Lru => Lru::table_size(classes),
         }
     }
 
-    pub(crate) fn new(kind: PolicyKind, cutter: &mut Cutter, classes: u8) -> Option<Self> {
+    pub(crate) fn new(
+        kind: PolicyKind,
+        cutter: &mut Cutter,
+        classes: u8,
+        area: usize,
+    ) -> Option<Self> {
         Some(match kind {
-            PolicyKind::Default => Self::Clock(Clock::new(cutter, classes)?),
+            PolicyKind::Default => Self::Duo(Duo::new(cutter, classes, area)?),
             PolicyKind::Lru => Self::Lru(Lru::new(cutter, classes)?),
         })
     }
@@ -60,6 +75,29 @@ impl Policy {
     /// Every item is gone.
     pub(crate) fn clear(&mut self) {
         each!(self, p => p.clear());
+    }
+
+    /// A request for a key, hit or miss, while there are so many items.
+    #[inline]
+    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
+        if let Self::Duo(duo) = self {
+            duo.requested(hash, items);
+        }
+    }
+
+    /// A slot is sought for a new item; `remembered`: it was evicted not long ago.
+    #[inline]
+    pub(crate) fn expect(&mut self, remembered: bool) {
+        if let Self::Duo(duo) = self {
+            duo.expect(remembered);
+        }
+    }
+
+    /// A new item, reported already, takes the place of an old one with its key.
+    pub(crate) fn replaced(&mut self, slab: &mut Slab, old: Id, new: Id) {
+        if let Self::Duo(duo) = self {
+            duo.replaced(slab, old, new);
+        }
     }
 
     /// A new item.
@@ -80,8 +118,8 @@ impl Policy {
         each!(self, p => p.removed(slab, id));
     }
 
-    /// An item was copied from one slot to another of the same class.
-    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Id, to: Id) {
+    /// An item was copied to another slot, from one of this class.
+    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Class, to: Id) {
         each!(self, p => p.moved(slab, from, to));
     }
 
@@ -101,7 +139,10 @@ impl Policy {
         if slab.class_used(class) == 0 {
             return None;
         }
-        Some(each!(self, p => p.age(slab, class)))
+        Some(match self {
+            Self::Duo(duo) => duo.age(class),
+            Self::Lru(lru) => lru.age(slab, class),
+        })
     }
 
     /// The page of the class to empty first.

@@ -1,0 +1,394 @@
+//! The default policy: two queues in the slots of each size class, a gate between them, no links.
+//!
+//! A new item comes into the *window*, a tenth of the class; one that is used there passes to *main*,
+//! one that is not goes. Main is a clock. An item that went is remembered for a while by a
+//! fingerprint (its *ghost*, kept in the index); one that comes back goes to main at once. Who passes to
+//! main needs one who gives way: the *gate* looks at the next two main items only, so a newcomer
+//! enters where one of them went unused for a whole lap. Which queue an item is in is a bit in its
+//! header, and so is the count of its uses: nothing moves.
+//!
+//! Shares, thresholds and gate are a [`Rule`]; miniature simulations choose it (`shadow`).
+//!
+//! # Invariants
+//! 1. `count` is the number of the class's items, `window` that of those whose main bit is not set.
+//!
+//! # Time
+//! Hit: O(1), in the header that the hit has in hand. Victim: at most [`WINDOW_STEPS`] items of the
+//! window, each with one search of main of at most [`MAIN_STEPS`], and the slots between them.
+//!
+//! # Source
+//! Two queues with ghosts: 2Q, T. Johnson and D. Shasha, VLDB 1994, and S3-FIFO, J. Yang et al., SOSP
+//! 2023; the comparison of reuse distances: LIRS, S. Jiang and X. Zhang, SIGMETRICS 2002; the choice of
+//! the rule: miniature simulations, C. Waldspurger et al., USENIX ATC 2017.
+
+#![forbid(unsafe_code)]
+
+use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
+use super::shadow::Shadows;
+use crate::item::marks;
+use crate::region::{Cutter, Table};
+use crate::slab::{Class, Id, Kind, Page, Slab};
+
+/// Where a hand stands.
+#[derive(Clone, Copy, Debug)]
+struct Hand {
+    page: Page,
+    slot: u16,
+}
+
+const NOWHERE: Hand = Hand {
+    page: Page::NONE,
+    slot: 0,
+};
+
+/// One class's two queues.
+#[derive(Clone, Copy, Debug)]
+struct Queues {
+    main: Hand,
+    window: Hand,
+    /// Items, and those of them in the window.
+    count: u32,
+    window_count: u32,
+    /// Items that went since the lap began: at `count` of them a lap is over.
+    gone: u32,
+    /// When this lap began, and how long the last one took: in inserts of the shard.
+    lap_start: u32,
+    lap: u32,
+}
+
+const EMPTY: Queues = Queues {
+    main: NOWHERE,
+    window: NOWHERE,
+    count: 0,
+    window_count: 0,
+    gone: 0,
+    lap_start: 0,
+    lap: 0,
+};
+
+/// What is known of the item that a victim is sought for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newcomer {
+    /// It goes to main.
+    main: bool,
+    /// It starts with uses enough to pass the window.
+    again: bool,
+    /// A victim was found for it: the queue is settled.
+    settled: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Duo {
+    queues: Table<Queues>,
+    shadows: Shadows,
+    newcomer: Newcomer,
+    dice: Dice,
+    inserts: u32,
+}
+
+impl Duo {
+    pub(crate) fn table_size(classes: usize, area: usize) -> Option<usize> {
+        Table::<Queues>::size(classes)?.checked_add(Shadows::table_size(area)?)
+    }
+
+    pub(crate) fn new(cutter: &mut Cutter, classes: u8, area: usize) -> Option<Self> {
+        Some(Self {
+            queues: cutter.table(u32::from(classes), EMPTY)?,
+            shadows: Shadows::new(cutter, area)?,
+            newcomer: Newcomer::default(),
+            dice: Dice::new(),
+            inserts: 0,
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for c in 0..self.queues.len() {
+            *self.queues.at_mut(c) = Queues {
+                lap_start: self.inserts,
+                ..EMPTY
+            };
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        self.shadows.rule()
+    }
+
+    fn of(&self, class: Class) -> &Queues {
+        self.queues.at(u32::from(class.0))
+    }
+
+    fn of_mut(&mut self, class: Class) -> &mut Queues {
+        self.queues.at_mut(u32::from(class.0))
+    }
+
+    /// A request for a key: hit or miss.
+    #[inline]
+    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
+        self.shadows.requested(hash, items);
+    }
+
+    /// A slot is sought for a new item, which is remembered or not.
+    pub(crate) fn expect(&mut self, remembered: bool) {
+        self.newcomer = Newcomer {
+            main: remembered,
+            again: false,
+            settled: false,
+        };
+    }
+
+    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
+        self.inserts = self.inserts.wrapping_add(1);
+        let (rule, now) = (self.rule(), self.inserts);
+        let Newcomer {
+            main,
+            again,
+            settled,
+        } = core::mem::take(&mut self.newcomer);
+        let queues = self.of_mut(slab.class_of(id));
+        if queues.count == 0 {
+            *queues = Queues {
+                lap_start: now,
+                ..EMPTY
+            };
+        }
+        // Where there is room, main fills up beside a window that has its share.
+        let fills = !settled && queues.window_count >= rule.window_of(queues.count + 1);
+        let main = main || fills;
+        queues.count += 1;
+        queues.window_count += u32::from(!main);
+        marks::set_main(slab, id, main);
+        marks::set_freq(slab, id, if again && !main { rule.uses } else { 0 });
+    }
+
+    /// The new item is in the queue of the old one, with its uses and one more.
+    pub(crate) fn replaced(&mut self, slab: &mut Slab, old: Id, new: Id) {
+        let (main, freq) = (marks::is_main(slab, old), marks::freq(slab, old));
+        let queues = self.of_mut(slab.class_of(new));
+        match (marks::is_main(slab, new), main) {
+            (true, false) => queues.window_count += 1,
+            (false, true) => queues.window_count = queues.window_count.saturating_sub(1),
+            _ => {}
+        }
+        marks::set_main(slab, new, main);
+        marks::set_freq(slab, new, (freq + 1).min(FREQ_MAX));
+    }
+
+    #[inline]
+    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {
+        let freq = marks::freq(slab, id);
+        if freq < FREQ_MAX {
+            marks::set_freq(slab, id, freq + 1);
+        }
+    }
+
+    pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
+        let now = self.inserts;
+        let main = marks::is_main(slab, id);
+        let queues = self.of_mut(slab.class_of(id));
+        queues.count = queues.count.saturating_sub(1);
+        if !main {
+            queues.window_count = queues.window_count.saturating_sub(1);
+        }
+        queues.gone += 1;
+        if queues.gone > queues.count {
+            queues.lap = now.wrapping_sub(queues.lap_start);
+            (queues.lap_start, queues.gone) = (now, 0);
+        }
+    }
+
+    /// An item lies in another slot, perhaps of a larger class.
+    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Class, to: Id) {
+        let class = slab.class_of(to);
+        if from == class {
+            return;
+        }
+        let window = u32::from(!marks::is_main(slab, to));
+        let old = self.of_mut(from);
+        old.count = old.count.saturating_sub(1);
+        old.window_count = old.window_count.saturating_sub(window);
+        let new = self.of_mut(class);
+        new.count += 1;
+        new.window_count += window;
+    }
+
+    // ---- victims -------------------------------------------------------------------------------
+
+    pub(crate) fn victim(
+        &mut self,
+        slab: &mut Slab,
+        class: Class,
+        expired: impl Fn(&Slab, Id) -> bool,
+    ) -> Option<Id> {
+        let rule = self.rule();
+        self.newcomer.settled = true;
+        if self.newcomer.main && self.main_is_full(class, &rule) {
+            if let Some(id) = self.gate(slab, class, &rule, &expired) {
+                return Some(id);
+            }
+            self.newcomer.main = false;
+            self.newcomer.again = rule.again;
+        }
+        self.evict(slab, class, &rule, &expired)
+            .or_else(|| super::head_of_any_part(slab, class))
+    }
+
+    fn main_is_full(&self, class: Class, rule: &Rule) -> bool {
+        let queues = self.of(class);
+        let share = queues.count - rule.window_of(queues.count).min(queues.count);
+        queues.count - queues.window_count.min(queues.count) >= share
+    }
+
+    /// A main item that gives way, if the gate finds one.
+    fn gate(
+        &mut self,
+        slab: &mut Slab,
+        class: Class,
+        rule: &Rule,
+        expired: &impl Fn(&Slab, Id) -> bool,
+    ) -> Option<Id> {
+        let steps = if rule.looks == 0 {
+            MAIN_STEPS
+        } else {
+            rule.looks
+        };
+        self.search_main(slab, class, steps, rule.looks == 0, expired)
+    }
+
+    /// The next main item without a use, ageing those passed; after `steps` of them, the one with the
+    /// fewest uses if somebody must go.
+    fn search_main(
+        &mut self,
+        slab: &mut Slab,
+        class: Class,
+        steps: u32,
+        must: bool,
+        expired: &impl Fn(&Slab, Id) -> bool,
+    ) -> Option<Id> {
+        let mut best: Option<(u32, Id)> = None;
+        for _ in 0..steps {
+            let id = self.next(slab, class, true)?;
+            let freq = marks::freq(slab, id);
+            if freq == 0 || expired(slab, id) {
+                return Some(id);
+            }
+            marks::set_freq(slab, id, freq - 1);
+            if best.is_none_or(|(least, _)| freq - 1 < least) {
+                best = Some((freq - 1, id));
+            }
+        }
+        best.filter(|_| must).map(|(_, id)| id)
+    }
+
+    fn evict(
+        &mut self,
+        slab: &mut Slab,
+        class: Class,
+        rule: &Rule,
+        expired: &impl Fn(&Slab, Id) -> bool,
+    ) -> Option<Id> {
+        for left in (0..WINDOW_STEPS).rev() {
+            let queues = *self.of(class);
+            let main_count = queues.count.saturating_sub(queues.window_count);
+            let short = queues.window_count < rule.window_of(queues.count) && main_count > 0;
+            if short || queues.window_count == 0 {
+                return self.search_main(slab, class, MAIN_STEPS, true, expired);
+            }
+            let id = self.next(slab, class, false)?;
+            if expired(slab, id) || left == 0 {
+                return Some(id);
+            }
+            let freq = marks::freq(slab, id);
+            if freq < rule.uses && !self.dice.one_in(rule.lucky) {
+                return Some(id);
+            }
+            if !self.main_is_full(class, rule) {
+                self.pass(slab, class, id);
+                continue;
+            }
+            if let Some(victim) = self.gate(slab, class, rule, expired) {
+                self.pass(slab, class, id);
+                return Some(victim);
+            }
+            if !rule.stay || freq == 0 {
+                return Some(id);
+            }
+            marks::set_freq(slab, id, freq - 1);
+        }
+        None
+    }
+
+    /// A window item is a main item from now on, where it lies.
+    fn pass(&mut self, slab: &mut Slab, class: Class, id: Id) {
+        marks::set_main(slab, id, true);
+        marks::set_freq(slab, id, 0);
+        let queues = self.of_mut(class);
+        queues.window_count = queues.window_count.saturating_sub(1);
+    }
+
+    /// The next item of one queue, from its hand on; `None` after a whole lap.
+    fn next(&mut self, slab: &Slab, class: Class, main: bool) -> Option<Id> {
+        let mut hand = Self::valid(slab, class, self.hand(class, main))?;
+        let first = slab.first_page(class)?;
+        let mut laps = 0;
+        while laps < 2 {
+            let id = slab.slot(hand.page, u32::from(hand.slot));
+            hand.slot += 1;
+            if u32::from(hand.slot) >= slab.page_touched(hand.page) {
+                hand = Hand {
+                    page: slab.next_page(hand.page),
+                    slot: 0,
+                };
+                laps += u32::from(hand.page == first);
+            }
+            if slab.kind(id) == Kind::Item && marks::is_main(slab, id) == main {
+                *self.hand_mut(class, main) = hand;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn hand(&self, class: Class, main: bool) -> Hand {
+        let queues = self.of(class);
+        if main { queues.main } else { queues.window }
+    }
+
+    fn hand_mut(&mut self, class: Class, main: bool) -> &mut Hand {
+        let queues = self.of_mut(class);
+        if main {
+            &mut queues.main
+        } else {
+            &mut queues.window
+        }
+    }
+
+    /// A hand, put on the class's first page where its own is gone.
+    fn valid(slab: &Slab, class: Class, hand: Hand) -> Option<Hand> {
+        let stands = hand.page != Page::NONE
+            && slab.is_claimed(hand.page)
+            && slab.page_class(hand.page) == class
+            && u32::from(hand.slot) < slab.page_touched(hand.page);
+        let first = slab.first_page(class)?;
+        Some(if stands {
+            hand
+        } else {
+            Hand {
+                page: first,
+                slot: 0,
+            }
+        })
+    }
+
+    // ---- pages ---------------------------------------------------------------------------------
+
+    /// The time in which as many items go as the class holds.
+    pub(crate) fn age(&self, class: Class) -> u32 {
+        let queues = self.of(class);
+        queues.lap.max(self.inserts.wrapping_sub(queues.lap_start))
+    }
+
+    pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {
+        Self::valid(slab, class, self.of(class).main).map(|hand| hand.page)
+    }
+}

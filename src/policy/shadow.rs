@@ -1,0 +1,328 @@
+//! Miniature simulations of the two queues, one for each rule: they tell which rule suits.
+//!
+//! A sample of the keys, by hash, also runs through a small cache of fingerprints for each rule, so
+//! small that its items are to all items as the sampled keys are to all keys. After every
+//! [`PERIODS`] times as many sampled requests as a shadow has slots, the rule with the most hits is
+//! adopted, if it has 2% more than the present one; older hits count half.
+//!
+//! # Layout
+//! ```text
+//! a slot     | key's fingerprint 16 | used 1, main 1, uses 2 | ghost 8 |
+//! ```
+//! The ghosts form buckets of four of their own, first in first out; 0 = none.
+
+#![forbid(unsafe_code)]
+
+use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
+use crate::region::{Cutter, Table};
+
+const SLOTS_MAX: usize = 128;
+const PERIODS: u32 = 4;
+/// Areas of fewer bytes of pages have no shadows: they would cost more than they bring.
+const AREA_MIN: usize = 16 << 10;
+/// Bytes of pages for each slot of a shadow.
+const AREA_PER_SLOT: usize = 512;
+
+const USED: u8 = 8;
+const MAIN: u8 = 4;
+const USES: u8 = 3;
+
+/// One simulated cache. Its numbers are numbers of slots, but for the hits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shadow {
+    count: u16,
+    window_count: u16,
+    main_hand: u16,
+    window_hand: u16,
+    hits: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    key: u16,
+    state: u8,
+    ghost: u8,
+}
+
+const _: () = assert!(size_of::<Slot>() == 4);
+
+/// All of them, and the rule adopted.
+#[derive(Debug)]
+pub(crate) struct Shadows {
+    slots: u32,
+    each: Table<Shadow>,
+    table: Table<Slot>,
+    current: usize,
+    requests: u32,
+    dice: Dice,
+}
+
+fn slots_for(area: usize) -> usize {
+    if area < AREA_MIN {
+        0
+    } else {
+        (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3
+    }
+}
+
+impl Shadows {
+    pub(crate) fn table_size(area: usize) -> Option<usize> {
+        let slots = slots_for(area);
+        let each = Table::<Shadow>::size(if slots > 0 { RULES.len() } else { 0 })?;
+        each.checked_add(Table::<Slot>::size(slots * RULES.len())?)
+    }
+
+    pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
+        let slots = slots_for(area) as u32;
+        let all = slots * RULES.len() as u32;
+        Some(Self {
+            slots,
+            each: cutter.table(
+                if slots > 0 { RULES.len() as u32 } else { 0 },
+                Shadow::default(),
+            )?,
+            table: cutter.table(all, Slot::default())?,
+            current: 0,
+            requests: 0,
+            dice: Dice::new(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn rule(&self) -> Rule {
+        RULES.get(self.current).copied().unwrap_or(RULES[0])
+    }
+
+    /// A request: sampled or not.
+    #[inline]
+    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
+        let sample = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // One key in items / slots; in a cache of few items, one in four.
+        let among = items.max(4 * u64::from(self.slots)) as u32;
+        if (((sample >> 32) * u64::from(among)) >> 32) as u32 >= self.slots {
+            return;
+        }
+        self.simulate(sample as u32);
+    }
+
+    #[cold]
+    fn simulate(&mut self, key: u32) {
+        for (i, rule) in (0..).zip(&RULES) {
+            let hit = self.access(i, rule, key);
+            self.shadow(i).hits += u32::from(hit);
+        }
+        self.requests += 1;
+        if self.requests >= PERIODS * self.slots {
+            self.requests = 0;
+            self.choose();
+        }
+    }
+
+    fn hits(&self, i: usize) -> u64 {
+        u64::from(self.each.at(i as u32).hits)
+    }
+
+    fn choose(&mut self) {
+        let best = (0..RULES.len())
+            .rev()
+            .max_by_key(|&i| self.hits(i))
+            .unwrap_or(0);
+        if self.hits(best) * 100 > self.hits(self.current) * 102 {
+            self.current = best;
+        }
+        for i in 0..self.each.len() {
+            self.shadow(i).hits /= 2;
+        }
+    }
+
+    // ---- one simulated cache -------------------------------------------------------------------
+
+    fn slot(&mut self, i: u32, slot: u32) -> &mut Slot {
+        self.table.at_mut(i * self.slots + slot)
+    }
+
+    fn shadow(&mut self, i: u32) -> &mut Shadow {
+        self.each.at_mut(i)
+    }
+
+    /// A request for a sampled key; whether it hits.
+    fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
+        let name = key as u16;
+        for number in 0..self.slots {
+            let slot = self.slot(i, number);
+            if slot.key == name && slot.state & USED != 0 {
+                if u32::from(slot.state & USES) < FREQ_MAX {
+                    slot.state += 1;
+                }
+                return true;
+            }
+        }
+        self.miss(i, rule, name);
+        false
+    }
+
+    fn miss(&mut self, i: u32, rule: &Rule, name: u16) {
+        let remembered = self.take_ghost(i, name);
+        let shadow = *self.shadow(i);
+        let mut uses = 0;
+        let (number, main) = if u32::from(shadow.count) < self.slots {
+            self.shadow(i).count += 1;
+            let full = u32::from(shadow.window_count) >= rule.window_of(self.slots);
+            (u32::from(shadow.count), remembered || full)
+        } else if remembered && self.main_is_full(i, rule) {
+            match self.gate(i, rule) {
+                Some(number) => {
+                    self.drop_slot(i, number);
+                    (number, true)
+                }
+                None => {
+                    uses = if rule.again { rule.uses as u8 } else { 0 };
+                    (self.evict(i, rule), false)
+                }
+            }
+        } else {
+            (self.evict(i, rule), remembered)
+        };
+        self.shadow(i).window_count += u16::from(!main);
+        let slot = self.slot(i, number);
+        slot.key = name;
+        slot.state = USED | if main { MAIN } else { uses };
+    }
+
+    fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
+        u32::from(self.shadow(i).window_count) <= rule.window_of(self.slots)
+    }
+
+    fn gate(&mut self, i: u32, rule: &Rule) -> Option<u32> {
+        let steps = if rule.looks == 0 {
+            MAIN_STEPS
+        } else {
+            rule.looks
+        };
+        self.search_main(i, steps, rule.looks == 0)
+    }
+
+    fn search_main(&mut self, i: u32, steps: u32, must: bool) -> Option<u32> {
+        let mut best: Option<(u8, u32)> = None;
+        for _ in 0..steps {
+            let number = self.next(i, true)?;
+            let state = &mut self.slot(i, number).state;
+            if *state & USES == 0 {
+                return Some(number);
+            }
+            *state -= 1;
+            let uses = *state & USES;
+            if best.is_none_or(|(least, _)| uses < least) {
+                best = Some((uses, number));
+            }
+        }
+        best.filter(|_| must).map(|(_, number)| number)
+    }
+
+    /// Evicts, and returns the slot that is free then.
+    fn evict(&mut self, i: u32, rule: &Rule) -> u32 {
+        let mut number = 0;
+        for left in (0..WINDOW_STEPS).rev() {
+            let window = u32::from(self.shadow(i).window_count);
+            if window < rule.window_of(self.slots) || window == 0 {
+                number = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
+                break;
+            }
+            number = self.next(i, false).unwrap_or(0);
+            let uses = u32::from(self.slot(i, number).state & USES);
+            let passes = uses >= rule.uses || self.dice.one_in(rule.lucky);
+            if left == 0 || !passes {
+                break;
+            }
+            if !self.main_is_full(i, rule) {
+                self.pass(i, number);
+                continue;
+            }
+            if let Some(victim) = self.gate(i, rule) {
+                self.pass(i, number);
+                number = victim;
+                break;
+            }
+            if !rule.stay || uses == 0 {
+                break;
+            }
+            self.slot(i, number).state -= 1;
+        }
+        self.drop_slot(i, number);
+        number
+    }
+
+    fn pass(&mut self, i: u32, number: u32) {
+        self.slot(i, number).state = USED | MAIN;
+        self.shadow(i).window_count -= 1;
+    }
+
+    /// The slot's item goes, and is remembered.
+    fn drop_slot(&mut self, i: u32, number: u32) {
+        let slot = self.slot(i, number);
+        let (name, main) = (slot.key, slot.state & MAIN != 0);
+        slot.state = 0;
+        if !main {
+            let shadow = self.shadow(i);
+            shadow.window_count = shadow.window_count.saturating_sub(1);
+        }
+        self.add_ghost(i, name);
+    }
+
+    /// The next slot of one queue, from its hand on.
+    fn next(&mut self, i: u32, main: bool) -> Option<u32> {
+        let shadow = *self.shadow(i);
+        let mut number = u32::from(if main {
+            shadow.main_hand
+        } else {
+            shadow.window_hand
+        });
+        for _ in 0..self.slots {
+            number = if number < self.slots { number } else { 0 };
+            let state = self.slot(i, number).state;
+            if state & USED != 0 && (state & MAIN != 0) == main {
+                let shadow = self.shadow(i);
+                let hand = if main {
+                    &mut shadow.main_hand
+                } else {
+                    &mut shadow.window_hand
+                };
+                *hand = number as u16 + 1;
+                return Some(number);
+            }
+            number += 1;
+        }
+        None
+    }
+
+    // ---- its ghosts ----------------------------------------------------------------------------
+
+    /// First slot of the bucket that a key's ghost belongs to, and the ghost.
+    fn ghost(&self, name: u16) -> (u32, u8) {
+        let mixed = u32::from(name).wrapping_mul(0x9e37_79b1);
+        let bucket = ((mixed >> 16) * (self.slots / 4)) >> 16;
+        (bucket * 4, ((mixed >> 8) as u8).max(1))
+    }
+
+    fn add_ghost(&mut self, i: u32, name: u16) {
+        let (first, ghost) = self.ghost(name);
+        for number in (first..first + 3).rev() {
+            let newer = self.slot(i, number).ghost;
+            self.slot(i, number + 1).ghost = newer;
+        }
+        self.slot(i, first).ghost = ghost;
+    }
+
+    fn take_ghost(&mut self, i: u32, name: u16) -> bool {
+        let (first, ghost) = self.ghost(name);
+        let Some(found) = (first..first + 4).find(|&n| self.slot(i, n).ghost == ghost) else {
+            return false;
+        };
+        for number in found..first + 3 {
+            let older = self.slot(i, number + 1).ghost;
+            self.slot(i, number).ghost = older;
+        }
+        self.slot(i, first + 3).ghost = 0;
+        true
+    }
+}
