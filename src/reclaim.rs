@@ -23,6 +23,8 @@ pub(crate) const SHRINK_STEPS: u32 = 8;
 /// Slots that one set empties of a page: at least, and at most.
 const DRAIN_STEPS: u32 = 8;
 const DRAIN_STEPS_MAX: u32 = 64;
+/// How much older the others' victims have to be for a class to take one of their pages.
+const AGES_APART: u32 = 4;
 /// A class that has found itself no younger than the others compares again after so many evictions.
 const COMPARE_EVERY: u64 = 16;
 
@@ -145,8 +147,9 @@ impl Shard {
         };
         let age = |class| self.policy.age(&self.slab, class).unwrap_or(0);
         let (mine, theirs) = (age(class), age(oldest));
+        // To follow smaller differences costs more in moved and evicted items than it gains.
         if mine
-            .saturating_add(mine / 4)
+            .saturating_mul(AGES_APART)
             .saturating_add(COMPARE_EVERY as u32)
             >= theirs
         {

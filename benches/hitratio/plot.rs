@@ -1,6 +1,6 @@
 //! Hit ratio over cache size, a line for each policy, as SVG.
 
-use crate::contender::Contender;
+use crate::contender::{BASELINE, Contender};
 use crate::grid::Cell;
 use plotters::prelude::*;
 use std::error::Error;
@@ -8,8 +8,6 @@ use std::path::Path;
 
 const SIZE: (u32, u32) = (900, 560);
 const FONT: &str = "sans-serif";
-/// Hues a golden angle apart differ from all their neighbours.
-const HUE_STEP: f64 = 0.381_966;
 
 /// Writes `DIRECTORY/TRACE.svg` from the cells of one trace.
 pub(crate) fn write(directory: &Path, cells: &[Cell]) -> Result<(), Box<dyn Error>> {
@@ -69,12 +67,12 @@ fn top(cells: &[Cell]) -> f64 {
     points.fold(1.0, |top: f64, (_, ratio)| top.max(ratio * 1.05))
 }
 
-/// Larder's own lines are thick and dark, the optimum's is grey.
+/// Larder's lines are thick, and LRU and the optimum, the usual bounds, are black and grey.
 fn style_of(contender: Contender, number: usize) -> ShapeStyle {
-    let hue = HSLColor(number as f64 * HUE_STEP % 1.0, 0.7, 0.45);
     match contender {
-        Contender::Larder(_) => hue.stroke_width(3),
+        BASELINE => BLACK.stroke_width(1),
         Contender::Optimum => RGBColor(150, 150, 150).stroke_width(1),
-        Contender::Reference(_) => hue.stroke_width(1),
+        Contender::Reference(_) => Palette99::pick(number).stroke_width(1),
+        Contender::Larder(_) => Palette99::pick(number).stroke_width(3),
     }
 }

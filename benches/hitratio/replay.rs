@@ -14,12 +14,11 @@ const KEY_LEN: usize = 8;
 const LONGER: [usize; 10] = [0, 4, 8, 12, 16, 20, 24, 32, 40, 56];
 /// Times that a trace is run with values of one length, at most.
 const RUNS: usize = 4;
-/// The mean is near if it is off by so much, in parts of the wanted number,
+/// The mean is near if it is off by so much, in parts of the wanted number, and usable
 const NEAR: f64 = 0.004;
-/// or by so many items.
+/// if it is off by so much. By so many items it may be off in any case.
+const USABLE: f64 = 0.01;
 const NEAR_ITEMS: f64 = 0.75;
-/// The mean may be above by so much.
-const ABOVE: f64 = 0.01;
 /// A fit that is off by one in so many is not worth a run, where there is a better one.
 const COARSE: usize = 80;
 
@@ -51,10 +50,14 @@ impl Held {
         self.excess(items).abs() <= NEAR.max(NEAR_ITEMS / items as f64)
     }
 
+    fn is_usable(&self, items: usize) -> bool {
+        self.excess(items).abs() <= USABLE.max(NEAR_ITEMS / items as f64)
+    }
+
     /// The less the better.
     fn cost(&self, items: usize) -> f64 {
         let excess = self.excess(items);
-        if excess > ABOVE.max(NEAR_ITEMS / items as f64) {
+        if excess > USABLE.max(NEAR_ITEMS / items as f64) {
             1.0 + excess
         } else {
             excess.abs()
@@ -113,7 +116,10 @@ impl Search<'_> {
             } else if coarse.is_none_or(|c| fit.error(self.items) < c.error(self.items)) {
                 coarse = Some(fit);
             }
-            if self.best.is_some_and(|best| best.held.is_near(self.items)) {
+            if self
+                .best
+                .is_some_and(|best| best.held.is_usable(self.items))
+            {
                 break;
             }
         }

@@ -73,6 +73,8 @@ struct Newcomer {
     main: bool,
     /// It starts with uses enough to pass the window.
     again: bool,
+    /// There is one.
+    expected: bool,
     /// A victim was found for it: the queue is settled.
     settled: bool,
 }
@@ -132,8 +134,8 @@ impl Duo {
     pub(crate) fn expect(&mut self, remembered: bool) {
         self.newcomer = Newcomer {
             main: remembered,
-            again: false,
-            settled: false,
+            expected: true,
+            ..Newcomer::default()
         };
     }
 
@@ -144,6 +146,7 @@ impl Duo {
             main,
             again,
             settled,
+            ..
         } = core::mem::take(&mut self.newcomer);
         let queues = self.of_mut(slab.class_of(id));
         if queues.count == 0 {
@@ -183,13 +186,18 @@ impl Duo {
     }
 
     pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
-        let now = self.inserts;
         let main = marks::is_main(slab, id);
         let queues = self.of_mut(slab.class_of(id));
         queues.count = queues.count.saturating_sub(1);
         if !main {
             queues.window_count = queues.window_count.saturating_sub(1);
         }
+    }
+
+    /// An item of the class goes to make room, and not because its page is taken away.
+    fn count_gone(&mut self, class: Class) {
+        let now = self.inserts;
+        let queues = self.of_mut(class);
         queues.gone += 1;
         if queues.gone > queues.count {
             queues.lap = now.wrapping_sub(queues.lap_start);
@@ -222,6 +230,9 @@ impl Duo {
     ) -> Option<Id> {
         let rule = self.rule();
         self.newcomer.settled = true;
+        if self.newcomer.expected {
+            self.count_gone(class);
+        }
         if self.newcomer.main && self.main_is_full(class, &rule) {
             if let Some(id) = self.gate(slab, class, &rule, &expired) {
                 return Some(id);
@@ -383,9 +394,10 @@ impl Duo {
     // ---- pages ---------------------------------------------------------------------------------
 
     /// The time in which as many items go as the class holds.
-    pub(crate) fn age(&self, class: Class) -> u32 {
+    pub(crate) fn age(&self, class: Class) -> Option<u32> {
         let queues = self.of(class);
-        queues.lap.max(self.inserts.wrapping_sub(queues.lap_start))
+        let lap = queues.lap.max(self.inserts.wrapping_sub(queues.lap_start));
+        (queues.count > 0).then_some(lap)
     }
 
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {

@@ -108,11 +108,9 @@ impl Lru {
         last.some().or_else(|| head_of_any_part(slab, class))
     }
 
-    pub(crate) fn age(&self, slab: &Slab, class: Class) -> u32 {
-        match self.lists.at(u32::from(class.0)).last.some() {
-            Some(last) => self.uses.wrapping_sub(slab.word(last, STAMP)),
-            None => 0,
-        }
+    pub(crate) fn age(&self, slab: &Slab, class: Class) -> Option<u32> {
+        let last = self.lists.at(u32::from(class.0)).last.some()?;
+        Some(self.uses.wrapping_sub(slab.word(last, STAMP)))
     }
 
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {

@@ -134,15 +134,12 @@ impl Policy {
     }
 
     /// How long ago the class's next victim was last of use: the greater, the less the class needs
-    /// all of its pages. Comparable between classes; `None` where the class holds no item.
+    /// all of its pages. Comparable between classes; `None` where no item has its first slot in the class.
     pub(crate) fn age(&self, slab: &Slab, class: Class) -> Option<u32> {
-        if slab.class_used(class) == 0 {
-            return None;
-        }
-        Some(match self {
+        match self {
             Self::Duo(duo) => duo.age(class),
             Self::Lru(lru) => lru.age(slab, class),
-        })
+        }
     }
 
     /// The page of the class to empty first.
