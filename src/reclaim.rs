@@ -23,8 +23,6 @@ pub(crate) const SHRINK_STEPS: u32 = 8;
 /// Slots that one set empties of a page: at least, and at most.
 const DRAIN_STEPS: u32 = 8;
 const DRAIN_STEPS_MAX: u32 = 64;
-/// How much older the others' victims have to be for a class to take one of their pages.
-const AGES_APART: u32 = 4;
 /// A class that has found itself no younger than the others compares again after so many evictions.
 const COMPARE_EVERY: u64 = 16;
 
@@ -147,12 +145,7 @@ impl Shard {
         };
         let age = |class| self.policy.age(&self.slab, class).unwrap_or(0);
         let (mine, theirs) = (age(class), age(oldest));
-        // To follow smaller differences costs more in moved and evicted items than it gains.
-        if mine
-            .saturating_mul(AGES_APART)
-            .saturating_add(COMPARE_EVERY as u32)
-            >= theirs
-        {
+        if !self.policy.is_much_older(mine, theirs) {
             self.compare_at = gone + COMPARE_EVERY;
             return false;
         }
@@ -214,26 +207,28 @@ impl Shard {
             || self.slab.pages_free() < self.reserve
     }
 
-    /// What every set does before its own work: a slice of what is under way.
+    /// What every set does before its own work: a slice of what is under way, in proportion to the
+    /// `slots` of this class that the set is going to need.
     #[inline]
-    pub(crate) fn work_ahead(&mut self, class: Class) {
+    pub(crate) fn work_ahead(&mut self, class: Class, slots: u32) {
         if self.slab.ceiling() > self.limit {
             // It leaves room enough: no page has to be emptied meanwhile.
             self.shrink(SHRINK_STEPS);
         } else if self.drain.is_some() || self.slab.pages_free() < self.reserve {
-            self.refill_reserve(class);
+            self.refill_reserve(class, slots);
         }
     }
 
     #[cold]
-    fn refill_reserve(&mut self, class: Class) {
+    fn refill_reserve(&mut self, class: Class, slots: u32) {
         if self.drain.is_none() {
             self.start_drain();
         }
         let Some(drain) = self.drain else { return };
         let draining = self.slab.page_class(drain.page);
         let mine = self.slab.slots_per_page(class).max(1);
-        let share = 2 * self.slab.slots_per_page(draining) / mine;
+        // A step evicts or moves, and a set may need more slots than one.
+        let share = 4 * self.slab.slots_per_page(draining) * slots / mine;
         // To move a segment is to write it anew.
         let least = if self.holds_items(draining) {
             DRAIN_STEPS

@@ -536,7 +536,7 @@ impl Shard {
     /// Stores an item in slots of its own, and takes out the one that had its key.
     #[inline]
     fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
-        self.work_ahead(shape.head);
+        self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
         if !self.index.is_ready(&self.slab, hash) {
             self.ready_index(hash)?;
         }
@@ -732,7 +732,7 @@ impl Shard {
             return Ok(());
         }
         let class = self.slab.class_for(size);
-        self.work_ahead(class);
+        self.work_ahead(class, 1);
         let to = self.take_slot(class).ok_or(Error::NoMemory)?;
         // Making room may have moved the item, or evicted it.
         let Some(id) = self.lookup(hash, key) else {

@@ -100,7 +100,8 @@ fn contenders(named: &[Contender]) -> Vec<Contender> {
 }
 
 fn files(named: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
-    match std::env::var_os(DIRECTORY).map(PathBuf::from) {
+    let directory = std::env::var_os(DIRECTORY).filter(|name| !name.is_empty());
+    match directory.map(PathBuf::from) {
         Some(directory) if named.is_empty() => {
             files_in(&directory).map_err(|error| format!("{}: {error}", directory.display()))
         }

@@ -1,5 +1,6 @@
 //! Hit ratio over cache size, a line for each policy, as SVG.
 
+use crate::cache::Policy;
 use crate::contender::{BASELINE, Contender};
 use crate::grid::Cell;
 use plotters::prelude::*;
@@ -8,6 +9,15 @@ use std::path::Path;
 
 const SIZE: (u32, u32) = (900, 560);
 const FONT: &str = "sans-serif";
+/// After M. Okabe and K. Ito, so that colour-blind readers tell them apart.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 158, 115),
+    RGBColor(140, 90, 40),
+    RGBColor(0, 114, 178),
+    RGBColor(204, 121, 167),
+];
 
 /// Writes `DIRECTORY/TRACE.svg` from the cells of one trace.
 pub(crate) fn write(directory: &Path, cells: &[Cell]) -> Result<(), Box<dyn Error>> {
@@ -67,12 +77,13 @@ fn top(cells: &[Cell]) -> f64 {
     points.fold(1.0, |top: f64, (_, ratio)| top.max(ratio * 1.05))
 }
 
-/// Larder's lines are thick, and LRU and the optimum, the usual bounds, are black and grey.
+/// Larder's lines are thick; LRU and the optimum, the usual bounds, are black and grey.
 fn style_of(contender: Contender, number: usize) -> ShapeStyle {
     match contender {
         BASELINE => BLACK.stroke_width(1),
         Contender::Optimum => RGBColor(150, 150, 150).stroke_width(1),
-        Contender::Reference(_) => Palette99::pick(number).stroke_width(1),
-        Contender::Larder(_) => Palette99::pick(number).stroke_width(3),
+        Contender::Reference(_) => COLORS[number % COLORS.len()].stroke_width(1),
+        Contender::Larder(Policy::Default) => RGBColor(213, 40, 30).stroke_width(3),
+        Contender::Larder(Policy::Lru) => RGBColor(90, 90, 90).stroke_width(2),
     }
 }

@@ -29,6 +29,9 @@ use crate::item::marks;
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
+/// Inserts of other sizes after which a small class counts as idle.
+const IDLE_MIN: u32 = 256;
+
 /// Where a hand stands.
 #[derive(Clone, Copy, Debug)]
 struct Hand {
@@ -54,6 +57,8 @@ struct Queues {
     /// When this lap began, and how long the last one took: in inserts of the shard.
     lap_start: u32,
     lap: u32,
+    /// When an item came last.
+    last_insert: u32,
 }
 
 const EMPTY: Queues = Queues {
@@ -64,6 +69,7 @@ const EMPTY: Queues = Queues {
     gone: 0,
     lap_start: 0,
     lap: 0,
+    last_insert: 0,
 };
 
 /// What is known of the item that a victim is sought for.
@@ -159,6 +165,7 @@ impl Duo {
         let fills = !settled && queues.window_count >= rule.window_of(queues.count + 1);
         let main = main || fills;
         queues.count += 1;
+        queues.last_insert = now;
         queues.window_count += u32::from(!main);
         marks::set_main(slab, id, main);
         marks::set_freq(slab, id, if again && !main { rule.uses } else { 0 });
@@ -397,7 +404,10 @@ impl Duo {
     pub(crate) fn age(&self, class: Class) -> Option<u32> {
         let queues = self.of(class);
         let lap = queues.lap.max(self.inserts.wrapping_sub(queues.lap_start));
-        (queues.count > 0).then_some(lap)
+        // Nobody sets items of this size any more: what is left of them can go sooner.
+        let idle = self.inserts.wrapping_sub(queues.last_insert) > queues.count / 16 + IDLE_MIN;
+        let age = if idle { lap.saturating_mul(4) } else { lap };
+        (queues.count > 0).then_some(age)
     }
 
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {

@@ -142,6 +142,16 @@ impl Policy {
         }
     }
 
+    /// Whether a class of the one age may take a page of a class of the other. To follow smaller
+    /// differences costs more in moved and evicted items than it gains.
+    pub(crate) fn is_much_older(&self, mine: u32, theirs: u32) -> bool {
+        let least = match self {
+            Self::Duo(_) => mine.saturating_mul(4),
+            Self::Lru(_) => mine.saturating_add(mine / 4),
+        };
+        least.saturating_add(16) < theirs
+    }
+
     /// The page of the class to empty first.
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {
         each!(self, p => p.page_to_empty(slab, class))
