@@ -11,7 +11,7 @@ use crate::trace::Trace;
 
 const KEY_LEN: usize = 8;
 /// Bytes by which values may be longer.
-const LONGER: [usize; 10] = [0, 4, 8, 12, 16, 20, 24, 32, 40, 56];
+const LONGER: [usize; 12] = [0, 4, 8, 12, 16, 20, 24, 32, 40, 56, 84, 112];
 /// Times that a trace is run with values of one length, at most.
 const RUNS: usize = 4;
 /// The mean is near if it is off by so much, in parts of the wanted number, and usable
@@ -20,7 +20,7 @@ const NEAR: f64 = 0.004;
 const USABLE: f64 = 0.01;
 const NEAR_ITEMS: f64 = 0.75;
 /// A fit that is off by one in so many is not worth a run, where there is a better one.
-const COARSE: usize = 80;
+const COARSE: usize = 50;
 
 /// What a larder is run with.
 #[derive(Clone, Copy, Debug)]

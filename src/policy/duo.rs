@@ -29,7 +29,7 @@ use crate::item::marks;
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
-/// Inserts of other sizes after which a small class counts as idle.
+/// A class counts as idle after so many inserts of other sizes, and a sixteenth of all items more.
 const IDLE_MIN: u32 = 256;
 
 /// Where a hand stands.
@@ -92,6 +92,8 @@ pub(crate) struct Duo {
     newcomer: Newcomer,
     dice: Dice,
     inserts: u32,
+    /// Items of all classes.
+    items: u32,
 }
 
 impl Duo {
@@ -106,10 +108,12 @@ impl Duo {
             newcomer: Newcomer::default(),
             dice: Dice::new(),
             inserts: 0,
+            items: 0,
         })
     }
 
     pub(crate) fn clear(&mut self) {
+        self.items = 0;
         for c in 0..self.queues.len() {
             *self.queues.at_mut(c) = Queues {
                 lap_start: self.inserts,
@@ -154,7 +158,8 @@ impl Duo {
             settled,
             ..
         } = core::mem::take(&mut self.newcomer);
-        let queues = self.of_mut(slab.class_of(id));
+        let class = slab.class_of(id);
+        let queues = self.of_mut(class);
         if queues.count == 0 {
             *queues = Queues {
                 lap_start: now,
@@ -165,6 +170,8 @@ impl Duo {
         let fills = !settled && queues.window_count >= rule.window_of(queues.count + 1);
         let main = main || fills;
         queues.count += 1;
+        self.items += 1;
+        let queues = self.of_mut(class);
         queues.last_insert = now;
         queues.window_count += u32::from(!main);
         marks::set_main(slab, id, main);
@@ -193,6 +200,7 @@ impl Duo {
     }
 
     pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
+        self.items = self.items.saturating_sub(1);
         let main = marks::is_main(slab, id);
         let queues = self.of_mut(slab.class_of(id));
         queues.count = queues.count.saturating_sub(1);
@@ -405,7 +413,7 @@ impl Duo {
         let queues = self.of(class);
         let lap = queues.lap.max(self.inserts.wrapping_sub(queues.lap_start));
         // Nobody sets items of this size any more: what is left of them can go sooner.
-        let idle = self.inserts.wrapping_sub(queues.last_insert) > queues.count / 16 + IDLE_MIN;
+        let idle = self.inserts.wrapping_sub(queues.last_insert) > self.items / 16 + IDLE_MIN;
         let age = if idle { lap.saturating_mul(4) } else { lap };
         (queues.count > 0).then_some(age)
     }
