@@ -781,6 +781,10 @@ impl Slab {
             (meta.free, true)
         };
         let id = self.slot(page, u32::from(slot));
+        if self.zero_on_free && reused && meta.free == NO_SLOT {
+            // Free lists of the page's last owner left their words behind.
+            self.mem.zero(id.0 as usize * 4, self.slot_size(class));
+        }
         let next = self.word(id, 0) as u16;
         let slots = self.class(class).slots_per_page;
         let meta = self.meta_mut(page);
@@ -1008,6 +1012,11 @@ impl Slab {
         // Pages skipped by the cut join the free pages.
         self.cut = self.cut.max(end);
         self.rebuild_free_pages();
+        if self.zero_on_free && reused {
+            let page = self.page_size();
+            self.mem
+                .zero(usize::from(first.0) * page, count as usize * page);
+        }
         self.usage += (count as usize) << self.page_shift;
         self.usage_peak = self.usage_peak.max(self.usage);
         self.allocs += 1;
