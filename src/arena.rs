@@ -17,7 +17,7 @@
 use crate::region::{ALIGN, Cutter, check_region};
 use crate::status::{Error, Result};
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -65,7 +65,8 @@ pub struct ArenaStats {
 #[derive(Debug)]
 pub struct Arena<'r> {
     state: NonNull<UnsafeCell<State>>,
-    region: PhantomData<&'r mut [u8]>,
+    /// Not to be shortened, since regions can be added.
+    region: PhantomData<Cell<&'r mut [u8]>>,
 }
 
 impl Region {
@@ -200,7 +201,15 @@ impl<'r> Arena<'r> {
         call(unsafe { &mut *cell.get() })
     }
 
-    /// Gives the arena another region to hand out.
+    /// Gives the arena another region to hand out, which lives as long as the first one:
+    ///
+    /// ```compile_fail,E0597
+    /// # use larder::Arena;
+    /// fn add_a_local_one(arena: &Arena<'static>) {
+    ///     let mut local = [0; 64];
+    ///     let _ = arena.add_region(&mut local);
+    /// }
+    /// ```
     ///
     /// # Errors
     /// `Misaligned` as in [`Arena::new`]; `NoMemory` for one of less than [`ALIGN`] bytes, or where

@@ -611,12 +611,23 @@ impl<'r> Cache<'r> {
         self.with_item(key, |shard, id| shard.layout.value_type(&shard.slab, id))
     }
 
-    /// Calls with what is known of an item.
+    /// Calls with what is known of an item. `call` must not call the cache: it would get `Busy`.
     ///
     /// # Errors
-    /// `NotFound` on a miss.
+    /// `NotFound` on a miss; `Busy` from inside a callback.
     pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
-        self.with_item(key, |shard, id| call(&shard.info(id)))
+        // An item whose time has come goes now: no event may be told from inside the callback.
+        if !self.contains(key)? {
+            return Err(Error::NotFound);
+        }
+        let (head, hash) = (self.head(), self.hash(key));
+        let cell = self.cell(self.shard_of(hash));
+        head.callbacks.run(|| {
+            cell.with(&head.lock, |shard| {
+                let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+                Ok(call(&shard.info(id)))
+            })
+        })?
     }
 
     /// Neither counted nor reported to the policy.
@@ -871,6 +882,7 @@ impl<'r> Cache<'r> {
         if !head.clock.is_default() {
             return Err(Error::Invalid);
         }
+        self.turn_away()?;
         let by_hand = head.clock_by_hand.load(Ordering::Relaxed) != 0;
         head.clock_by_hand.store(1, Ordering::Relaxed);
         self.each_shard(|shard| {

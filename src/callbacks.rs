@@ -40,9 +40,8 @@ impl Callbacks {
     /// Runs a callback; waits for another thread's to end.
     pub(crate) fn run<R>(&self, call: impl FnOnce() -> R) -> R {
         self.acquire();
-        let done = call();
-        self.owner.store(0, Ordering::Release);
-        done
+        let _inside = Inside(self);
+        call()
     }
 
     #[cfg(target_has_atomic = "ptr")]
@@ -61,5 +60,14 @@ impl Callbacks {
     #[cfg(not(target_has_atomic = "ptr"))]
     fn acquire(&self) {
         self.owner.store(this_thread(), Ordering::Release);
+    }
+}
+
+/// A thread inside a callback, which it leaves by a panic of the host's too.
+struct Inside<'c>(&'c Callbacks);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.owner.store(0, Ordering::Release);
     }
 }

@@ -85,10 +85,8 @@ impl<T> Guarded<T> {
         if unsafe { (hooks.lock)(hooks.ctx) } != 0 {
             return Err(Error::Busy);
         }
-        let done = self.with_unlocked(call);
-        // SAFETY: as above, and this thread holds the lock.
-        unsafe { (hooks.unlock)(hooks.ctx) };
-        Ok(done)
+        let _unlock = Unlock(hooks);
+        Ok(self.with_unlocked(call))
     }
 
     #[inline]
@@ -96,5 +94,15 @@ impl<T> Guarded<T> {
         // SAFETY: all callers hold the lock, or were promised to be alone; a callback that calls
         // back is turned away before it gets here (cache, `Callbacks`).
         call(unsafe { &mut *self.value.get() })
+    }
+}
+
+/// A hook's lock that is held, and given back even where a callback of the host's panics.
+struct Unlock<'h>(&'h LockHooks);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the host gave hook and context together, and this thread holds the lock.
+        unsafe { (self.0.unlock)(self.0.ctx) };
     }
 }

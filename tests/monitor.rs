@@ -1,140 +1,320 @@
-//! The monitor checks at its interval, optimizes above its watermark, and counts.
+//! The monitor: checks at its interval, optimizes above the high watermark until pressure is below the
+//! low one or the pass is through, remembers samples, and ticks in a thread where there are threads.
 
 mod common;
 
-use common::{Region, key, now_ms, set_now};
-use larder::{Cache, Config, Error, HISTORY, Monitor, MonitorConfig};
-use std::pin::Pin;
-use std::time::Duration;
+use common::{Region, audited, checked, key, now_ms, set_now};
+use larder::{Cache, Config, Error, HISTORY, Monitor, MonitorConfig, MonitorStats, Sample};
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
-fn every(interval_ms: u64) -> MonitorConfig {
+const MIB: usize = 1 << 20;
+
+fn config(interval_ms: u64) -> MonitorConfig {
     let mut config = MonitorConfig::default();
     config.interval_ms = interval_ms;
     config
 }
 
-/// Items of 100 bytes that live for `ttl_ms`, up to this share of the limit.
-fn fill_to(cache: &Cache<'_>, percent: u32, ttl_ms: u64) {
-    let mut n = cache.item_count();
-    while cache.stats().memory_pressure < percent {
-        cache.set(&key(n), &[7; 100], ttl_ms).unwrap();
+fn cache_on_test_clock(region: &mut Region) -> Cache<'_> {
+    set_now(0);
+    Cache::new(region.bytes(), &Config::default().clock(now_ms)).unwrap()
+}
+
+fn pressure(cache: &Cache<'_>) -> u32 {
+    cache.stats().memory_pressure
+}
+
+/// Stores items that expire at `expiry` until pressure is that high.
+fn press(cache: &Cache<'_>, percent: u32, ttl_ms: u64) {
+    let mut n = cache.stats().sets;
+    while pressure(cache) < percent {
+        cache.set(&key(n), &[1; 500], ttl_ms).unwrap();
         n += 1;
     }
 }
 
+fn samples(monitor: &Monitor<'_>) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    monitor.history(|sample| samples.push(*sample)).unwrap();
+    samples
+}
+
 #[test]
-fn a_poll_checks_once_in_an_interval() {
-    let mut region = Region::new(64 << 10);
-    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    let monitor = Monitor::new(&cache, &every(100)).unwrap();
-    let polls = [
-        (1000, true),
-        (1099, false),
-        (1100, true),
-        (1150, false),
-        (5000, true),
-    ];
-    for (now, checks) in polls {
-        assert_eq!(monitor.poll(now), Ok(checks), "at {now}");
-    }
-    // The clock steps back: a new interval begins.
+fn a_poll_checks_first_and_then_once_an_interval() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(100)).unwrap();
+    assert_eq!(monitor.stats(), Ok(MonitorStats::default()));
+    let due: Vec<u64> = (1000..1350)
+        .filter(|&now| monitor.poll(now).unwrap())
+        .collect();
+    assert_eq!(due, [1000, 1100, 1200, 1300]);
+    let stats = monitor.stats().unwrap();
+    assert_eq!((stats.checks_performed, stats.last_check_ms), (4, 1300));
+}
+
+#[test]
+fn a_changed_interval_holds_from_the_next_poll() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(1000)).unwrap();
+    assert_eq!(monitor.poll(0), Ok(true));
     assert_eq!(monitor.poll(50), Ok(false));
-    assert_eq!(monitor.poll(150), Ok(true));
+    monitor.set_interval(50).unwrap();
+    assert_eq!(monitor.poll(50), Ok(true));
     monitor.set_interval(1000).unwrap();
-    assert_eq!(monitor.poll(1149), Ok(false));
-    assert_eq!(monitor.poll(1150), Ok(true));
+    assert_eq!(monitor.poll(1049), Ok(false));
+    assert_eq!(monitor.poll(1050), Ok(true));
     assert_eq!(monitor.set_interval(0), Err(Error::Invalid));
-    let stats = monitor.stats().unwrap();
-    assert_eq!((stats.checks_performed, stats.last_check_ms), (5, 1150));
-    assert_eq!((stats.optimizations, stats.running), (0, false));
 }
 
 #[test]
-fn pressure_above_the_watermark_leads_to_an_optimize() {
-    let mut region = Region::new(256 << 10);
-    let cache = Cache::new(region.bytes(), &Config::default().clock(now_ms)).unwrap();
-    let monitor = Monitor::new(&cache, &every(10)).unwrap();
-    set_now(1000);
-    fill_to(&cache, 79, 500);
-    monitor.poll(1000).unwrap();
-    assert_eq!(monitor.stats().unwrap().optimizations, 0);
-    fill_to(&cache, 90, 500);
-    set_now(2000);
-    monitor.poll(2000).unwrap();
-    let stats = monitor.stats().unwrap();
-    assert_eq!((stats.optimizations, stats.peak_pressure), (1, 90));
-    assert!(stats.memory_freed > 100_000 && cache.stats().memory_pressure < 20);
-    assert_eq!(cache.item_count(), 0);
-    cache.check().unwrap();
+fn a_clock_that_steps_back_delays_a_check_by_an_interval_at_most() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(100)).unwrap();
+    assert_eq!(monitor.poll(1_000_000), Ok(true));
+    assert_eq!(monitor.poll(500), Ok(false));
+    assert_eq!(monitor.poll(599), Ok(false));
+    assert_eq!(monitor.poll(600), Ok(true));
 }
 
 #[test]
-fn a_pass_in_slices_goes_on_below_the_watermark() {
-    let mut region = Region::new(256 << 10);
-    let cache = Cache::new(region.bytes(), &Config::default().clock(now_ms)).unwrap();
-    let mut config = every(10);
-    (config.step_max, config.low_percent) = (300, 5);
-    let monitor = Monitor::new(&cache, &config).unwrap();
-    set_now(0);
-    fill_to(&cache, 90, 500);
-    set_now(10_000);
-    let mut checks = 0;
-    while cache.item_count() > 0 {
-        monitor.poll(10_000 + checks * 10).unwrap();
-        checks += 1;
-        assert!(checks < 100);
-    }
-    let stats = monitor.stats().unwrap();
-    assert!(checks > 3 && stats.optimizations == checks, "{stats:?}");
-}
-
-#[test]
-fn the_last_samples_are_remembered_in_order() {
-    let mut region = Region::new(64 << 10);
-    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    let monitor = Monitor::new(&cache, &every(1)).unwrap();
-    (0..40).for_each(|now| assert_eq!(monitor.poll(now), Ok(true)));
-    let mut times = Vec::new();
-    monitor
-        .history(|sample| times.push(sample.time_ms))
-        .unwrap();
-    assert_eq!(times, (40 - HISTORY as u64..40).collect::<Vec<_>>());
-}
-
-#[test]
-fn watermarks_and_interval_are_checked() {
-    let mut region = Region::new(64 << 10);
-    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    for (low, high, interval) in [(70, 0, 1), (70, 101, 1), (81, 80, 1), (70, 80, 0)] {
-        let mut config = every(interval);
-        (config.low_percent, config.high_percent) = (low, high);
+fn watermarks_and_intervals_out_of_range_are_refused() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    for (interval_ms, high, low) in [(0, 80, 70), (1, 0, 0), (1, 101, 70), (1, 70, 80)] {
+        let mut config = config(interval_ms);
+        (config.high_percent, config.low_percent) = (high, low);
         assert_eq!(Monitor::new(&cache, &config).err(), Some(Error::Invalid));
     }
 }
 
 #[test]
-fn the_thread_starts_stops_and_starts_again() {
-    let mut region = Region::new(64 << 10);
+fn pressure_above_the_high_watermark_is_optimized_away() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(100)).unwrap();
+    press(&cache, 80, 1000);
+    set_now(1000);
+    monitor.poll(1000).unwrap();
+    assert_eq!(
+        monitor.stats().unwrap().optimizations,
+        0,
+        "80% is not above 80%"
+    );
+    press(&cache, 82, 1000);
+    set_now(2000);
+    let before = audited(&cache);
+    monitor.poll(2000).unwrap();
+    let after = audited(&cache);
+    let stats = monitor.stats().unwrap();
+    assert_eq!(
+        (stats.optimizations, stats.peak_pressure),
+        (1, before.memory_pressure)
+    );
+    assert_eq!(stats.memory_freed, before.total_used - after.total_used);
+    assert_eq!(
+        (after.item_count, after.evictions),
+        (0, 0),
+        "expired items go, others do not"
+    );
+    assert!(after.memory_pressure < 70);
+    monitor.poll(2100).unwrap();
+    assert_eq!(
+        monitor.stats().unwrap().optimizations,
+        1,
+        "nothing to do any more"
+    );
+    checked(&cache);
+}
+
+#[test]
+fn live_items_are_not_evicted_for_pressure() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(100)).unwrap();
+    press(&cache, 95, 0);
+    let before = audited(&cache);
+    for now in 0..10 {
+        monitor.poll(now * 100).unwrap();
+    }
+    let after = audited(&cache);
+    assert_eq!((after.item_count, after.evictions), (before.item_count, 0));
+    assert!(after.total_used <= before.total_used);
+}
+
+#[test]
+fn a_pass_in_slices_goes_on_below_the_high_watermark_down_to_the_low_one() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let mut config = config(1);
+    (config.high_percent, config.low_percent, config.step_max) = (80, 40, 20);
+    let monitor = Monitor::new(&cache, &config).unwrap();
+    press(&cache, 90, 1000);
+    set_now(1000);
+    let mut levels = Vec::new();
+    for now in 0..1000 {
+        monitor.poll(now).unwrap();
+        levels.push(pressure(&cache));
+    }
+    assert!(levels.is_sorted_by(|a, b| a >= b), "pressure only falls");
+    assert!(
+        levels.windows(2).all(|pair| pair[0] - pair[1] <= 3),
+        "no check frees much at once"
+    );
+    let rest = levels.last().copied().unwrap();
+    assert!(
+        (30..40).contains(&rest),
+        "stopped at {rest}%, not below 40%"
+    );
+    assert!(monitor.stats().unwrap().optimizations > 10);
+    press(&cache, 79, 1_000_000);
+    let before = monitor.stats().unwrap().optimizations;
+    monitor.poll(5000).unwrap();
+    assert_eq!(
+        monitor.stats().unwrap().optimizations,
+        before,
+        "starts again above 80% only"
+    );
+}
+
+#[test]
+fn a_lowered_limit_is_met_by_the_monitor() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    press(&cache, 90, 0);
+    cache.set_memory_limit(MIB / 2).unwrap();
+    assert!(pressure(&cache) > 100);
+    monitor.poll(0).unwrap();
+    assert!(pressure(&cache) <= 100);
+    assert!(monitor.stats().unwrap().peak_pressure > 150);
+}
+
+#[test]
+fn the_last_samples_are_remembered_oldest_first() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(10)).unwrap();
+    let mut expected = Vec::new();
+    for check in 0..HISTORY as u64 + 5 {
+        cache.set(&key(check), &[0; 3000], 0).unwrap();
+        monitor.poll(check * 10).unwrap();
+        let (usage, limit) = (cache.memory_usage() as u64, cache.memory_limit() as u64);
+        expected.push(Sample {
+            time_ms: check * 10,
+            usage,
+            limit,
+        });
+        let from = expected.len().saturating_sub(HISTORY);
+        assert_eq!(samples(&monitor), expected[from..]);
+    }
+}
+
+// ---- the thread ------------------------------------------------------------------------------------
+
+/// Waits until a monitor has checked so many times; panics after ten seconds.
+fn wait_for_checks(monitor: &Monitor<'_>, checks: u64) {
+    let start = Instant::now();
+    while monitor.stats().unwrap().checks_performed < checks {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "the thread does not check"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_thread_checks_until_it_is_stopped_and_can_start_again() {
+    let mut region = Region::new(MIB);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    let monitor = Monitor::new(&cache, &every(3_600_000)).unwrap();
-    let pinned = Pin::new(&monitor);
-    for round in 1..=2 {
-        pinned.start().unwrap();
-        assert_eq!(pinned.start(), Err(Error::Busy));
+    let monitor = pin!(Monitor::new(&cache, &config(2)).unwrap());
+    let monitor = monitor.as_ref();
+    for round in 1..=3 {
+        assert!(!monitor.stats().unwrap().running);
+        monitor.start().unwrap();
+        assert_eq!(monitor.start(), Err(Error::Busy), "it runs already");
         assert!(monitor.stats().unwrap().running);
-        // A running thread follows a new interval at once.
-        monitor.set_interval(1).unwrap();
-        while monitor.stats().unwrap().checks_performed < round * 3 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_for_checks(&monitor, round * 5);
         monitor.stop();
         monitor.stop();
-        let stats = monitor.stats().unwrap();
-        assert!(!stats.running);
-        monitor.set_interval(3_600_000).unwrap();
+        let checks = monitor.stats().unwrap().checks_performed;
+        std::thread::sleep(Duration::from_millis(20));
         assert_eq!(
             monitor.stats().unwrap().checks_performed,
-            stats.checks_performed
+            checks,
+            "it checks after its end"
         );
     }
+}
+
+#[test]
+fn a_running_thread_follows_a_new_interval_at_once() {
+    let mut region = Region::new(MIB);
+    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
+    let monitor = pin!(Monitor::new(&cache, &config(3_600_000)).unwrap());
+    let monitor = monitor.as_ref();
+    monitor.start().unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(
+        monitor.stats().unwrap().checks_performed,
+        0,
+        "the first check is an hour away"
+    );
+    monitor.set_interval(2).unwrap();
+    wait_for_checks(&monitor, 5);
+    monitor.set_interval(3_600_000).unwrap();
+    let start = Instant::now();
+    monitor.stop();
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "it waits for the interval to end"
+    );
+}
+
+#[test]
+fn a_thread_optimizes_beside_others_that_use_the_cache() {
+    let mut region = Region::new(MIB);
+    let mut config_of_cache = Config::default();
+    config_of_cache.shards = 2;
+    let cache = Cache::new(region.bytes(), &config_of_cache).unwrap();
+    let monitor = pin!(Monitor::new(&cache, &config(1)).unwrap());
+    monitor.as_ref().start().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let cache = &cache;
+            scope.spawn(move || {
+                for n in 0..20_000 {
+                    cache
+                        .set(&key(thread + 2 * (n % 3000)), &[thread as u8; 400], 5)
+                        .unwrap();
+                    let mut buffer = [9; 400];
+                    if cache
+                        .get(&key(thread + 2 * (n * 7 % 3000)), &mut buffer)
+                        .is_ok()
+                    {
+                        assert_eq!(buffer, [thread as u8; 400]);
+                    }
+                }
+            });
+        }
+    });
+    wait_for_checks(&monitor, 3);
+    monitor.stop();
+    assert!(monitor.stats().unwrap().optimizations > 0);
+    checked(&cache);
+}
+
+#[test]
+fn dropping_a_monitor_ends_its_thread() {
+    let mut region = Region::new(MIB);
+    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
+    for _ in 0..20 {
+        let monitor = pin!(Monitor::new(&cache, &config(1)).unwrap());
+        monitor.as_ref().start().unwrap();
+    }
+    checked(&cache);
 }

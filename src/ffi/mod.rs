@@ -1,7 +1,7 @@
 //! The C face: one noun a file. Convert in, call, convert out; the doc comments here are the C
 //! documentation, since `include/larder.h` is made from them.
 //!
-//! Every function checks its pointers by the one rule of [`input`]: NULL is `LARDER_INVALID`, but
+//! Every function checks its pointers by one rule: NULL is `LARDER_INVALID`, but
 //! for `(NULL, 0)`, which is an empty value. Outputs are written on success alone, but for the length
 //! that `LARDER_BUFFER_TOO_SMALL` reports.
 #![allow(unsafe_code, non_camel_case_types)]

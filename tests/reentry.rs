@@ -1,0 +1,90 @@
+//! Closures that the cache calls: one that calls back is turned away instead of waiting for its own
+//! lock, and one that panics leaves the cache as it was.
+
+mod common;
+
+use common::{Region, checked};
+use larder::{Cache, Config, Cursor, Error};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn with_cache(shards: u32, test: impl FnOnce(&Cache<'_>)) {
+    let mut region = Region::new(64 << 10);
+    let mut config = Config::default();
+    config.shards = shards;
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    cache.set(b"key", b"value", 0).unwrap();
+    test(&cache);
+    assert_eq!(cache.get(b"key", &mut [0; 8]), Ok(5), "the cache goes on");
+    checked(&cache);
+}
+
+/// Every call answers that the cache is busy.
+fn all_busy(cache: &Cache<'_>) {
+    let busy = Err(Error::Busy);
+    assert_eq!(cache.get(b"key", &mut [0; 8]), Err(Error::Busy));
+    assert_eq!(cache.set(b"key", b"other", 0), busy);
+    assert_eq!(cache.delete(b"key"), busy);
+    assert_eq!(cache.clear(), busy);
+    assert_eq!(cache.check(), busy);
+    assert_eq!(cache.set_memory_limit(32 << 10), busy);
+    assert_eq!(cache.set_time(1), busy);
+    assert_eq!(cache.optimize(0).err(), Some(Error::Busy));
+    assert_eq!(cache.inspect(b"key", |_| ()), busy);
+    assert_eq!(
+        cache.scan(&mut Cursor::default(), |_| true),
+        Err(Error::Busy)
+    );
+}
+
+#[test]
+fn a_scan_that_calls_back_is_turned_away() {
+    for shards in [1, 4] {
+        with_cache(shards, |cache| {
+            let all = cache.scan(&mut Cursor::default(), |_| {
+                all_busy(cache);
+                true
+            });
+            assert_eq!(all, Ok(true));
+        });
+    }
+}
+
+#[test]
+fn an_inspection_that_calls_back_is_turned_away() {
+    for shards in [1, 4] {
+        with_cache(shards, |cache| {
+            assert_eq!(cache.inspect(b"key", |_| all_busy(cache)), Ok(()))
+        });
+    }
+}
+
+#[test]
+fn a_time_that_is_turned_away_leaves_the_clock_running() {
+    with_cache(1, |cache| {
+        cache.set(b"short", b"value", 5).unwrap();
+        let refused = cache.inspect(b"short", |_| cache.set_time(0)).unwrap();
+        assert_eq!(refused, Err(Error::Busy));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(cache.contains(b"short"), Ok(false));
+    });
+}
+
+#[test]
+fn busy_calls_are_counted() {
+    with_cache(1, |cache| {
+        cache
+            .inspect(b"key", |_| assert!(cache.contains(b"key").is_err()))
+            .unwrap();
+        assert_eq!(cache.stats().failed_busy, 1);
+    });
+}
+
+#[test]
+fn a_closure_that_panics_leaves_the_cache_open() {
+    with_cache(2, |cache| {
+        let scan = || cache.scan(&mut Cursor::default(), |_| panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(scan)).is_err());
+        let inspect = || cache.inspect(b"key", |_| panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(inspect)).is_err());
+    });
+}
