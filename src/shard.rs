@@ -603,7 +603,9 @@ impl Shard {
     /// Makes sure that the index takes one more entry for this hash.
     #[cold]
     fn ready_index(&mut self, hash: u64) -> Result<()> {
-        if self.index.wants_split(&mut self.slab, hash)
+        // While a lowered limit is being reached, items go: the index does not grow for them.
+        if self.slab.ceiling() <= self.limit
+            && self.index.wants_split(&mut self.slab, hash)
             && let Some(slot) = self.take_slot(self.index.segment_class())
         {
             // Evictions may have changed the segment meanwhile.

@@ -59,6 +59,32 @@ fn lower(cache: &Cache<'_>, shards: u64) -> CacheStats {
     before
 }
 
+/// The same bound at a million items as at a thousand: counted, not timed.
+#[test]
+fn a_million_items_make_no_call_longer() {
+    let mut region = Region::new(112 * MIB);
+    let cache = Cache::new(region.bytes(), &config(PolicyKind::Default, 1)).unwrap();
+    let mut n = 0;
+    while cache.item_count() < 1_000_000 {
+        cache.set(&key(n), &[9; 64], 0).unwrap();
+        n += 1;
+    }
+    cache.set_memory_limit(cache.memory_usage()).unwrap();
+    let mut before = lower(&cache, 1);
+    for n in NEW_KEY..NEW_KEY + 20_000 {
+        cache.set(&key(n), &[9; 64], 0).unwrap();
+        let after = cache.stats();
+        if n > NEW_KEY {
+            assert_slice(&before, &after);
+            assert!(after.total_used <= before.total_used, "usage rises");
+        }
+        before = after;
+    }
+    while !cache.optimize(10_000).unwrap().done {}
+    assert!(audited(&cache).total_used <= cache.memory_limit() as u64);
+    checked(&cache);
+}
+
 #[test]
 fn a_lowered_limit_is_reached_by_sets_of_eight_more_evictions_at_most() {
     with_full_caches(1, &[64 * KIB, MIB, 8 * MIB], |cache| {

@@ -239,7 +239,7 @@ impl Script {
                     len,
                 }
             }
-            _ => Value::Number((self.rng.next() as i64 >> self.rng.below(63)).to_ne_bytes()),
+            _ => Value::Number(self.number().to_ne_bytes()),
         };
         let verb = match self.rng.below(8) {
             0 if kind == Type::Bytes => Verb::Add,
@@ -253,6 +253,15 @@ impl Script {
             kind,
             ttl,
         }
+    }
+
+    /// Any size of number, and now and then one at the end of its range.
+    fn number(&mut self) -> i64 {
+        let ends = [i64::MAX, i64::MIN, -1, 0];
+        if self.rng.one_in(4) {
+            return ends[self.rng.below(4)];
+        }
+        self.rng.next() as i64 >> self.rng.below(63)
     }
 
     fn len(&mut self, limit: usize) -> usize {
