@@ -76,7 +76,7 @@ impl Plan {
 
     fn segment_size(&self) -> usize {
         let ghosts = if self.ghosts {
-            self.buckets.ghost_buckets() as usize * 4
+            self.buckets.ghosts_size()
         } else {
             0
         };

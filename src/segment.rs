@@ -56,7 +56,7 @@ pub(crate) enum Buckets {
 }
 
 // A page of the smallest size holds a segment with its ghosts.
-const _: () = assert!(Buckets::B32.slot_size() + 4 * Buckets::B32.ghost_buckets() as usize <= 256);
+const _: () = assert!(Buckets::B32.slot_size() + Buckets::B32.ghosts_size() <= 256);
 
 impl Buckets {
     pub(crate) fn for_page(page_size: usize) -> Self {
@@ -87,7 +87,7 @@ impl Buckets {
 
     /// Two neighbours that together have no more than this are merged.
     pub(crate) const fn merge_at(self) -> usize {
-        self.count() * 11 / 16
+        self.count() / 2
     }
 
     /// Bytes of a segment's slot without ghosts, a multiple of 16.
@@ -95,13 +95,19 @@ impl Buckets {
         BLOCK_AT + self.block_size()
     }
 
-    /// Buckets of four ghosts behind the table, where the policy wants them: as many as fill the
-    /// slots of a page best, and enough for about as many ghosts as a segment has entries.
+    /// Buckets of four ghosts behind the table, where the policy wants them: enough for as many ghosts
+    /// as a segment has entries, but for the fullest of the largest segments.
     pub(crate) const fn ghost_buckets(self) -> u32 {
         match self {
             Self::B32 => 8,
-            Self::B64 | Self::B128 => 16,
+            Self::B64 => 16,
+            Self::B128 => 20,
         }
+    }
+
+    /// Bytes of the ghosts, a multiple of 16.
+    pub(crate) const fn ghosts_size(self) -> usize {
+        (self.ghost_buckets() as usize * 4).next_multiple_of(16)
     }
 
     const fn block_size(self) -> usize {
@@ -237,28 +243,35 @@ impl Segment {
 
     // ---- ghosts --------------------------------------------------------------------------------
 
-    /// The word of four ghosts that this hash belongs to, and its fingerprint.
-    fn ghost_word(buckets: Buckets, hash: u64) -> (u32, u32) {
+    /// The bucket of four ghosts that this hash belongs to, and its fingerprint.
+    fn ghost_of(buckets: Buckets, hash: u64) -> (u32, u32) {
         let mixed = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
         let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
-        (
-            buckets.slot_size() as u32 / 4 + bucket,
-            (mixed & 0xff).max(1),
-        )
+        (bucket, (mixed & 0xff).max(1))
+    }
+
+    /// The word of a bucket.
+    fn ghost_at(buckets: Buckets, bucket: u32) -> u32 {
+        buckets.slot_size() as u32 / 4 + bucket
     }
 
     /// Remembers an item that was evicted.
     pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) {
-        let (at, ghost) = Self::ghost_word(buckets, hash);
+        let (bucket, ghost) = Self::ghost_of(buckets, hash);
+        let at = Self::ghost_at(buckets, bucket);
         let word = slab.word(self.0, at);
         slab.set_word(self.0, at, word << 8 | ghost);
     }
 
-    /// Whether an item is remembered; from then on it is not.
+    /// Whether an item is remembered; from then on it is not. As many ghosts count as the segment has
+    /// entries, the newest of each bucket: were there more, too many newcomers would seem known.
     pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) -> bool {
-        let (at, ghost) = Self::ghost_word(buckets, hash);
+        let (bucket, ghost) = Self::ghost_of(buckets, hash);
+        let at = Self::ghost_at(buckets, bucket);
         let word = slab.word(self.0, at);
-        let Some(found) = (0..4).find(|i| word >> (8 * i) & 0xff == ghost) else {
+        let all = buckets.ghost_buckets();
+        let count = (self.len(slab) as u32 + all - 1 - bucket) / all;
+        let Some(found) = (0..count.min(4)).find(|i| word >> (8 * i) & 0xff == ghost) else {
             return false;
         };
         let newer = word & ((1 << (8 * found)) - 1);
@@ -275,8 +288,8 @@ impl Segment {
         from: Option<Self>,
         other: Option<Self>,
     ) {
-        let first = buckets.slot_size() as u32 / 4;
-        for at in first..first + buckets.ghost_buckets() {
+        for bucket in 0..buckets.ghost_buckets() {
+            let at = Self::ghost_at(buckets, bucket);
             let word = |from: Option<Self>| from.map_or(0, |from| slab.word(from.0, at));
             let ghosts = match (word(from), word(other)) {
                 (all, 0) => all,

@@ -355,7 +355,7 @@ impl Shard {
     /// As [`Shard::lookup`], counted, and reported to the policy.
     #[inline]
     pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
-        self.policy.requested(hash, self.items);
+        self.policy.requested(hash);
         match self.lookup(hash, key) {
             Some(id) => {
                 self.counters.hits += 1;
@@ -505,7 +505,7 @@ impl Shard {
         self.counters.sets += 1;
         // A set that fills a miss belongs to the request that missed.
         if self.missed != hash {
-            self.policy.requested(hash, self.items);
+            self.policy.requested(hash);
         }
         match old {
             // Where something is under way, the item moves: its storing does a slice of it.

@@ -32,6 +32,17 @@ use crate::slab::{Class, Id, Kind, Page, Slab};
 /// A class counts as idle after so many inserts of other sizes, and a sixteenth of all items more.
 const IDLE_MIN: u32 = 256;
 
+/// Inserts after which the shadows learn anew how many items there may be.
+const SCALE_EVERY: u32 = 16;
+
+/// About so many items fill the slab up to its ceiling, where so many are in it now.
+fn capacity(slab: &Slab, items: u32) -> u32 {
+    let usage = slab.usage() - slab.fixed();
+    let most = slab.ceiling().saturating_sub(slab.fixed());
+    let full = (u64::from(items) * most as u64).checked_div(usage as u64);
+    full.map_or(items, |full| u32::try_from(full).unwrap_or(u32::MAX))
+}
+
 /// Where a hand stands.
 #[derive(Clone, Copy, Debug)]
 struct Hand {
@@ -136,8 +147,8 @@ impl Duo {
 
     /// A request for a key: hit or miss.
     #[inline]
-    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
-        self.shadows.requested(hash, items);
+    pub(crate) fn requested(&mut self, hash: u64) {
+        self.shadows.requested(hash);
     }
 
     /// A slot is sought for a new item, which is remembered or not.
@@ -171,6 +182,9 @@ impl Duo {
         let main = main || fills;
         queues.count += 1;
         self.items += 1;
+        if now.is_multiple_of(SCALE_EVERY) {
+            self.shadows.scale(capacity(slab, self.items));
+        }
         let queues = self.of_mut(class);
         queues.last_insert = now;
         queues.window_count += u32::from(!main);

@@ -77,11 +77,11 @@ impl Policy {
         each!(self, p => p.clear());
     }
 
-    /// A request for a key, hit or miss, while there are so many items.
+    /// A request for a key, hit or miss.
     #[inline]
-    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
+    pub(crate) fn requested(&mut self, hash: u64) {
         if let Self::Duo(duo) = self {
-            duo.requested(hash, items);
+            duo.requested(hash);
         }
     }
 

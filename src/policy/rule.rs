@@ -38,20 +38,20 @@ pub(crate) const RULES: [Rule; 4] = [
         stay: false,
     },
     Rule {
-        window: 3,
-        uses: 2,
-        looks: 2,
-        lucky: 0,
-        again: false,
-        stay: true,
-    },
-    Rule {
         window: 10,
         uses: 2,
         looks: 2,
         lucky: 0,
         again: false,
         stay: false,
+    },
+    Rule {
+        window: 3,
+        uses: 2,
+        looks: 2,
+        lucky: 0,
+        again: false,
+        stay: true,
     },
 ];
 

@@ -1,9 +1,9 @@
 //! Miniature simulations of the two queues, one for each rule: they tell which rule suits.
 //!
 //! A sample of the keys, by hash, also runs through a small cache of fingerprints for each rule, so
-//! small that its items are to all items as the sampled keys are to all keys. After every
-//! [`PERIODS`] times as many sampled requests as a shadow has slots, the rule with the most hits is
-//! adopted, if it has 2% more than the present one; older hits count half.
+//! small that its items are to all items as the sampled keys are to all keys. After a period of some
+//! times as many sampled requests as a shadow has slots, the rule with the most hits is adopted, if it
+//! has 2% more than the present one; older hits count half.
 //!
 //! # Layout
 //! ```text
@@ -16,10 +16,18 @@
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
 use crate::region::{Cutter, Table};
 
+const SLOTS_MIN: usize = 8;
 const SLOTS_MAX: usize = 128;
-const PERIODS: u32 = 4;
+/// A period is so many sampled requests, and so many for each slot.
+const PERIOD_MIN: u32 = 64;
+const PERIOD_PER_SLOT: u32 = 4;
+/// At most one key in so many is sampled.
+const SAMPLE_MAX: u32 = 4;
 /// Parts of fewer bytes have no shadows: they would cost more than they bring.
-const AREA_MIN: usize = 4500;
+const AREA_MIN: usize = 4 << 10;
+/// Parts of fewer bytes have the smallest shadows, and those of the first [`RULES_FEW`] rules only.
+const AREA_FEW: usize = 6 << 10;
+const RULES_FEW: usize = 3;
 /// Bytes of a part for each slot of a shadow.
 const AREA_PER_SLOT: usize = 300;
 
@@ -49,7 +57,11 @@ const _: () = assert!(size_of::<Slot>() == 4);
 /// All of them, and the rule adopted.
 #[derive(Debug)]
 pub(crate) struct Shadows {
+    /// Slots of each: there are, and in use.
     slots: u32,
+    used: u32,
+    /// One key in `among / used` is sampled.
+    among: u32,
     each: Table<Shadow>,
     table: Table<Slot>,
     current: usize,
@@ -57,31 +69,29 @@ pub(crate) struct Shadows {
     dice: Dice,
 }
 
-fn slots_for(area: usize) -> usize {
-    if area < AREA_MIN {
-        0
-    } else {
-        (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3
+/// Rules, and slots of each one's shadow, for a part of so many bytes.
+fn extent(area: usize) -> (usize, usize) {
+    match area {
+        ..AREA_MIN => (0, 0),
+        AREA_MIN..AREA_FEW => (RULES_FEW, SLOTS_MIN),
+        _ => (RULES.len(), (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3),
     }
 }
 
 impl Shadows {
     pub(crate) fn table_size(area: usize) -> Option<usize> {
-        let slots = slots_for(area);
-        let each = Table::<Shadow>::size(if slots > 0 { RULES.len() } else { 0 })?;
-        each.checked_add(Table::<Slot>::size(slots * RULES.len())?)
+        let (rules, slots) = extent(area);
+        Table::<Shadow>::size(rules)?.checked_add(Table::<Slot>::size(slots * rules)?)
     }
 
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
-        let slots = slots_for(area) as u32;
-        let all = slots * RULES.len() as u32;
+        let (rules, slots) = extent(area);
         Some(Self {
-            slots,
-            each: cutter.table(
-                if slots > 0 { RULES.len() as u32 } else { 0 },
-                Shadow::default(),
-            )?,
-            table: cutter.table(all, Slot::default())?,
+            slots: slots as u32,
+            used: slots as u32,
+            among: SAMPLE_MAX * slots as u32,
+            each: cutter.table(rules as u32, Shadow::default())?,
+            table: cutter.table((rules * slots) as u32, Slot::default())?,
             // Where nobody finds out what suits, the clock does the least harm.
             current: usize::from(slots == 0),
             requests: 0,
@@ -94,13 +104,36 @@ impl Shadows {
         RULES.get(self.current).copied().unwrap_or(RULES[0])
     }
 
+    /// The cache holds about so many items when it is full: the sample is to be as small a part of
+    /// all keys as a shadow is of those.
+    pub(crate) fn scale(&mut self, items: u32) {
+        let used = (items / SAMPLE_MAX & !3).clamp(4, self.slots.max(4));
+        if used.abs_diff(self.used) * 8 > self.used {
+            self.used = used.min(self.slots);
+            for i in 0..self.each.len() {
+                self.empty(i);
+            }
+        }
+        self.among = items.max(SAMPLE_MAX * self.used);
+    }
+
+    /// A shadow begins anew; its hits stay.
+    fn empty(&mut self, i: u32) {
+        for number in 0..self.slots {
+            *self.slot(i, number) = Slot::default();
+        }
+        let shadow = self.shadow(i);
+        *shadow = Shadow {
+            hits: shadow.hits,
+            ..Shadow::default()
+        };
+    }
+
     /// A request: sampled or not.
     #[inline]
-    pub(crate) fn requested(&mut self, hash: u64, items: u64) {
+    pub(crate) fn requested(&mut self, hash: u64) {
         let sample = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // One key in items / slots; in a cache of few items, one in four.
-        let among = items.max(4 * u64::from(self.slots)) as u32;
-        if (((sample >> 32) * u64::from(among)) >> 32) as u32 >= self.slots {
+        if (((sample >> 32) * u64::from(self.among)) >> 32) as u32 >= self.used {
             return;
         }
         self.simulate(sample as u32);
@@ -108,12 +141,12 @@ impl Shadows {
 
     #[cold]
     fn simulate(&mut self, key: u32) {
-        for (i, rule) in (0..).zip(&RULES) {
+        for (i, rule) in (0..self.each.len()).zip(&RULES) {
             let hit = self.access(i, rule, key);
             self.shadow(i).hits += u32::from(hit);
         }
         self.requests += 1;
-        if self.requests >= PERIODS * self.slots {
+        if self.requests >= PERIOD_MIN + PERIOD_PER_SLOT * self.used {
             self.requests = 0;
             self.choose();
         }
@@ -124,7 +157,7 @@ impl Shadows {
     }
 
     fn choose(&mut self) {
-        let best = (0..RULES.len())
+        let best = (0..self.each.len() as usize)
             .rev()
             .max_by_key(|&i| self.hits(i))
             .unwrap_or(0);
@@ -149,7 +182,7 @@ impl Shadows {
     /// A request for a sampled key; whether it hits.
     fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
         let name = key as u16;
-        for number in 0..self.slots {
+        for number in 0..self.used {
             let slot = self.slot(i, number);
             if slot.key == name && slot.state & USED != 0 {
                 if u32::from(slot.state & USES) < FREQ_MAX {
@@ -166,9 +199,9 @@ impl Shadows {
         let remembered = self.take_ghost(i, name);
         let shadow = *self.shadow(i);
         let mut uses = 0;
-        let (number, main) = if u32::from(shadow.count) < self.slots {
+        let (number, main) = if u32::from(shadow.count) < self.used {
             self.shadow(i).count += 1;
-            let full = u32::from(shadow.window_count) >= rule.window_of(self.slots);
+            let full = u32::from(shadow.window_count) >= rule.window_of(self.used);
             (u32::from(shadow.count), remembered || full)
         } else if remembered && self.main_is_full(i, rule) {
             match self.gate(i, rule) {
@@ -191,7 +224,7 @@ impl Shadows {
     }
 
     fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
-        u32::from(self.shadow(i).window_count) <= rule.window_of(self.slots)
+        u32::from(self.shadow(i).window_count) <= rule.window_of(self.used)
     }
 
     fn gate(&mut self, i: u32, rule: &Rule) -> Option<u32> {
@@ -225,7 +258,7 @@ impl Shadows {
         let mut number = 0;
         for left in (0..WINDOW_STEPS).rev() {
             let window = u32::from(self.shadow(i).window_count);
-            if window < rule.window_of(self.slots) || window == 0 {
+            if window < rule.window_of(self.used) || window == 0 {
                 number = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
                 break;
             }
@@ -278,8 +311,8 @@ impl Shadows {
         } else {
             shadow.window_hand
         });
-        for _ in 0..self.slots {
-            number = if number < self.slots { number } else { 0 };
+        for _ in 0..self.used {
+            number = if number < self.used { number } else { 0 };
             let state = self.slot(i, number).state;
             if state & USED != 0 && (state & MAIN != 0) == main {
                 let shadow = self.shadow(i);
@@ -301,7 +334,7 @@ impl Shadows {
     /// First slot of the bucket that a key's ghost belongs to, and the ghost.
     fn ghost(&self, name: u16) -> (u32, u8) {
         let mixed = u32::from(name).wrapping_mul(0x9e37_79b1);
-        let bucket = ((mixed >> 16) * (self.slots / 4)) >> 16;
+        let bucket = ((mixed >> 16) * (self.used / 4)) >> 16;
         (bucket * 4, ((mixed >> 8) as u8).max(1))
     }
 
