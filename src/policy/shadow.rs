@@ -3,7 +3,7 @@
 //! A sample of the keys, by hash, also runs through a small cache of fingerprints for each rule, so
 //! small that its items are to all items as the sampled keys are to all keys. After a period of some
 //! times as many sampled requests as a shadow has slots, the rule with the most hits is adopted, if it
-//! has 2% more than the present one; older hits count half.
+//! has 2% more than the present one; the hits of older periods count less and less.
 //!
 //! # Layout
 //! ```text
@@ -20,7 +20,7 @@ const SLOTS_MIN: usize = 8;
 const SLOTS_MAX: usize = 128;
 /// A period is so many sampled requests, and so many for each slot.
 const PERIOD_MIN: u32 = 64;
-const PERIOD_PER_SLOT: u32 = 4;
+const PERIOD_PER_SLOT: u32 = 2;
 /// At most one key in so many is sampled.
 const SAMPLE_MAX: u32 = 4;
 /// Parts of fewer bytes have no shadows: they would cost more than they bring.
@@ -107,7 +107,7 @@ impl Shadows {
     /// The cache holds about so many items when it is full: the sample is to be as small a part of
     /// all keys as a shadow is of those.
     pub(crate) fn scale(&mut self, items: u32) {
-        let used = (items / SAMPLE_MAX & !3).clamp(4, self.slots.max(4));
+        let used = ((items / SAMPLE_MAX) & !3).clamp(4, self.slots.max(4));
         if used.abs_diff(self.used) * 8 > self.used {
             self.used = used.min(self.slots);
             for i in 0..self.each.len() {
@@ -165,7 +165,7 @@ impl Shadows {
             self.current = best;
         }
         for i in 0..self.each.len() {
-            self.shadow(i).hits /= 2;
+            self.shadow(i).hits -= self.shadow(i).hits / 4;
         }
     }
 
