@@ -407,7 +407,7 @@ typedef struct larder_monitor_report {
   uint64_t usage;
   // The memory limit.
   uint64_t limit;
-  // Bytes that the optimize freed.
+  // Bytes that the check freed, by optimizing or by taking out what had expired.
   uint64_t bytes_freed;
   // Pressure before the optimize, in percent.
   uint32_t pressure_percent;

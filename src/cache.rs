@@ -748,6 +748,22 @@ impl<'r> Cache<'r> {
         Ok(report)
     }
 
+    /// Takes out what has expired: at most `step_max` slots or pages looked at in each shard, 0 = all.
+    /// The next call goes on where this one stopped.
+    pub(crate) fn sweep(&self, step_max: u32) -> Result<()> {
+        for i in 0..self.head().cell_count {
+            let mut left = if step_max == 0 { u32::MAX } else { step_max };
+            let mut pages = u32::MAX;
+            while left > 0 && pages > 0 {
+                left -= self.enter(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `visit` with each item, in no particular order, until it says `false`. Returns whether
     /// all were visited; if not, a further call with the same cursor goes on behind the last one.
     ///

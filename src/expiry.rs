@@ -1,27 +1,44 @@
 //! Time, and when an item expires.
 //!
 //! The host's milliseconds come in as `u64`. Inside, time counts from the cache's first look at the
-//! clock and never goes back: where the host's clock steps back, time stands still for that look and
-//! goes on from there, so that nothing is returned late and nothing lives longer than its TTL plus
-//! the step.
+//! clock and never goes back: where the host's clock steps back, or wraps, time stands still for that
+//! look and goes on from there, so that nothing is returned late and nothing lives longer than its
+//! TTL plus the step.
 //!
 //! # Layout
 //! ```text
-//! an instant in 32 bits   | 0 | milliseconds, 31 bits |    the first 24.8 days
-//!                         | 1 | ticks of 1,024 ms, 31 bits |   up to 69 years
+//! an instant in 32 bits   | 0 | milliseconds modulo 2^31 |     TTLs below 12.4 days
+//!                         | 1 | ticks of 1,024 ms, 31 bits |   longer ones, up to 69 years
 //! ```
-//! Instants round down: an item expires up to one tick early, never late.
+//! The milliseconds are read from the *base* of the page that the item lies in: a tick before which no
+//! item of the page expires. So a TTL of any length is exact to a millisecond, or to one tick in 12
+//! days, however long the cache runs.
+//!
+//! # Invariants
+//! 1. No instant of a page lies before the page's base.
+//! 2. When an item comes into a page, the base is at most [`SHORT`] ms old; [`is_old`] tells when not,
+//!    and then the items that have expired get [`PAST`] and the base becomes now.
 
 #![forbid(unsafe_code)]
 
 /// A TTL of this many milliseconds never ends.
 pub const TTL_NEVER: u64 = u64::MAX;
 
+/// An item's expiry, as it stands in the item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instant(pub(crate) u32);
+
 /// The instant that never comes.
-pub(crate) const EXPIRY_NEVER: u32 = u32::MAX;
+pub(crate) const NEVER: Instant = Instant(u32::MAX);
+/// One that has come, whatever the page's base.
+pub(crate) const PAST: Instant = Instant(COARSE);
+/// The base of a page without a TTL in it.
+pub(crate) const NO_BASE: u32 = u32::MAX;
 
 const COARSE: u32 = 1 << 31;
-const COARSE_SHIFT: u32 = 10;
+const TICK_SHIFT: u32 = 10;
+/// TTLs of fewer milliseconds are exact. Twice as much, and a tick, is less than an instant's reach.
+const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
 
 /// The cache's time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,71 +71,146 @@ impl Time {
         self.now
     }
 
+    /// The tick that now is in: the base of a page in which nothing expires before now.
+    #[inline]
+    pub(crate) fn tick(&self) -> u32 {
+        tick(self.now)
+    }
+
     /// The instant `ttl_ms` from now; `None` = never.
     #[inline]
-    pub(crate) fn expiry(&self, ttl_ms: u64) -> Option<u32> {
+    pub(crate) fn expiry(&self, ttl_ms: u64) -> Option<Instant> {
         if ttl_ms == TTL_NEVER {
             return None;
         }
-        Some(encode(self.now.saturating_add(ttl_ms)))
+        let at = self.now.saturating_add(ttl_ms);
+        Some(if ttl_ms < SHORT {
+            Instant(at as u32 & !COARSE)
+        } else {
+            Instant(COARSE | (at >> TICK_SHIFT).min(u64::from(COARSE - 2)) as u32)
+        })
+    }
+
+    /// Milliseconds from the first look to an instant in a page of this base; `u64::MAX` = never.
+    #[inline]
+    pub(crate) fn at(instant: Instant, base: u32) -> u64 {
+        let Instant(bits) = instant;
+        if instant == NEVER {
+            return u64::MAX;
+        }
+        if bits & COARSE != 0 {
+            return u64::from(bits & !COARSE) << TICK_SHIFT;
+        }
+        let base = u64::from(base) << TICK_SHIFT;
+        base + u64::from(bits.wrapping_sub(base as u32) & !COARSE)
     }
 
     #[inline]
-    pub(crate) fn is_past(&self, instant: u32) -> bool {
-        decode(instant) <= self.now && instant != EXPIRY_NEVER
+    pub(crate) fn is_past(&self, instant: Instant, base: u32) -> bool {
+        Self::at(instant, base) <= self.now && instant != NEVER
     }
 
-    /// Milliseconds until the instant; 0 if it is past, [`TTL_NEVER`] if it never comes.
-    pub(crate) fn until(&self, instant: u32) -> u64 {
-        if instant == EXPIRY_NEVER {
-            return TTL_NEVER;
+    /// Whether a page's base is too old for another item.
+    #[inline]
+    pub(crate) fn is_old(&self, base: u32) -> bool {
+        self.now.saturating_sub(u64::from(base) << TICK_SHIFT) > SHORT
+    }
+
+    /// Now, to ask later how long ago it was.
+    pub(crate) fn stamp(&self) -> u32 {
+        match u32::try_from(self.now) {
+            Ok(ms) if ms < COARSE => ms,
+            _ => COARSE | (self.now >> TICK_SHIFT).min(u64::from(!COARSE)) as u32,
         }
-        decode(instant).saturating_sub(self.now)
     }
 
-    /// Milliseconds since the instant.
-    pub(crate) fn since(&self, instant: u32) -> u64 {
-        self.now.saturating_sub(decode(instant))
+    /// Milliseconds since a stamp; more exactly than to a tick in the first 24 days only.
+    pub(crate) fn since(&self, stamp: u32) -> u64 {
+        let then = if stamp & COARSE == 0 {
+            u64::from(stamp)
+        } else {
+            u64::from(stamp & !COARSE) << TICK_SHIFT
+        };
+        self.now.saturating_sub(then)
     }
 }
 
-/// An instant in 32 bits, rounded down.
+/// The tick that a number of milliseconds lies in.
 #[inline]
-pub(crate) fn encode(ms: u64) -> u32 {
-    if ms < u64::from(COARSE) {
-        return ms as u32;
-    }
-    let ticks = ms >> COARSE_SHIFT;
-    COARSE | ticks.min(u64::from(COARSE - 2)) as u32
-}
-
-#[inline]
-fn decode(instant: u32) -> u64 {
-    if instant & COARSE == 0 {
-        return u64::from(instant);
-    }
-    u64::from(instant & !COARSE) << COARSE_SHIFT
+pub(crate) fn tick(ms: u64) -> u32 {
+    (ms >> TICK_SHIFT).min(u64::from(NO_BASE - 1)) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DAY: u64 = 86_400_000;
+
+    fn time(now: u64) -> Time {
+        let mut time = Time::default();
+        time.observe(0);
+        time.observe(now);
+        time
+    }
+
     #[test]
-    fn an_instant_is_at_most_one_tick_early_and_never_late() {
-        for ms in [
+    fn a_ttl_is_exact_to_a_millisecond_or_a_thousandth_after_any_uptime() {
+        for now in [
             0,
             1,
-            999,
+            1023,
+            (1 << 30) - 1,
             (1 << 31) - 1,
             1 << 31,
-            315_360_000_000,
-            2_000_000_000_000,
+            25 * DAY,
+            3_650 * DAY,
         ] {
-            let back = decode(encode(ms));
-            assert!(back <= ms && ms - back < 1024, "{ms} came back as {back}");
+            for ttl in [
+                1,
+                2,
+                999,
+                60_000,
+                DAY,
+                SHORT - 1,
+                SHORT,
+                400 * DAY,
+                3_650 * DAY,
+            ] {
+                let time = time(now);
+                let instant = time.expiry(ttl).unwrap();
+                // The page may have a base as old as is allowed, or a newer one.
+                for age in [0, 1024, SHORT] {
+                    let base = tick(now.saturating_sub(age));
+                    let error = now + ttl - Time::at(instant, base);
+                    assert!(
+                        error == 0 || error * 1000 < ttl,
+                        "{now} {ttl} {age}: {error}"
+                    );
+                    assert!(!time.is_past(instant, base));
+                }
+            }
         }
-        assert!(decode(encode(u64::MAX)) < u64::MAX);
+    }
+
+    #[test]
+    fn a_base_is_old_before_an_instant_could_be_misread() {
+        let now = 100 * DAY;
+        let base = tick(now - SHORT) - 1;
+        assert!(time(now).is_old(base));
+        assert!(!time(now).is_old(base + 2));
+        // The latest instant that a page with the oldest base takes.
+        let last = time(now).expiry(SHORT - 1).unwrap();
+        assert_eq!(Time::at(last, base + 1), now + SHORT - 1);
+    }
+
+    #[test]
+    fn past_and_never_hold_whatever_the_base() {
+        for base in [0, 5, NO_BASE - 1] {
+            assert!(time(0).is_past(PAST, base));
+            assert!(!time(u64::MAX).is_past(NEVER, base));
+            assert_eq!(Time::at(NEVER, base), u64::MAX);
+        }
     }
 
     #[test]
@@ -127,11 +219,11 @@ mod tests {
         time.observe(5_000);
         assert_eq!(time.now(), 0);
         time.observe(5_700);
-        let expiry = time.expiry(100).unwrap();
+        let (expiry, base) = (time.expiry(100).unwrap(), time.tick());
         time.observe(1_000);
         assert_eq!(time.now(), 700);
-        assert!(!time.is_past(expiry));
+        assert!(!time.is_past(expiry, base));
         time.observe(1_100);
-        assert!(time.is_past(expiry));
+        assert!(time.is_past(expiry, base));
     }
 }

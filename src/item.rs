@@ -22,7 +22,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::expiry::EXPIRY_NEVER;
+use crate::expiry::{Instant, NEVER};
 use crate::slab::{Class, Id, Kind, Slab};
 
 /// What a value is; it comes back as what it was.
@@ -103,8 +103,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) value: &'a [u8],
     pub(crate) value_type: Type,
-    /// Encoded expiry, where it has one.
-    pub(crate) expiry: Option<u32>,
+    /// Where it has one.
+    pub(crate) expiry: Option<Instant>,
     /// Encoded time of this set.
     pub(crate) set_time: u32,
 }
@@ -222,13 +222,13 @@ impl Items {
 
     /// Copies an item that is not chained to `to`, which may be its own slot, and gives it an
     /// expiry. The slot `to` holds four bytes more than the item has.
-    pub(crate) fn add_expiry(self, slab: &mut Slab, id: Id, to: Id, expiry: u32) {
+    pub(crate) fn add_expiry(self, slab: &mut Slab, id: Id, to: Id, expiry: Instant) {
         let fixed = self.format.fixed_words();
         let head = fixed as usize * 4;
         slab.copy_bytes((id, head), (to, head + 4), self.payload(slab, id));
         slab.copy_bytes((id, 0), (to, 0), head);
         slab.set_word(to, 0, slab.word(to, 0) | HAS_TTL);
-        slab.set_word(to, fixed, expiry);
+        slab.set_word(to, fixed, expiry.0);
     }
 
     /// Header and key; returns the byte at which the value starts.
@@ -243,9 +243,9 @@ impl Items {
             slab.set_word(id, at - 1, draft.set_time);
         }
         // A chained item always has the word, so that its value never has to shift.
-        if let Some(expiry) = draft.expiry.or(chained.then_some(EXPIRY_NEVER)) {
+        if let Some(expiry) = draft.expiry.or(chained.then_some(NEVER)) {
             low |= HAS_TTL;
-            slab.set_word(id, at, expiry);
+            slab.set_word(id, at, expiry.0);
             at += 1;
         }
         if chained {
@@ -325,19 +325,19 @@ impl Items {
         slab.word(id, 0) & HAS_TTL != 0
     }
 
-    /// Encoded expiry, where the item has one.
+    /// The expiry, where the item has one. What it means, the page's base tells.
     #[inline]
-    pub(crate) fn expiry(self, slab: &Slab, id: Id) -> Option<u32> {
+    pub(crate) fn expiry(self, slab: &Slab, id: Id) -> Option<Instant> {
         if slab.word(id, 0) & HAS_TTL == 0 {
             return None;
         }
-        Some(slab.word(id, self.format.fixed_words()))
+        Some(Instant(slab.word(id, self.format.fixed_words())))
     }
 
     /// Replaces the expiry of an item that has one.
-    pub(crate) fn set_expiry(self, slab: &mut Slab, id: Id, expiry: u32) {
+    pub(crate) fn set_expiry(self, slab: &mut Slab, id: Id, expiry: Instant) {
         if self.has_ttl(slab, id) {
-            slab.set_word(id, self.format.fixed_words(), expiry);
+            slab.set_word(id, self.format.fixed_words(), expiry.0);
         }
     }
 

@@ -65,6 +65,7 @@ mod sizing;
 mod slab;
 mod stats;
 mod status;
+mod sweep;
 
 #[cfg(all(feature = "capi", not(test)))]
 mod bare;

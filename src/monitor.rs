@@ -1,7 +1,8 @@
 //! The memory monitor: looks at a cache's pressure at an interval, and optimizes above a watermark.
 //!
 //! A check above `high_percent` starts an optimize pass; it goes on with the next checks, at most
-//! `step_max` steps each, until it is through or pressure has fallen below `low_percent`.
+//! `step_max` steps each, until it is through or pressure has fallen below `low_percent`. Any other
+//! check takes out what has expired, in at most `step_max` steps for each shard.
 #![allow(unsafe_code)]
 
 use crate::cache::{Cache, pressure};
@@ -51,11 +52,11 @@ pub(crate) struct ReportHook {
 pub struct MonitorReport {
     /// When.
     pub now_ms: u64,
-    /// Bytes taken, after the optimize if there was one.
+    /// Bytes taken, after the check.
     pub usage: u64,
     /// The memory limit.
     pub limit: u64,
-    /// Bytes that the optimize freed.
+    /// Bytes that the check freed.
     pub bytes_freed: u64,
     /// Pressure before the optimize, in percent.
     pub pressure_percent: u32,
@@ -193,6 +194,10 @@ impl<'c> Monitor<'c> {
             report.bytes_freed = done.bytes_freed;
             report.usage = self.cache.memory_usage() as u64;
             self.with(|state| state.note_optimize(done.bytes_freed, done.done))?;
+        } else {
+            self.cache.sweep(step_max)?;
+            report.usage = self.cache.memory_usage() as u64;
+            report.bytes_freed = usage.saturating_sub(report.usage);
         }
         let hook = self.with(|state| state.note_sample(&report))?;
         if let Some(hook) = hook {

@@ -8,7 +8,7 @@
 
 use crate::reclaim::Drained;
 use crate::shard::Shard;
-use crate::slab::{Class, Kind, Page};
+use crate::slab::Class;
 
 /// What a pass, or a slice of one, did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,19 +41,15 @@ impl OptimizeReport {
 /// How far the pass has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
-    Expire {
-        page: u32,
-        slot: u32,
-    },
+    /// The sweep's lap: pages that the hand has still to pass.
+    Expire { left: u32 },
     /// Classes still to compact, the largest first: so what moves up moves once.
-    Compact {
-        left: u8,
-    },
+    Compact { left: u8 },
 }
 
 impl Default for Pass {
     fn default() -> Self {
-        Self::Expire { page: 0, slot: 0 }
+        Self::Expire { left: u32::MAX }
     }
 }
 
@@ -74,7 +70,7 @@ impl Shard {
         self.shrink(0);
         while left > 0 && !done {
             left = left.saturating_sub(match self.optimizing {
-                Pass::Expire { page, slot } => self.expire_some(page, slot, left),
+                Pass::Expire { left: pages } => self.expire_some(pages, left),
                 Pass::Compact {
                     left: classes @ 1..,
                 } => self.compact_some(Class(classes - 1), left),
@@ -111,26 +107,11 @@ impl Shard {
         true
     }
 
-    /// Looks at up to `left` slots from a place on; returns the steps taken.
-    fn expire_some(&mut self, mut number: u32, mut slot: u32, left: u32) -> u32 {
-        let mut steps = 0;
-        while steps < left && self.ttl_items > 0 && number < self.slab.pages_cut() {
-            steps += 1;
-            let page = Page(number as u16);
-            let holds = self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page));
-            if !holds || slot >= self.slab.page_touched(page) {
-                (number, slot) = (number + 1, 0);
-                continue;
-            }
-            let id = self.slab.slot(page, slot);
-            slot += 1;
-            if self.slab.kind(id) == Kind::Item && self.is_expired(id) {
-                let hash = self.hash_of(id);
-                self.expire(id, hash);
-            }
-        }
-        self.optimizing = if self.ttl_items > 0 && number < self.slab.pages_cut() {
-            Pass::Expire { page: number, slot }
+    /// Up to `left` steps of the sweep, of which `pages` pages are left; returns the steps made.
+    fn expire_some(&mut self, mut pages: u32, left: u32) -> u32 {
+        let steps = self.sweep_lap(&mut pages, left);
+        self.optimizing = if pages > 0 {
+            Pass::Expire { left: pages }
         } else {
             Pass::Compact {
                 left: self.slab.class_count(),

@@ -16,7 +16,7 @@
 
 use crate::item::Items;
 use crate::shard::Shard;
-use crate::slab::{Class, Id, Kind, Page};
+use crate::slab::{Class, Id, Kind, Page, Slab};
 
 /// Items that one call evicts at most because the limit was lowered.
 pub(crate) const SHRINK_STEPS: u32 = 8;
@@ -66,7 +66,9 @@ impl Shard {
     fn make_slot(&mut self, class: Class) -> Option<Id> {
         loop {
             if !self.slab.fits(class) {
-                self.evict_oldest()?;
+                if !self.sweep_until(|shard| shard.slab.fits(class)) {
+                    self.evict_oldest()?;
+                }
                 continue;
             }
             let keep = if self.may_take_reserve(class) {
@@ -76,6 +78,10 @@ impl Shard {
             };
             if let Some(id) = self.slab.alloc(class, keep) {
                 return Some(id);
+            }
+            let pages = self.slab.pages_free();
+            if self.sweep_until(|s| s.slab.has_open_slot(class) || s.slab.pages_free() > pages) {
+                continue;
             }
             if self.holds_items(class) && self.evict_from(class).is_some() {
                 continue;
@@ -92,7 +98,10 @@ impl Shard {
     /// Evicts the item that this class can spare best.
     fn evict_from(&mut self, class: Class) -> Option<()> {
         let (layout, time) = (self.layout, self.time);
-        let expired = |slab: &_, id| layout.expiry(slab, id).is_some_and(|e| time.is_past(e));
+        let expired = |slab: &Slab, id| {
+            let instant = layout.expiry(slab, id);
+            instant.is_some_and(|e| time.is_past(e, slab.base(slab.page_of(id))))
+        };
         let id = self.policy.victim(&mut self.slab, class, expired)?;
         self.evict(id);
         Some(())
@@ -246,6 +255,9 @@ impl Shard {
     /// Evicts towards a lowered limit.
     #[cold]
     pub(crate) fn shrink(&mut self, steps: u32) {
+        if steps > 0 && self.slab.usage() > self.limit {
+            self.sweep_until(|shard| shard.slab.usage() <= shard.limit);
+        }
         for _ in 0..steps {
             if self.slab.usage() <= self.limit || self.evict_oldest().is_none() {
                 break;
@@ -321,6 +333,10 @@ impl Shard {
             drain.slot += 1;
             return true;
         }
+        if self.slab.kind(id) == Kind::Item && self.is_expired(id) {
+            self.evict(id);
+            return true;
+        }
         let class = self.slab.page_class(drain.page);
         let place = self.slab.alloc_to_move(class).or_else(|| {
             (1..=drain.classes_above).find_map(|above| self.slab.alloc_open(Class(class.0 + above)))
@@ -330,11 +346,13 @@ impl Shard {
             return self.move_slot(id, to);
         }
         match self.slab.kind(id) {
-            Kind::Item if self.is_expired(id) => self.evict(id),
-            Kind::Item | Kind::Link => return drain.evicts && self.evict_from(class).is_some(),
-            _ => return false,
+            Kind::Item | Kind::Link if !drain.evicts => false,
+            Kind::Item | Kind::Link => {
+                self.sweep_until(|shard| shard.slab.has_open_slot(class))
+                    || self.evict_from(class).is_some()
+            }
+            _ => false,
         }
-        true
     }
 
     /// Moves whatever lies in a slot to another one, of its class or of a larger one, which is given
@@ -348,8 +366,9 @@ impl Shard {
         };
         match self.slab.kind(from) {
             Kind::Item => {
-                let hash = self.hash_of(from);
+                let (hash, at) = (self.hash_of(from), self.expiry_at(from));
                 self.slab.copy_slot(from, to);
+                self.expiry_moved(to, at);
                 self.index.replace(&mut self.slab, hash, from, to);
                 self.policy.moved(&mut self.slab, old, to);
                 self.layout.head_moved(&mut self.slab, to);

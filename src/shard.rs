@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 use crate::class::Geometry;
-use crate::expiry::{EXPIRY_NEVER, TTL_NEVER, Time};
+use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::hash::KeyHasher;
 use crate::index::{Index, Plan};
 use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
@@ -95,6 +95,7 @@ pub(crate) struct Shard {
     missed: u64,
     /// Evictions and expirations at which classes compare their ages again.
     pub(crate) compare_at: u64,
+    pub(crate) sweep: crate::sweep::Sweep,
     pub(crate) optimizing: crate::optimize::Pass,
     pub(crate) counters: Counters,
     pub(crate) items: u64,
@@ -266,6 +267,7 @@ impl Shard {
             drain: None,
             missed: 0,
             compare_at: 0,
+            sweep: crate::sweep::Sweep::default(),
             optimizing: crate::optimize::Pass::default(),
             counters: Counters::default(),
             items: 0,
@@ -347,9 +349,7 @@ impl Shard {
     }
 
     pub(crate) fn is_expired(&self, id: Id) -> bool {
-        self.layout
-            .expiry(&self.slab, id)
-            .is_some_and(|e| self.time.is_past(e))
+        self.expiry_at(id).is_some_and(|at| at <= self.time.now())
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
@@ -457,9 +457,10 @@ impl Shard {
 
     /// Milliseconds until an item expires; [`TTL_NEVER`] if it does not.
     pub(crate) fn ttl_of(&self, id: Id) -> u64 {
-        self.layout
-            .expiry(&self.slab, id)
-            .map_or(TTL_NEVER, |e| self.time.until(e))
+        match self.expiry_at(id) {
+            Some(at) if at != u64::MAX => at.saturating_sub(self.time.now()),
+            _ => TTL_NEVER,
+        }
     }
 
     // ---- writing -------------------------------------------------------------------------------
@@ -500,7 +501,7 @@ impl Shard {
             value: value.bytes,
             value_type: value.value_type,
             expiry,
-            set_time: crate::expiry::encode(self.time.now()),
+            set_time: self.time.stamp(),
         };
         self.counters.sets += 1;
         // A set that fills a miss belongs to the request that missed.
@@ -528,6 +529,7 @@ impl Shard {
     fn overwrite(&mut self, id: Id, draft: &Draft<'_>) {
         self.uncount(id);
         self.layout.rewrite(&mut self.slab, id, draft);
+        self.note_own_expiry(id);
         self.count(id);
         self.policy.hit(&mut self.slab, id);
         self.counters.updates += 1;
@@ -553,6 +555,7 @@ impl Shard {
         } else {
             self.layout.write(&mut self.slab, id, draft);
         }
+        self.note_own_expiry(id);
         // Making room may have evicted the old item, and moved entries: look again.
         let (slab, layout) = (&self.slab, self.layout);
         let old = self
@@ -716,7 +719,8 @@ impl Shard {
         let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
         if self.layout.has_ttl(&self.slab, id) {
             self.layout
-                .set_expiry(&mut self.slab, id, expiry.unwrap_or(EXPIRY_NEVER));
+                .set_expiry(&mut self.slab, id, expiry.unwrap_or(NEVER));
+            self.note_own_expiry(id);
             return Ok(());
         }
         match expiry {
@@ -726,10 +730,11 @@ impl Shard {
     }
 
     /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
-    fn add_expiry(&mut self, id: Id, hash: u64, key: &[u8], expiry: u32) -> Result<()> {
+    fn add_expiry(&mut self, id: Id, hash: u64, key: &[u8], expiry: Instant) -> Result<()> {
         let size = self.layout.size(&self.slab, id) + 4;
         if size <= self.slab.slot_size(self.slab.class_of(id)) {
             self.layout.add_expiry(&mut self.slab, id, id, expiry);
+            self.note_own_expiry(id);
             self.ttl_items += 1;
             return Ok(());
         }
@@ -742,6 +747,7 @@ impl Shard {
             return Err(Error::NotFound);
         };
         self.layout.add_expiry(&mut self.slab, id, to, expiry);
+        self.note_own_expiry(to);
         self.index.replace(&mut self.slab, hash, id, to);
         self.count(to);
         self.policy.inserted(&mut self.slab, to);
@@ -775,6 +781,7 @@ impl Shard {
         self.policy.clear();
         self.index.start(&mut self.slab);
         self.drain = None;
+        self.sweep = crate::sweep::Sweep::default();
         self.optimizing = crate::optimize::Pass::default();
         (self.items, self.payload, self.ttl_items) = (0, 0, 0);
     }
@@ -864,7 +871,7 @@ impl Shard {
                         items += 1;
                         payload += self.layout.payload(&self.slab, id) as u64;
                         ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
-                        sound &= self.layout.check(&self.slab, id);
+                        sound &= self.layout.check(&self.slab, id) && self.check_expiry(id);
                         let mut part = self.layout.first_part(&self.slab, id);
                         while let Some(p) = part.some().filter(|_| sound) {
                             parts.0 += 1;

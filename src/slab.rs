@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 use crate::class::{AREA_MAX, Geometry};
+use crate::expiry::NO_BASE;
 use crate::region::{Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
@@ -107,7 +108,7 @@ impl Kind {
     }
 }
 
-/// One page's descriptor: 16 bytes.
+/// One page's descriptor: 20 bytes.
 #[derive(Clone, Copy, Debug)]
 struct PageMeta {
     /// Ring of the class's pages; of a free page, `next` is the next free page.
@@ -124,9 +125,11 @@ struct PageMeta {
     fresh: u16,
     class: u8,
     flags: u8,
+    /// A tick before which nothing in the page expires.
+    base: u32,
 }
 
-const _: () = assert!(size_of::<PageMeta>() == 16);
+const _: () = assert!(size_of::<PageMeta>() == 20);
 
 const CLAIMED: u8 = 1;
 /// The page held something before: what it hands out counts as reused memory.
@@ -146,6 +149,7 @@ const EMPTY_PAGE: PageMeta = PageMeta {
     fresh: 0,
     class: 0,
     flags: 0,
+    base: NO_BASE,
 };
 
 /// One size class's state.
@@ -618,6 +622,16 @@ impl Slab {
 
     pub(crate) fn is_draining(&self, page: Page) -> bool {
         self.meta(page).flags & DRAINING != 0
+    }
+
+    /// A tick before which nothing in the page expires.
+    #[inline]
+    pub(crate) fn base(&self, page: Page) -> u32 {
+        self.meta(page).base
+    }
+
+    pub(crate) fn set_base(&mut self, page: Page, base: u32) {
+        self.meta_mut(page).base = base;
     }
 
     /// Slots handed out in this page.

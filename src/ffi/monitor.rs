@@ -39,7 +39,7 @@ pub struct larder_monitor_report {
     pub usage: u64,
     /// The memory limit.
     pub limit: u64,
-    /// Bytes that the optimize freed.
+    /// Bytes that the check freed, by optimizing or by taking out what had expired.
     pub bytes_freed: u64,
     /// Pressure before the optimize, in percent.
     pub pressure_percent: u32,

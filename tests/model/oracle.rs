@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Deadline {
     pub(crate) host: u64,
     pub(crate) forward: u64,
+    /// Milliseconds that it may come early.
+    early: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +24,8 @@ pub(crate) struct Entry {
     pub(crate) seen: u64,
 }
 
-/// Instants beyond this many milliseconds are kept in ticks of 1,024.
-const COARSE: u64 = 1 << 31;
+/// TTLs of so many milliseconds and more are kept in ticks of 1,024.
+const COARSE: u64 = (1 << 30) - 1024;
 
 pub(crate) struct Oracle<'c> {
     pub(crate) cache: &'c Cache<'c>,
@@ -142,10 +144,9 @@ impl<'c> Oracle<'c> {
         let Some(entry) = self.items.remove(&key) else {
             return;
         };
-        let early = |deadline: u64| if deadline >= COARSE { 1023 } else { 0 };
         let expired = entry
             .deadline
-            .is_some_and(|d| self.forward + early(d.forward) >= d.forward);
+            .is_some_and(|d| self.forward + d.early >= d.forward);
         assert!(
             expired || self.evictions() > entry.seen,
             "an item is lost: {entry:?}"
@@ -170,6 +171,7 @@ impl<'c> Oracle<'c> {
         (ttl != TTL_NEVER).then(|| Deadline {
             host: now_ms() + ttl,
             forward: self.forward + ttl,
+            early: if ttl >= COARSE { 1023 } else { 0 },
         })
     }
 

@@ -1,0 +1,211 @@
+//! The sweep: what has expired goes without anybody asking for it.
+//!
+//! Each page's descriptor tells a tick before which nothing in the page expires. A hand goes over the
+//! pages; it passes by those that are not due yet, walks the slots of the others, takes out what has
+//! expired, and notes the page's next due tick. A page whose last item goes is free.
+//!
+//! The hand moves, some steps at a time, when a set finds no room, at the monitor's checks, and in
+//! `optimize`. There is one hand, so none of them does another's work again.
+//!
+//! # Time
+//! A step is a descriptor or a slot looked at. Where nothing has a TTL, no step is made.
+//!
+//! # Source
+//! Expiry by the page is Segcache's idea: J. Yang et al., NSDI 2021; here the items of a page may have
+//! any TTLs.
+
+#![forbid(unsafe_code)]
+
+use crate::expiry::{NO_BASE, PAST, Time, tick};
+use crate::shard::Shard;
+use crate::slab::{Id, Kind, Page};
+
+/// Steps of the hand before an item is evicted that has not expired.
+const SWEEP_STEPS: u32 = 64;
+/// Evictions in the same millisecond that do without, once those steps found nothing.
+const SWEEP_REST: u32 = 8;
+
+/// Where the hand stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sweep {
+    page: u32,
+    slot: u32,
+    /// Of the slots of this page that it has passed, and of what came since: when the first is due.
+    next_due: u32,
+    /// Evictions still to come without a sweep, in this millisecond.
+    rest: u32,
+    rest_at: u64,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self {
+            page: 0,
+            slot: 0,
+            next_due: NO_BASE,
+            rest: 0,
+            rest_at: 0,
+        }
+    }
+}
+
+impl Shard {
+    /// The hand goes on, at most `steps` steps, until `enough`; returns the steps made.
+    fn sweep(&mut self, steps: u32, mut enough: impl FnMut(&Self) -> bool) -> u32 {
+        let mut done = 0;
+        while done < steps && self.ttl_items > 0 && !enough(self) {
+            self.sweep_step();
+            done += 1;
+        }
+        done
+    }
+
+    /// At most `steps` steps of a lap over all pages, of which `pages` are left; `u32::MAX` at its
+    /// start, 0 at its end. Returns the steps made.
+    pub(crate) fn sweep_lap(&mut self, pages: &mut u32, steps: u32) -> u32 {
+        // From wherever the hand stands, it has passed every page whole after a lap and one page.
+        *pages = (*pages).min(self.slab.pages_cut() + 2);
+        let mut at = self.sweep.page;
+        let done = self.sweep(steps, |shard| {
+            if shard.sweep.page != at {
+                at = shard.sweep.page;
+                *pages -= 1;
+            }
+            *pages == 0
+        });
+        if self.ttl_items == 0 {
+            *pages = 0;
+        }
+        done
+    }
+
+    /// A few steps before an item is evicted that has not expired; whether they were enough to spare it.
+    pub(crate) fn sweep_until(&mut self, enough: impl Fn(&Self) -> bool) -> bool {
+        if self.ttl_items == 0 {
+            return false;
+        }
+        let now = self.time.now();
+        if self.sweep.rest > 0 && self.sweep.rest_at == now {
+            self.sweep.rest -= 1;
+            return false;
+        }
+        let expired = self.counters.expirations;
+        self.sweep(SWEEP_STEPS, &enough);
+        if self.counters.expirations == expired {
+            (self.sweep.rest, self.sweep.rest_at) = (SWEEP_REST, now);
+        }
+        enough(self)
+    }
+
+    fn sweep_step(&mut self) {
+        let page = Page(self.sweep.page as u16);
+        if self.sweep.page >= self.slab.pages_cut() {
+            self.sweep_from(0);
+        } else if !self.is_due(page) {
+            self.sweep_from(self.sweep.page + 1);
+        } else if self.sweep.slot >= self.slab.page_touched(page) {
+            self.slab.set_base(page, self.sweep.next_due);
+            self.sweep_from(self.sweep.page + 1);
+        } else {
+            let id = self.slab.slot(page, self.sweep.slot);
+            self.sweep.slot += 1;
+            self.sweep_slot(id);
+        }
+    }
+
+    fn sweep_from(&mut self, page: u32) {
+        self.sweep = Sweep {
+            page,
+            slot: 0,
+            next_due: NO_BASE,
+            ..self.sweep
+        };
+    }
+
+    fn is_due(&self, page: Page) -> bool {
+        self.slab.is_claimed(page)
+            && self.holds_items(self.slab.page_class(page))
+            && self.slab.base(page) <= self.time.tick()
+    }
+
+    fn sweep_slot(&mut self, id: Id) {
+        if self.slab.kind(id) != Kind::Item {
+            return;
+        }
+        let Some(at) = self.expiry_at(id) else { return };
+        if at <= self.time.now() {
+            let hash = self.hash_of(id);
+            self.expire(id, hash);
+        } else {
+            self.sweep.next_due = self.sweep.next_due.min(tick(at));
+        }
+    }
+
+    // ---- the pages' due ticks --------------------------------------------------------------------
+
+    /// When an item expires, in milliseconds of the cache's time; `None` if it has no expiry.
+    #[inline]
+    pub(crate) fn expiry_at(&self, id: Id) -> Option<u64> {
+        let instant = self.layout.expiry(&self.slab, id)?;
+        Some(Time::at(instant, self.slab.base(self.slab.page_of(id))))
+    }
+
+    /// An item with an expiry `at` lies in this slot now: its page is due by then.
+    pub(crate) fn note_expiry(&mut self, id: Id, at: u64) {
+        let page = self.slab.page_of(id);
+        if self.time.is_old(self.slab.base(page)) {
+            self.renew_base(page, id);
+        }
+        let due = tick(at);
+        self.slab.set_base(page, self.slab.base(page).min(due));
+        if self.sweep.page == u32::from(page.0) {
+            self.sweep.next_due = self.sweep.next_due.min(due);
+        }
+    }
+
+    /// An item that has just got its expiry, if it has one, lies in this slot.
+    #[inline]
+    pub(crate) fn note_own_expiry(&mut self, id: Id) {
+        if let Some(instant) = self.layout.expiry(&self.slab, id) {
+            // The page's base may be too old for it yet; now is not.
+            self.note_expiry(id, Time::at(instant, self.time.tick()));
+        }
+    }
+
+    /// Lets a page's base be now, which the expiry of the item in slot `new` is read from already. Once in 12 days for each page at most. O(slots of the page).
+    #[cold]
+    fn renew_base(&mut self, page: Page, new: Id) {
+        for slot in 0..self.slab.page_touched(page) {
+            let id = self.slab.slot(page, slot);
+            if id != new && self.slab.kind(id) == Kind::Item && self.is_expired(id) {
+                self.layout.set_expiry(&mut self.slab, id, PAST);
+            }
+        }
+        let now = self.time.tick();
+        self.slab.set_base(page, now);
+        if self.sweep.page == u32::from(page.0) {
+            self.sweep.next_due = self.sweep.next_due.max(now);
+        }
+    }
+
+    /// Whether the page's base lies before an item's expiry, and near enough.
+    pub(crate) fn check_expiry(&self, id: Id) -> bool {
+        let Some(at) = self.expiry_at(id) else {
+            return true;
+        };
+        let instant = self.layout.expiry(&self.slab, id);
+        let base = self.slab.base(self.slab.page_of(id));
+        at == u64::MAX || instant == Some(PAST) || base <= tick(at) && base != NO_BASE
+    }
+
+    /// An item that had this expiry in another page has come here.
+    pub(crate) fn expiry_moved(&mut self, to: Id, at: Option<u64>) {
+        let Some(at) = at.filter(|&at| at != u64::MAX) else {
+            return;
+        };
+        if at <= self.time.now() {
+            self.layout.set_expiry(&mut self.slab, to, PAST);
+        }
+        self.note_expiry(to, at.max(self.time.now()));
+    }
+}
