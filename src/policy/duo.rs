@@ -14,7 +14,8 @@
 //!
 //! # Time
 //! Hit: O(1), in the header that the hit has in hand. Victim: at most [`WINDOW_STEPS`] items of the
-//! window, each with one search of main of at most [`MAIN_STEPS`], and the slots between them.
+//! window, each with one search of main of at most [`MAIN_STEPS`], and at most [`LOOKS`] slots in all;
+//! then the best victim seen goes.
 //!
 //! # Source
 //! Two queues with ghosts: 2Q, T. Johnson and D. Shasha, VLDB 1994, and S3-FIFO, J. Yang et al., SOSP
@@ -25,13 +26,15 @@
 
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
-use crate::item::marks;
+use crate::item::{Items, marks};
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
 /// A class counts as idle after so many inserts of other sizes, and a sixteenth of all items more.
 const IDLE_MIN: u32 = 256;
 
+/// The most slots looked at for one victim. Of the smallest window's slots, there is one in 33.
+const LOOKS: u32 = 256;
 /// Inserts after which the shadows learn anew how many items there may be.
 const SCALE_EVERY: u32 = 16;
 
@@ -105,6 +108,10 @@ pub(crate) struct Duo {
     inserts: u32,
     /// Items of all classes.
     items: u32,
+    /// Slots looked at for the present victim.
+    looks: u32,
+    /// The last item of the other queue, or part of an item, among them.
+    passed: Id,
 }
 
 impl Duo {
@@ -120,6 +127,8 @@ impl Duo {
             dice: Dice::new(),
             inserts: 0,
             items: 0,
+            looks: 0,
+            passed: Id::NONE,
         })
     }
 
@@ -258,6 +267,7 @@ impl Duo {
         expired: impl Fn(&Slab, Id) -> bool,
     ) -> Option<Id> {
         let rule = self.rule();
+        (self.looks, self.passed) = (0, Id::NONE);
         self.newcomer.settled = true;
         if self.newcomer.expected {
             self.count_gone(class);
@@ -270,7 +280,7 @@ impl Duo {
             self.newcomer.again = rule.again;
         }
         self.evict(slab, class, &rule, &expired)
-            .or_else(|| super::head_of_any_part(slab, class))
+            .or_else(|| self.anyone(slab, class))
     }
 
     fn main_is_full(&self, class: Class, rule: &Rule) -> bool {
@@ -307,7 +317,9 @@ impl Duo {
     ) -> Option<Id> {
         let mut best: Option<(u32, Id)> = None;
         for _ in 0..steps {
-            let id = self.next(slab, class, true)?;
+            let Some(id) = self.next(slab, class, true) else {
+                break;
+            };
             let freq = marks::freq(slab, id);
             if freq == 0 || expired(slab, id) {
                 return Some(id);
@@ -334,7 +346,9 @@ impl Duo {
             if short || queues.window_count == 0 {
                 return self.search_main(slab, class, MAIN_STEPS, true, expired);
             }
-            let id = self.next(slab, class, false)?;
+            let Some(id) = self.next(slab, class, false) else {
+                return self.search_main(slab, class, MAIN_STEPS, true, expired);
+            };
             if expired(slab, id) || left == 0 {
                 return Some(id);
             }
@@ -366,12 +380,18 @@ impl Duo {
         queues.window_count = queues.window_count.saturating_sub(1);
     }
 
-    /// The next item of one queue, from its hand on; `None` after a whole lap.
+    /// The next item of one queue, from its hand on; `None` where there is none, or none was come by
+    /// before the looks ran out.
     fn next(&mut self, slab: &Slab, class: Class, main: bool) -> Option<Id> {
+        let queues = self.of(class);
+        let mains = queues.count - queues.window_count.min(queues.count);
+        if (if main { mains } else { queues.window_count }) == 0 {
+            return None;
+        }
         let mut hand = Self::valid(slab, class, self.hand(class, main))?;
-        let first = slab.first_page(class)?;
-        let mut laps = 0;
-        while laps < 2 {
+        // Every page of a class has something in it, so the looks that see nothing end soon.
+        while self.looks < LOOKS || self.passed.is_none() {
+            self.looks += 1;
             let id = slab.slot(hand.page, u32::from(hand.slot));
             hand.slot += 1;
             if u32::from(hand.slot) >= slab.page_touched(hand.page) {
@@ -379,14 +399,27 @@ impl Duo {
                     page: slab.next_page(hand.page),
                     slot: 0,
                 };
-                laps += u32::from(hand.page == first);
             }
-            if slab.kind(id) == Kind::Item && marks::is_main(slab, id) == main {
-                *self.hand_mut(class, main) = hand;
-                return Some(id);
+            match slab.kind(id) {
+                Kind::Item if marks::is_main(slab, id) == main => {
+                    *self.hand_mut(class, main) = hand;
+                    return Some(id);
+                }
+                Kind::Item | Kind::Link => self.passed = id,
+                _ => {}
             }
         }
+        *self.hand_mut(class, main) = hand;
         None
+    }
+
+    /// Where all looks were in vain: the last item of the other queue that was passed, or one that has
+    /// a part there.
+    fn anyone(&self, slab: &Slab, class: Class) -> Option<Id> {
+        match self.passed.some() {
+            Some(passed) => Items::head_of(slab, passed),
+            None => super::head_of_any_part(slab, class),
+        }
     }
 
     fn hand(&self, class: Class, main: bool) -> Hand {
