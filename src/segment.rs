@@ -96,11 +96,11 @@ impl Buckets {
     }
 
     /// Buckets of four ghosts behind the table, where the policy wants them: enough for as many ghosts
-    /// as a segment has entries, but for the fullest of the largest segments.
+    /// as a segment has entries, but for the fullest segments.
     pub(crate) const fn ghost_buckets(self) -> u32 {
         match self {
-            Self::B32 => 8,
-            Self::B64 => 16,
+            Self::B32 => 6,
+            Self::B64 => 12,
             Self::B128 => 20,
         }
     }

@@ -172,3 +172,34 @@ fn head_of_any_part(slab: &Slab, class: Class) -> Option<Id> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::class::Geometry;
+    use crate::segment::Buckets;
+
+    /// Bytes of an item that take as much room as the index does beside: 64 B values, 16 B keys.
+    const ITEM: usize = 100;
+
+    #[test]
+    fn the_default_policy_costs_at_most_1_4_bytes_an_item_and_2_kib() {
+        for shift in 12..=30 {
+            let area = 1 << shift;
+            let geometry = Geometry::for_area(area);
+            let classes = geometry.slot_sizes().count();
+            let tables = Policy::table_size(PolicyKind::Default, classes, area).unwrap();
+            let buckets = Buckets::for_page(geometry.page_size());
+            // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
+            let load = buckets.split_at() as f64 * 0.72;
+            let ghosts = f64::from(4 * buckets.ghost_buckets()) / load;
+            // Three bits of the header's word.
+            let item = ghosts + 3.0 / 8.0;
+            let items = (area / ITEM) as f64;
+            let cost = tables as f64 + items * item;
+            std::println!("{area}: {tables} B, {item:.2} B an item: {cost:.0} B");
+            assert!(cost <= 2048.0 + 1.4 * items + items * 3.0 / 8.0);
+        }
+    }
+}

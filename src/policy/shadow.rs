@@ -28,8 +28,10 @@ const AREA_MIN: usize = 4 << 10;
 /// Parts of fewer bytes have the smallest shadows, and those of the first [`RULES_FEW`] rules only.
 const AREA_FEW: usize = 6 << 10;
 const RULES_FEW: usize = 3;
-/// Bytes of a part for each slot of a shadow.
+/// Bytes of a part for each slot of a shadow: of the first [`SLOTS_CHEAP`], and of any more.
 const AREA_PER_SLOT: usize = 300;
+const SLOTS_CHEAP: usize = 64;
+const AREA_PER_FURTHER: usize = 16 << 10;
 
 const USED: u8 = 8;
 const MAIN: u8 = 4;
@@ -74,7 +76,11 @@ fn extent(area: usize) -> (usize, usize) {
     match area {
         ..AREA_MIN => (0, 0),
         AREA_MIN..AREA_FEW => (RULES_FEW, SLOTS_MIN),
-        _ => (RULES.len(), (area / AREA_PER_SLOT).min(SLOTS_MAX) & !3),
+        _ => {
+            let cheap = (area / AREA_PER_SLOT).min(SLOTS_CHEAP);
+            let slots = cheap.max(area / AREA_PER_FURTHER).min(SLOTS_MAX);
+            (RULES.len(), slots & !3)
+        }
     }
 }
 
