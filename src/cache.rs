@@ -375,7 +375,7 @@ impl<'r> Cache<'r> {
         })?
     }
 
-    fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
+    pub(crate) fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
         for i in 0..self.head().cell_count {
             self.enter(i, &mut call)?;
         }

@@ -34,7 +34,7 @@ use crate::slab::{Class, Id, Kind, Page, Slab};
 const IDLE_MIN: u32 = 256;
 
 /// The most slots looked at for one victim. Of the smallest window's slots, there is one in 33.
-const LOOKS: u32 = 256;
+pub(super) const LOOKS: u32 = 256;
 /// Inserts after which the shadows learn anew how many items there may be.
 const SCALE_EVERY: u32 = 16;
 
@@ -451,6 +451,12 @@ impl Duo {
                 slot: 0,
             }
         })
+    }
+
+    /// Slots looked at for the latest victim.
+    #[cfg(test)]
+    pub(super) fn looks(&self) -> u32 {
+        self.looks
     }
 
     // ---- pages ---------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ mod duo;
 mod lru;
 mod rule;
 mod shadow;
+#[cfg(test)]
+mod tests;
 
 use crate::region::Cutter;
 use crate::slab::{Class, Id, Kind, Page, Slab};
@@ -42,15 +44,6 @@ pub(crate) enum Policy {
     Lru(Lru),
 }
 
-macro_rules! each {
-    ($self:ident, $policy:ident => $call:expr) => {
-        match $self {
-            Policy::Duo($policy) => $call,
-            Policy::Lru($policy) => $call,
-        }
-    };
-}
-
 impl Policy {
     /// Bytes of tables for so many classes over so many bytes of pages.
     pub(crate) fn table_size(kind: PolicyKind, classes: usize, area: usize) -> Option<usize> {
@@ -74,7 +67,10 @@ impl Policy {
 
     /// Every item is gone.
     pub(crate) fn clear(&mut self) {
-        each!(self, p => p.clear());
+        match self {
+            Self::Duo(p) => p.clear(),
+            Self::Lru(p) => p.clear(),
+        }
     }
 
     /// A request for a key, hit or miss.
@@ -103,24 +99,36 @@ impl Policy {
     /// A new item.
     #[inline]
     pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
-        each!(self, p => p.inserted(slab, id));
+        match self {
+            Self::Duo(p) => p.inserted(slab, id),
+            Self::Lru(p) => p.inserted(slab, id),
+        }
     }
 
     /// An item was read or overwritten.
     #[inline]
     pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {
-        each!(self, p => p.hit(slab, id));
+        match self {
+            Self::Duo(p) => p.hit(slab, id),
+            Self::Lru(p) => p.hit(slab, id),
+        }
     }
 
     /// An item is about to go.
     #[inline]
     pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
-        each!(self, p => p.removed(slab, id));
+        match self {
+            Self::Duo(p) => p.removed(slab, id),
+            Self::Lru(p) => p.removed(slab, id),
+        }
     }
 
     /// An item was copied to another slot, from one of this class.
     pub(crate) fn moved(&mut self, slab: &mut Slab, from: Class, to: Id) {
-        each!(self, p => p.moved(slab, from, to));
+        match self {
+            Self::Duo(p) => p.moved(slab, from, to),
+            Self::Lru(p) => p.moved(slab, from, to),
+        }
     }
 
     /// The item that the class can spare best; `expired` ones come first where they are met.
@@ -130,7 +138,10 @@ impl Policy {
         class: Class,
         expired: impl Fn(&Slab, Id) -> bool,
     ) -> Option<Id> {
-        each!(self, p => p.victim(slab, class, expired))
+        match self {
+            Self::Duo(p) => p.victim(slab, class, expired),
+            Self::Lru(p) => p.victim(slab, class, expired),
+        }
     }
 
     /// How long ago the class's next victim was last of use: the greater, the less the class needs
@@ -154,7 +165,10 @@ impl Policy {
 
     /// The page of the class to empty first.
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {
-        each!(self, p => p.page_to_empty(slab, class))
+        match self {
+            Self::Duo(p) => p.page_to_empty(slab, class),
+            Self::Lru(p) => p.page_to_empty(slab, class),
+        }
     }
 }
 
@@ -171,35 +185,4 @@ fn head_of_any_part(slab: &Slab, class: Class) -> Option<Id> {
         page = slab.next_page(page);
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::*;
-    use crate::class::Geometry;
-    use crate::segment::Buckets;
-
-    /// Bytes of an item that take as much room as the index does beside: 64 B values, 16 B keys.
-    const ITEM: usize = 100;
-
-    #[test]
-    fn the_default_policy_costs_at_most_1_4_bytes_an_item_and_2_kib() {
-        for shift in 12..=30 {
-            let area = 1 << shift;
-            let geometry = Geometry::for_area(area);
-            let classes = geometry.slot_sizes().count();
-            let tables = Policy::table_size(PolicyKind::Default, classes, area).unwrap();
-            let buckets = Buckets::for_page(geometry.page_size());
-            // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
-            let load = buckets.split_at() as f64 * 0.72;
-            let ghosts = f64::from(4 * buckets.ghost_buckets()) / load;
-            // Three bits of the header's word.
-            let item = ghosts + 3.0 / 8.0;
-            let items = (area / ITEM) as f64;
-            let cost = tables as f64 + items * item;
-            std::println!("{area}: {tables} B, {item:.2} B an item: {cost:.0} B");
-            assert!(cost <= 2048.0 + 1.4 * items + items * 3.0 / 8.0);
-        }
-    }
 }
