@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 use crate::item::Items;
+use crate::policy::Worth;
 use crate::shard::Shard;
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
@@ -30,7 +31,7 @@ const COMPARE_EVERY: u64 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain {
     pub(crate) page: Page,
-    slot: u32,
+    slot: u16,
     /// Whether items are evicted for it, or all of them move.
     evicts: bool,
     /// Slots of so many classes above the page's own are good enough, too.
@@ -109,7 +110,7 @@ impl Shard {
 
     /// Evicts from the class whose victims are oldest, or else from any that has one.
     pub(crate) fn evict_oldest(&mut self) -> Option<()> {
-        let class = self.oldest_class()?;
+        let class = self.least_class()?;
         self.evict_from(class)
             .or_else(|| (0..self.slab.item_class_count()).find_map(|c| self.evict_from(Class(c))))
     }
@@ -130,12 +131,12 @@ impl Shard {
 
     // ---- whose page ----------------------------------------------------------------------------
 
-    /// The item class with the oldest victims. O(classes).
-    fn oldest_class(&self) -> Option<Class> {
+    /// The item class that can spare a page best. O(classes).
+    fn least_class(&self) -> Option<Class> {
         (0..self.slab.item_class_count())
             .map(Class)
-            .filter_map(|class| Some((self.policy.age(&self.slab, class)?, class)))
-            .max_by_key(|&(age, _)| age)
+            .filter_map(|class| Some((self.policy.worth(&self.slab, class)?, class)))
+            .min_by_key(|&(worth, _)| worth)
             .map(|(_, class)| class)
     }
 
@@ -149,12 +150,11 @@ impl Shard {
         if gone < self.compare_at {
             return false;
         }
-        let Some(oldest) = self.oldest_class().filter(|&oldest| oldest != class) else {
+        let worth = |class| self.policy.worth(&self.slab, class).unwrap_or(Worth::NEW);
+        let Some(least) = self.least_class().filter(|&least| least != class) else {
             return false;
         };
-        let age = |class| self.policy.age(&self.slab, class).unwrap_or(0);
-        let (mine, theirs) = (age(class), age(oldest));
-        if !self.policy.is_much_older(mine, theirs) {
+        if !self.policy.may_take(worth(class), worth(least)) {
             self.compare_at = gone + COMPARE_EVERY;
             return false;
         }
@@ -168,8 +168,8 @@ impl Shard {
     /// of the item class with the oldest victims. O(classes).
     fn start_drain(&mut self) {
         let page = self.spare_page().or_else(|| {
-            let oldest = self.oldest_class()?;
-            self.policy.page_to_empty(&self.slab, oldest)
+            let least = self.least_class()?;
+            self.policy.page_to_empty(&self.slab, least)
         });
         if let Some(page) = page {
             self.start_drain_of(page);
@@ -280,8 +280,8 @@ impl Shard {
         if self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free {
             return true;
         }
-        let oldest = self.oldest_class();
-        oldest.is_some_and(|class| self.empty_page_of(class))
+        let least = self.least_class();
+        least.is_some_and(|class| self.empty_page_of(class))
             || (0..self.slab.item_class_count()).any(|class| self.empty_page_of(Class(class)))
     }
 
@@ -312,7 +312,9 @@ impl Shard {
                 self.drain = None;
                 return Drained::Free;
             }
-            if drain.slot >= self.slab.page_touched(drain.page) || !self.drain_slot(&mut drain) {
+            if u32::from(drain.slot) >= self.slab.page_touched(drain.page)
+                || !self.drain_slot(&mut drain)
+            {
                 self.slab.stop_drain(drain.page);
                 self.drain = None;
                 return Drained::Refused;
@@ -328,7 +330,7 @@ impl Shard {
 
     /// One step on the slot at hand: skip it, move it, or evict somebody so that it can move.
     fn drain_slot(&mut self, drain: &mut Drain) -> bool {
-        let id = self.slab.slot(drain.page, drain.slot);
+        let id = self.slab.slot(drain.page, u32::from(drain.slot));
         if self.slab.kind(id) == Kind::Free {
             drain.slot += 1;
             return true;

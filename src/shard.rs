@@ -101,12 +101,12 @@ pub(crate) struct Shard {
     pub(crate) items: u64,
     pub(crate) payload: u64,
     pub(crate) ttl_items: u64,
-    key_len_max: usize,
+    key_len_max: u16,
     value_len_max: usize,
     default_ttl_ms: u64,
     limit_min: usize,
     /// Bytes that the index takes at least.
-    index_size: usize,
+    index_size: u32,
 }
 
 /// Shards of fewer pages than this keep no free page in reserve.
@@ -253,7 +253,7 @@ impl Shard {
         let index = Index::new(cutter, &mut slab, plan)?;
         let pages = u64::from(slab.page_count());
         Some(Self {
-            index_size: footprint.index_pages() as usize * slab.page_size(),
+            index_size: footprint.index_pages() as u32 * slab.page_size() as u32,
             slab,
             index,
             policy,
@@ -273,7 +273,7 @@ impl Shard {
             items: 0,
             payload: 0,
             ttl_items: 0,
-            key_len_max: setup.key_len_max.min(KEY_LEN_MAX),
+            key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
             limit_min,
@@ -289,7 +289,8 @@ impl Shard {
     /// are gone.
     pub(crate) fn item_size_max(&self, limit: usize) -> usize {
         let page = self.slab.page_size();
-        let whole = limit.saturating_sub(self.slab.fixed() + self.index_size) & !(page - 1);
+        let whole =
+            limit.saturating_sub(self.slab.fixed() + self.index_size as usize) & !(page - 1);
         // A chained item's last part may need a page of its own.
         if whole > page { whole - page } else { whole }
     }
@@ -301,7 +302,7 @@ impl Shard {
         if key.is_empty() {
             return Err(Error::Invalid);
         }
-        if key.len() > self.key_len_max {
+        if key.len() > usize::from(self.key_len_max) {
             return Err(Error::TooLarge);
         }
         Ok(())

@@ -28,13 +28,13 @@ const SWEEP_REST: u32 = 8;
 /// Where the hand stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep {
-    page: u32,
-    slot: u32,
+    page: u16,
+    slot: u16,
     /// Of the slots of this page that it has passed, and of what came since: when the first is due.
     next_due: u32,
     /// Evictions still to come without a sweep, in this millisecond.
     rest: u32,
-    rest_at: u64,
+    rest_at: u32,
 }
 
 impl Default for Sweep {
@@ -84,7 +84,7 @@ impl Shard {
         if self.ttl_items == 0 {
             return false;
         }
-        let now = self.time.now();
+        let now = self.time.now() as u32;
         if self.sweep.rest > 0 && self.sweep.rest_at == now {
             self.sweep.rest -= 1;
             return false;
@@ -98,22 +98,22 @@ impl Shard {
     }
 
     fn sweep_step(&mut self) {
-        let page = Page(self.sweep.page as u16);
-        if self.sweep.page >= self.slab.pages_cut() {
+        let page = Page(self.sweep.page);
+        if u32::from(page.0) >= self.slab.pages_cut() {
             self.sweep_from(0);
         } else if !self.is_due(page) {
             self.sweep_from(self.sweep.page + 1);
-        } else if self.sweep.slot >= self.slab.page_touched(page) {
+        } else if u32::from(self.sweep.slot) >= self.slab.page_touched(page) {
             self.slab.set_base(page, self.sweep.next_due);
             self.sweep_from(self.sweep.page + 1);
         } else {
-            let id = self.slab.slot(page, self.sweep.slot);
+            let id = self.slab.slot(page, u32::from(self.sweep.slot));
             self.sweep.slot += 1;
             self.sweep_slot(id);
         }
     }
 
-    fn sweep_from(&mut self, page: u32) {
+    fn sweep_from(&mut self, page: u16) {
         self.sweep = Sweep {
             page,
             slot: 0,
@@ -158,7 +158,7 @@ impl Shard {
         }
         let due = tick(at);
         self.slab.set_base(page, self.slab.base(page).min(due));
-        if self.sweep.page == u32::from(page.0) {
+        if self.sweep.page == page.0 {
             self.sweep.next_due = self.sweep.next_due.min(due);
         }
     }
@@ -183,7 +183,7 @@ impl Shard {
         }
         let now = self.time.tick();
         self.slab.set_base(page, now);
-        if self.sweep.page == u32::from(page.0) {
+        if self.sweep.page == page.0 {
             self.sweep.next_due = self.sweep.next_due.max(now);
         }
     }

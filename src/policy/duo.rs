@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::Worth;
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
 use crate::item::{Items, marks};
@@ -35,6 +36,13 @@ const IDLE_MIN: u32 = 256;
 
 /// The most slots looked at for one victim. Of the smallest window's slots, there is one in 33.
 pub(super) const LOOKS: u32 = 256;
+/// One newcomer in so many finds the ghost of another key: four fingerprints of eight bits are looked at.
+const CHANCE: u16 = 64;
+/// Sizes are cold if of so many newcomers fewer than one in so many are asked for.
+const COLD_MIN: u16 = 64;
+const COLD_SHARE: u16 = 16;
+/// A period lasts for so many inserts more than there are items.
+const PERIOD_MIN: u32 = 256;
 /// Inserts after which the shadows learn anew how many items there may be.
 const SCALE_EVERY: u32 = 16;
 
@@ -44,6 +52,14 @@ fn capacity(slab: &Slab, items: u32) -> u32 {
     let most = slab.ceiling().saturating_sub(slab.fixed());
     let full = (u64::from(items) * most as u64).checked_div(usage as u64);
     full.map_or(items, |full| u32::try_from(full).unwrap_or(u32::MAX))
+}
+
+/// Groups of sizes: slots up to 63 B, up to 511 B, and larger ones.
+const GROUPS: usize = 3;
+
+fn group_of(slab: &Slab, class: Class) -> usize {
+    let octaves = slab.slot_size(class).max(8).ilog2() as usize - 3;
+    (octaves / 3).min(GROUPS - 1)
 }
 
 /// Where a hand stands.
@@ -75,6 +91,46 @@ struct Queues {
     last_insert: u32,
 }
 
+/// What came of the items of some sizes, of late: all counts are halved with each period.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sizes {
+    /// Items that came, those of them that had a ghost, and items used that had no use left.
+    came: u16,
+    remembered: u16,
+    used: u16,
+    period: u16,
+}
+
+impl Sizes {
+    /// As of this period.
+    fn at(self, period: u16) -> Self {
+        let shift = u32::from(period.wrapping_sub(self.period)).min(15);
+        Self {
+            came: self.came >> shift,
+            remembered: self.remembered >> shift,
+            used: self.used >> shift,
+            period,
+        }
+    }
+
+    fn count(&mut self, remembered: bool) {
+        if self.came == u16::MAX {
+            *self = Self {
+                period: self.period,
+                ..self.at(self.period.wrapping_add(1))
+            };
+        }
+        self.came += 1;
+        self.remembered += u16::from(remembered);
+    }
+
+    /// Whether such items come without being asked for again, before or after they go.
+    fn are_cold(&self) -> bool {
+        let asked_for = self.remembered.saturating_sub(self.came / CHANCE);
+        self.came >= COLD_MIN && asked_for.saturating_add(self.used) < self.came / COLD_SHARE
+    }
+}
+
 const EMPTY: Queues = Queues {
     main: NOWHERE,
     window: NOWHERE,
@@ -89,6 +145,8 @@ const EMPTY: Queues = Queues {
 /// What is known of the item that a victim is sought for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Newcomer {
+    /// It has a ghost.
+    remembered: bool,
     /// It goes to main.
     main: bool,
     /// It starts with uses enough to pass the window.
@@ -106,6 +164,10 @@ pub(crate) struct Duo {
     newcomer: Newcomer,
     dice: Dice,
     inserts: u32,
+    /// Number of the present period, and when it began.
+    period: u16,
+    period_start: u32,
+    sizes: [Sizes; GROUPS],
     /// Items of all classes.
     items: u32,
     /// Slots looked at for the present victim.
@@ -126,6 +188,9 @@ impl Duo {
             newcomer: Newcomer::default(),
             dice: Dice::new(),
             inserts: 0,
+            period: 0,
+            period_start: 0,
+            sizes: [Sizes::default(); GROUPS],
             items: 0,
             looks: 0,
             passed: Id::NONE,
@@ -154,6 +219,16 @@ impl Duo {
         self.queues.at_mut(u32::from(class.0))
     }
 
+    /// What came of items of such sizes, in the present period.
+    #[inline]
+    fn sizes(&mut self, slab: &Slab, class: Class) -> &mut Sizes {
+        let sizes = &mut self.sizes[group_of(slab, class)];
+        if sizes.period != self.period {
+            *sizes = sizes.at(self.period);
+        }
+        sizes
+    }
+
     /// A request for a key: hit or miss.
     #[inline]
     pub(crate) fn requested(&mut self, hash: u64) {
@@ -163,6 +238,7 @@ impl Duo {
     /// A slot is sought for a new item, which is remembered or not.
     pub(crate) fn expect(&mut self, remembered: bool) {
         self.newcomer = Newcomer {
+            remembered,
             main: remembered,
             expected: true,
             ..Newcomer::default()
@@ -173,6 +249,7 @@ impl Duo {
         self.inserts = self.inserts.wrapping_add(1);
         let (rule, now) = (self.rule(), self.inserts);
         let Newcomer {
+            remembered,
             main,
             again,
             settled,
@@ -194,6 +271,10 @@ impl Duo {
         if now.is_multiple_of(SCALE_EVERY) {
             self.shadows.scale(capacity(slab, self.items));
         }
+        if now.wrapping_sub(self.period_start) > self.items.saturating_add(PERIOD_MIN) {
+            (self.period, self.period_start) = (self.period.wrapping_add(1), now);
+        }
+        self.sizes(slab, class).count(remembered);
         let queues = self.of_mut(class);
         queues.last_insert = now;
         queues.window_count += u32::from(!main);
@@ -219,6 +300,10 @@ impl Duo {
         let freq = marks::freq(slab, id);
         if freq < FREQ_MAX {
             marks::set_freq(slab, id, freq + 1);
+        }
+        if freq == 0 {
+            let sizes = self.sizes(slab, slab.class_of(id));
+            sizes.used = sizes.used.saturating_add(1);
         }
     }
 
@@ -461,14 +546,20 @@ impl Duo {
 
     // ---- pages ---------------------------------------------------------------------------------
 
-    /// The time in which as many items go as the class holds.
-    pub(crate) fn age(&self, class: Class) -> Option<u32> {
+    /// By the ghosts that came back of late for each page of the class, and the time in which as many
+    /// items go as the class holds.
+    pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         let queues = self.of(class);
+        if queues.count == 0 {
+            return None;
+        }
         let lap = queues.lap.max(self.inserts.wrapping_sub(queues.lap_start));
         // Nobody sets items of this size any more: what is left of them can go sooner.
         let idle = self.inserts.wrapping_sub(queues.last_insert) > self.items / 16 + IDLE_MIN;
+        let sizes = self.sizes[group_of(slab, class)].at(self.period);
+        let cold = sizes.are_cold() || idle && sizes.used == 0;
         let age = if idle { lap.saturating_mul(4) } else { lap };
-        (queues.count > 0).then_some(age)
+        Some(Worth::new(cold, age))
     }
 
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {

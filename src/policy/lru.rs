@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::head_of_any_part;
+use super::{Worth, head_of_any_part};
 use crate::item::marks::{NEXT, PREVIOUS, STAMP};
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Page, Slab};
@@ -108,9 +108,13 @@ impl Lru {
         last.some().or_else(|| head_of_any_part(slab, class))
     }
 
-    pub(crate) fn age(&self, slab: &Slab, class: Class) -> Option<u32> {
+    /// The age of the class's oldest item, in uses of any.
+    pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         let last = self.lists.at(u32::from(class.0)).last.some()?;
-        Some(self.uses.wrapping_sub(slab.word(last, STAMP)))
+        Some(Worth::new(
+            false,
+            self.uses.wrapping_sub(slab.word(last, STAMP)),
+        ))
     }
 
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {

@@ -16,6 +16,7 @@ mod tests;
 
 use crate::region::Cutter;
 use crate::slab::{Class, Id, Kind, Page, Slab};
+use core::cmp::Reverse;
 use duo::Duo;
 use lru::Lru;
 
@@ -35,6 +36,28 @@ impl PolicyKind {
     pub(crate) fn remembers(self) -> bool {
         self == Self::Default
     }
+}
+
+/// What a page is worth to a class. The least is the one whose class can spare a page best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Worth {
+    /// Whether nobody asks for items of such sizes. Cold items give pages up to others, and take none
+    /// from them.
+    cold: Reverse<bool>,
+    /// Time since the class's next victim was last of use: the longer, the less is a page worth.
+    youth: Reverse<u32>,
+}
+
+impl Worth {
+    pub(crate) const fn new(cold: bool, age: u32) -> Self {
+        Self {
+            cold: Reverse(cold),
+            youth: Reverse(age),
+        }
+    }
+
+    /// To a class that holds later parts of items only, or nothing yet.
+    pub(crate) const NEW: Self = Self::new(false, 0);
 }
 
 /// The policy of one shard.
@@ -144,23 +167,27 @@ impl Policy {
         }
     }
 
-    /// How long ago the class's next victim was last of use: the greater, the less the class needs
-    /// all of its pages. Comparable between classes; `None` where no item has its first slot in the class.
-    pub(crate) fn age(&self, slab: &Slab, class: Class) -> Option<u32> {
+    /// What its pages are worth to a class; `None` where no item has its first slot in the class.
+    pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         match self {
-            Self::Duo(duo) => duo.age(class),
-            Self::Lru(lru) => lru.age(slab, class),
+            Self::Duo(duo) => duo.worth(slab, class),
+            Self::Lru(lru) => lru.worth(slab, class),
         }
     }
 
-    /// Whether a class of the one age may take a page of a class of the other. To follow smaller
-    /// differences costs more in moved and evicted items than it gains.
-    pub(crate) fn is_much_older(&self, mine: u32, theirs: u32) -> bool {
+    /// Whether a class to which pages are worth so much may take one of a class to which they are
+    /// worth that. To follow smaller differences costs more in moved and evicted items than it gains.
+    pub(crate) fn may_take(&self, mine: Worth, theirs: Worth) -> bool {
+        let (Reverse(my_age), Reverse(their_age)) = (mine.youth, theirs.youth);
         let least = match self {
-            Self::Duo(_) => mine.saturating_mul(4),
-            Self::Lru(_) => mine.saturating_add(mine / 4),
+            Self::Duo(_) => my_age.saturating_mul(4),
+            Self::Lru(_) => my_age.saturating_add(my_age / 4),
         };
-        least.saturating_add(16) < theirs
+        match (mine.cold.0, theirs.cold.0) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => least.saturating_add(16) < their_age,
+        }
     }
 
     /// The page of the class to empty first.

@@ -7,6 +7,7 @@
 //!
 //! # Layout
 //! ```text
+//! the table  | slot 0 of each shadow | slot 1 of each | ...
 //! a slot     | key's fingerprint 16 | used 1, main 1, uses 2 | ghost 8 |
 //! ```
 //! The ghosts form buckets of four of their own, first in first out; 0 = none.
@@ -59,15 +60,14 @@ const _: () = assert!(size_of::<Slot>() == 4);
 /// All of them, and the rule adopted.
 #[derive(Debug)]
 pub(crate) struct Shadows {
-    /// Slots of each: there are, and in use.
-    slots: u32,
-    used: u32,
+    /// Slots of each in use.
+    used: u16,
     /// One key in `among / used` is sampled.
     among: u32,
     each: Table<Shadow>,
     table: Table<Slot>,
-    current: usize,
-    requests: u32,
+    current: u8,
+    requests: u16,
     dice: Dice,
 }
 
@@ -93,13 +93,12 @@ impl Shadows {
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
         let (rules, slots) = extent(area);
         Some(Self {
-            slots: slots as u32,
-            used: slots as u32,
+            used: slots as u16,
             among: SAMPLE_MAX * slots as u32,
             each: cutter.table(rules as u32, Shadow::default())?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
             // Where nobody finds out what suits, the clock does the least harm.
-            current: usize::from(slots == 0),
+            current: u8::from(slots == 0),
             requests: 0,
             dice: Dice::new(),
         })
@@ -107,25 +106,28 @@ impl Shadows {
 
     #[inline]
     pub(crate) fn rule(&self) -> Rule {
-        RULES.get(self.current).copied().unwrap_or(RULES[0])
+        RULES
+            .get(usize::from(self.current))
+            .copied()
+            .unwrap_or(RULES[0])
     }
 
     /// The cache holds about so many items when it is full: the sample is to be as small a part of
     /// all keys as a shadow is of those.
     pub(crate) fn scale(&mut self, items: u32) {
-        let used = ((items / SAMPLE_MAX) & !3).clamp(4, self.slots.max(4));
-        if used.abs_diff(self.used) * 8 > self.used {
-            self.used = used.min(self.slots);
+        let used = ((items / SAMPLE_MAX) & !3).clamp(4, self.slots().max(4));
+        if used.abs_diff(self.used()) * 8 > self.used() {
+            self.used = used.min(self.slots()) as u16;
             for i in 0..self.each.len() {
                 self.empty(i);
             }
         }
-        self.among = items.max(SAMPLE_MAX * self.used);
+        self.among = items.max(SAMPLE_MAX * self.used());
     }
 
     /// A shadow begins anew; its hits stay.
     fn empty(&mut self, i: u32) {
-        for number in 0..self.slots {
+        for number in 0..self.slots() {
             *self.slot(i, number) = Slot::default();
         }
         let shadow = self.shadow(i);
@@ -139,7 +141,7 @@ impl Shadows {
     #[inline]
     pub(crate) fn requested(&mut self, hash: u64) {
         let sample = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        if (((sample >> 32) * u64::from(self.among)) >> 32) as u32 >= self.used {
+        if (((sample >> 32) * u64::from(self.among)) >> 32) as u32 >= self.used() {
             return;
         }
         self.simulate(sample as u32);
@@ -152,7 +154,7 @@ impl Shadows {
             self.shadow(i).hits += u32::from(hit);
         }
         self.requests += 1;
-        if self.requests >= PERIOD_MIN + PERIOD_PER_SLOT * self.used {
+        if u32::from(self.requests) >= PERIOD_MIN + PERIOD_PER_SLOT * self.used() {
             self.requests = 0;
             self.choose();
         }
@@ -167,8 +169,8 @@ impl Shadows {
             .rev()
             .max_by_key(|&i| self.hits(i))
             .unwrap_or(0);
-        if self.hits(best) * 100 > self.hits(self.current) * 102 {
-            self.current = best;
+        if self.hits(best) * 100 > self.hits(usize::from(self.current)) * 102 {
+            self.current = best as u8;
         }
         for i in 0..self.each.len() {
             self.shadow(i).hits -= self.shadow(i).hits / 4;
@@ -177,8 +179,20 @@ impl Shadows {
 
     // ---- one simulated cache -------------------------------------------------------------------
 
+    /// Slots of each in use.
+    #[inline]
+    fn used(&self) -> u32 {
+        u32::from(self.used)
+    }
+
+    /// Slots of each that there are.
+    fn slots(&self) -> u32 {
+        self.table.len().checked_div(self.each.len()).unwrap_or(0)
+    }
+
     fn slot(&mut self, i: u32, slot: u32) -> &mut Slot {
-        self.table.at_mut(i * self.slots + slot)
+        let rules = self.each.len();
+        self.table.at_mut(slot * rules + i)
     }
 
     fn shadow(&mut self, i: u32) -> &mut Shadow {
@@ -188,7 +202,7 @@ impl Shadows {
     /// A request for a sampled key; whether it hits.
     fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
         let name = key as u16;
-        for number in 0..self.used {
+        for number in 0..self.used() {
             let slot = self.slot(i, number);
             if slot.key == name && slot.state & USED != 0 {
                 if u32::from(slot.state & USES) < FREQ_MAX {
@@ -205,9 +219,9 @@ impl Shadows {
         let remembered = self.take_ghost(i, name);
         let shadow = *self.shadow(i);
         let mut uses = 0;
-        let (number, main) = if u32::from(shadow.count) < self.used {
+        let (number, main) = if u32::from(shadow.count) < self.used() {
             self.shadow(i).count += 1;
-            let full = u32::from(shadow.window_count) >= rule.window_of(self.used);
+            let full = u32::from(shadow.window_count) >= rule.window_of(self.used());
             (u32::from(shadow.count), remembered || full)
         } else if remembered && self.main_is_full(i, rule) {
             match self.gate(i, rule) {
@@ -230,7 +244,7 @@ impl Shadows {
     }
 
     fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
-        u32::from(self.shadow(i).window_count) <= rule.window_of(self.used)
+        u32::from(self.shadow(i).window_count) <= rule.window_of(self.used())
     }
 
     fn gate(&mut self, i: u32, rule: &Rule) -> Option<u32> {
@@ -264,7 +278,7 @@ impl Shadows {
         let mut number = 0;
         for left in (0..WINDOW_STEPS).rev() {
             let window = u32::from(self.shadow(i).window_count);
-            if window < rule.window_of(self.used) || window == 0 {
+            if window < rule.window_of(self.used()) || window == 0 {
                 number = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
                 break;
             }
@@ -317,8 +331,8 @@ impl Shadows {
         } else {
             shadow.window_hand
         });
-        for _ in 0..self.used {
-            number = if number < self.used { number } else { 0 };
+        for _ in 0..self.used() {
+            number = if number < self.used() { number } else { 0 };
             let state = self.slot(i, number).state;
             if state & USED != 0 && (state & MAIN != 0) == main {
                 let shadow = self.shadow(i);
@@ -340,7 +354,7 @@ impl Shadows {
     /// First slot of the bucket that a key's ghost belongs to, and the ghost.
     fn ghost(&self, name: u16) -> (u32, u8) {
         let mixed = u32::from(name).wrapping_mul(0x9e37_79b1);
-        let bucket = ((mixed >> 16) * (self.used / 4)) >> 16;
+        let bucket = ((mixed >> 16) * (self.used() / 4)) >> 16;
         (bucket * 4, ((mixed >> 8) as u8).max(1))
     }
 

@@ -50,7 +50,7 @@ fn a_victim_is_found_within_the_looks_after_any_history() {
         for op in 0..ops {
             let random = next(&mut state);
             // Keys near 0 are more frequent; the workload changes now and then.
-            let key = (random % keys * (random >> 32 & 0xffff) >> 16) + op / 50_000 * 1000;
+            let key = ((random % keys * (random >> 32 & 0xffff)) >> 16) + op / 50_000 * 1000;
             let key = key.to_le_bytes();
             let value = [0; 200];
             let evictions = cache.stats().evictions;
