@@ -5,7 +5,7 @@
 //!                                       ^
 //!                    item, index (segment, hash), policy, expiry
 //!                                       ^
-//!                    shard (reclaim, optimize) <- cache <- monitor
+//!                    shard (reclaim, sweep, optimize) <- cache <- monitor
 //!                                       ^
 //!                                      ffi     (C and C++: include/larder.h)
 //! ```
@@ -20,7 +20,8 @@
 //! | `hash`, `segment`, `index` | from a key's hash to its slot |
 //! | `policy` | whom to evict |
 //! | `expiry` | time, and when an item expires |
-//! | `shard`, `reclaim`, `optimize` | one lock's worth of all that; making room; giving back |
+//! | `shard` | one lock's worth of all that |
+//! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
 //! | [`Cache`] | shards over one region |
 //! | [`Monitor`] | watches a cache's pressure |
 //!

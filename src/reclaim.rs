@@ -1,11 +1,12 @@
 //! Making room: slots for whoever asks, by eviction, and pages from the class that needs them least.
 //!
 //! Who needs a slot and finds none free evicts from its own class, so that a steady workload moves
-//! no page. Pages follow the ages of the classes ([`Policy::age`](crate::policy::Policy::age)): a
-//! class whose victims are much younger than another's takes the free page kept in reserve, and the
-//! class with the oldest victims gives one up for it. A page is emptied in slices, some slots with
-//! each set: its items are evicted in the policy's order, and those that the policy keeps move into
-//! the slots of the evicted ones.
+//! no page; before it evicts, it lets the sweep look for something that has expired. Pages follow what
+//! they are worth to the classes ([`Policy::worth`](crate::policy::Policy::worth)): a class to which
+//! one is worth much more than to another takes the free page kept in reserve, and the class to which
+//! it is worth least gives one up for it. A page is emptied in slices, some slots with each set: its
+//! items are evicted in the policy's order, and those that the policy keeps move into the slots of the
+//! evicted ones.
 //!
 //! # Time
 //! One set evicts what it needs, and does at most [`DRAIN_STEPS_MAX`] steps of emptying and

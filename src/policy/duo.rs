@@ -7,10 +7,12 @@
 //! enters where one of them went unused for a whole lap. Which queue an item is in is a bit in its
 //! header, and so is the count of its uses: nothing moves.
 //!
-//! Shares, thresholds and gate are a [`Rule`]; miniature simulations choose it (`shadow`).
+//! Shares, thresholds and gate are a [`Rule`]; miniature simulations choose it (`shadow`). Pages go from
+//! the class whose items live longest before they go to the one whose items live much shorter, but not
+//! to sizes that nobody asks for (`sizes`).
 //!
 //! # Invariants
-//! 1. `count` is the number of the class's items, `window` that of those whose main bit is not set.
+//! 1. `count` is the number of the class's items, `window_count` that of those whose main bit is not set.
 //!
 //! # Time
 //! Hit: O(1), in the header that the hit has in hand. Victim: at most [`WINDOW_STEPS`] items of the
@@ -27,6 +29,7 @@
 use super::Worth;
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
+use super::sizes::{GROUPS, Sizes, group_of};
 use crate::item::{Items, marks};
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
@@ -36,11 +39,6 @@ const IDLE_MIN: u32 = 256;
 
 /// The most slots looked at for one victim. Of the smallest window's slots, there is one in 33.
 pub(super) const LOOKS: u32 = 256;
-/// One newcomer in so many finds the ghost of another key: four fingerprints of eight bits are looked at.
-const CHANCE: u16 = 64;
-/// Sizes are cold if of so many newcomers fewer than one in so many are asked for.
-const COLD_MIN: u16 = 64;
-const COLD_SHARE: u16 = 16;
 /// A period lasts for so many inserts more than there are items.
 const PERIOD_MIN: u32 = 256;
 /// Inserts after which the shadows learn anew how many items there may be.
@@ -52,14 +50,6 @@ fn capacity(slab: &Slab, items: u32) -> u32 {
     let most = slab.ceiling().saturating_sub(slab.fixed());
     let full = (u64::from(items) * most as u64).checked_div(usage as u64);
     full.map_or(items, |full| u32::try_from(full).unwrap_or(u32::MAX))
-}
-
-/// Groups of sizes: slots up to 63 B, up to 511 B, and larger ones.
-const GROUPS: usize = 3;
-
-fn group_of(slab: &Slab, class: Class) -> usize {
-    let octaves = slab.slot_size(class).max(8).ilog2() as usize - 3;
-    (octaves / 3).min(GROUPS - 1)
 }
 
 /// Where a hand stands.
@@ -89,46 +79,6 @@ struct Queues {
     lap: u32,
     /// When an item came last.
     last_insert: u32,
-}
-
-/// What came of the items of some sizes, of late: all counts are halved with each period.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sizes {
-    /// Items that came, those of them that had a ghost, and items used that had no use left.
-    came: u16,
-    remembered: u16,
-    used: u16,
-    period: u16,
-}
-
-impl Sizes {
-    /// As of this period.
-    fn at(self, period: u16) -> Self {
-        let shift = u32::from(period.wrapping_sub(self.period)).min(15);
-        Self {
-            came: self.came >> shift,
-            remembered: self.remembered >> shift,
-            used: self.used >> shift,
-            period,
-        }
-    }
-
-    fn count(&mut self, remembered: bool) {
-        if self.came == u16::MAX {
-            *self = Self {
-                period: self.period,
-                ..self.at(self.period.wrapping_add(1))
-            };
-        }
-        self.came += 1;
-        self.remembered += u16::from(remembered);
-    }
-
-    /// Whether such items come without being asked for again, before or after they go.
-    fn are_cold(&self) -> bool {
-        let asked_for = self.remembered.saturating_sub(self.came / CHANCE);
-        self.came >= COLD_MIN && asked_for.saturating_add(self.used) < self.came / COLD_SHARE
-    }
 }
 
 const EMPTY: Queues = Queues {
@@ -222,10 +172,8 @@ impl Duo {
     /// What came of items of such sizes, in the present period.
     #[inline]
     fn sizes(&mut self, slab: &Slab, class: Class) -> &mut Sizes {
-        let sizes = &mut self.sizes[group_of(slab, class)];
-        if sizes.period != self.period {
-            *sizes = sizes.at(self.period);
-        }
+        let sizes = &mut self.sizes[group_of(slab.slot_size(class))];
+        sizes.go_on(self.period);
         sizes
     }
 
@@ -302,8 +250,7 @@ impl Duo {
             marks::set_freq(slab, id, freq + 1);
         }
         if freq == 0 {
-            let sizes = self.sizes(slab, slab.class_of(id));
-            sizes.used = sizes.used.saturating_add(1);
+            self.sizes(slab, slab.class_of(id)).count_use();
         }
     }
 
@@ -556,8 +503,8 @@ impl Duo {
         let lap = queues.lap.max(self.inserts.wrapping_sub(queues.lap_start));
         // Nobody sets items of this size any more: what is left of them can go sooner.
         let idle = self.inserts.wrapping_sub(queues.last_insert) > self.items / 16 + IDLE_MIN;
-        let sizes = self.sizes[group_of(slab, class)].at(self.period);
-        let cold = sizes.are_cold() || idle && sizes.used == 0;
+        let sizes = self.sizes[group_of(slab.slot_size(class))].at(self.period);
+        let cold = sizes.are_cold() || idle && !sizes.are_used();
         let age = if idle { lap.saturating_mul(4) } else { lap };
         Some(Worth::new(cold, age))
     }

@@ -11,6 +11,7 @@ mod duo;
 mod lru;
 mod rule;
 mod shadow;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
