@@ -104,7 +104,9 @@ impl Shard {
         } else if !self.is_due(page) {
             self.sweep_from(self.sweep.page + 1);
         } else if u32::from(self.sweep.slot) >= self.slab.page_touched(page) {
-            self.slab.set_base(page, self.sweep.next_due);
+            // The page may have changed hands under the walk: its own base holds for what came since.
+            let base = self.slab.base(page).max(self.sweep.next_due);
+            self.slab.set_base(page, base);
             self.sweep_from(self.sweep.page + 1);
         } else {
             let id = self.slab.slot(page, u32::from(self.sweep.slot));
