@@ -423,26 +423,41 @@ impl Duo {
         let mut hand = Self::valid(slab, class, self.hand(class, main))?;
         // Every page of a class has something in it, so the looks that see nothing end soon.
         while self.looks < LOOKS || self.passed.is_none() {
-            self.looks += 1;
-            let id = slab.slot(hand.page, u32::from(hand.slot));
-            hand.slot += 1;
+            let found = self.next_in_page(slab, &mut hand, main);
             if u32::from(hand.slot) >= slab.page_touched(hand.page) {
                 hand = Hand {
                     page: slab.next_page(hand.page),
                     slot: 0,
                 };
             }
-            match slab.kind(id) {
-                Kind::Item if marks::is_main(slab, id) == main => {
-                    *self.hand_mut(class, main) = hand;
-                    return Some(id);
-                }
-                Kind::Item | Kind::Link => self.passed = id,
-                _ => {}
+            if found.is_some() {
+                *self.hand_mut(class, main) = hand;
+                return found;
             }
         }
         *self.hand_mut(class, main) = hand;
         None
+    }
+
+    /// As [`Duo::next`], as far as the hand's page reaches.
+    fn next_in_page(&mut self, slab: &Slab, hand: &mut Hand, main: bool) -> Option<Id> {
+        let step = slab.slot(hand.page, 1).0 - slab.slot(hand.page, 0).0;
+        let touched = slab.page_touched(hand.page);
+        let (mut id, mut slot) = (slab.slot(hand.page, u32::from(hand.slot)), hand.slot);
+        let (mut looks, mut passed) = (self.looks, self.passed);
+        let mut found = None;
+        while found.is_none() && u32::from(slot) < touched && (looks < LOOKS || passed.is_none()) {
+            looks += 1;
+            slot += 1;
+            match slab.kind(id) {
+                Kind::Item if marks::is_main(slab, id) == main => found = Some(id),
+                Kind::Item | Kind::Link => passed = id,
+                _ => {}
+            }
+            id = Id(id.0.wrapping_add(step));
+        }
+        (self.looks, self.passed, hand.slot) = (looks, passed, slot);
+        found
     }
 
     /// Where all looks were in vain: the last item of the other queue that was passed, or one that has
