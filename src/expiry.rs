@@ -21,6 +21,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::slab::NO_BASE;
+
 /// A TTL of this many milliseconds never ends.
 pub const TTL_NEVER: u64 = u64::MAX;
 
@@ -32,9 +34,6 @@ pub(crate) struct Instant(pub(crate) u32);
 pub(crate) const NEVER: Instant = Instant(u32::MAX);
 /// One that has come, whatever the page's base.
 pub(crate) const PAST: Instant = Instant(COARSE);
-/// The base of a page without a TTL in it.
-pub(crate) const NO_BASE: u32 = u32::MAX;
-
 const COARSE: u32 = 1 << 31;
 const TICK_SHIFT: u32 = 10;
 /// TTLs of fewer milliseconds are exact. Twice as much, and a tick, is less than an instant's reach.

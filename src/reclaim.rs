@@ -69,7 +69,7 @@ impl Shard {
         loop {
             if !self.slab.fits(class) {
                 if !self.sweep_until(|shard| shard.slab.fits(class)) {
-                    self.evict_oldest()?;
+                    self.evict_least()?;
                 }
                 continue;
             }
@@ -109,8 +109,8 @@ impl Shard {
         Some(())
     }
 
-    /// Evicts from the class whose victims are oldest, or else from any that has one.
-    pub(crate) fn evict_oldest(&mut self) -> Option<()> {
+    /// Evicts from the class that can spare a page best, or else from any that has an item.
+    pub(crate) fn evict_least(&mut self) -> Option<()> {
         let class = self.least_class()?;
         self.evict_from(class)
             .or_else(|| (0..self.slab.item_class_count()).find_map(|c| self.evict_from(Class(c))))
@@ -166,7 +166,7 @@ impl Shard {
     }
 
     /// Starts emptying the page that is needed least: one of a class that has slots to spare, or else
-    /// of the item class with the oldest victims. O(classes).
+    /// of the item class that can spare one best. O(classes).
     fn start_drain(&mut self) {
         let page = self.spare_page().or_else(|| {
             let least = self.least_class()?;
@@ -260,7 +260,7 @@ impl Shard {
             self.sweep_until(|shard| shard.slab.usage() <= shard.limit);
         }
         for _ in 0..steps {
-            if self.slab.usage() <= self.limit || self.evict_oldest().is_none() {
+            if self.slab.usage() <= self.limit || self.evict_least().is_none() {
                 break;
             }
         }
@@ -276,7 +276,8 @@ impl Shard {
 
     // ---- emptying a page -----------------------------------------------------------------------
 
-    /// Empties pages until one is free, of the oldest class or else of any that has one to give.
+    /// Empties pages until one is free, of the class that can spare one best, or else of any that has one
+    /// to give.
     fn empty_some_page(&mut self) -> bool {
         if self.drain.is_some() && self.drain_some(u32::MAX) == Drained::Free {
             return true;

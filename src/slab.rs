@@ -22,7 +22,6 @@
 #![forbid(unsafe_code)]
 
 use crate::class::{AREA_MAX, Geometry};
-use crate::expiry::NO_BASE;
 use crate::region::{Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
@@ -107,6 +106,9 @@ impl Kind {
         }
     }
 }
+
+/// The base of a page in which nothing expires.
+pub(crate) const NO_BASE: u32 = u32::MAX;
 
 /// One page's descriptor: 20 bytes.
 #[derive(Clone, Copy, Debug)]

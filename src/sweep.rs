@@ -16,9 +16,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::expiry::{NO_BASE, PAST, Time, tick};
+use crate::expiry::{PAST, Time, tick};
 use crate::shard::Shard;
-use crate::slab::{Id, Kind, Page};
+use crate::slab::{Id, Kind, NO_BASE, Page};
 
 /// Steps of the hand before an item is evicted that has not expired.
 const SWEEP_STEPS: u32 = 64;

@@ -375,10 +375,12 @@ impl Duo {
             let queues = *self.of(class);
             let main_count = queues.count.saturating_sub(queues.window_count);
             let short = queues.window_count < rule.window_of(queues.count) && main_count > 0;
-            if short || queues.window_count == 0 {
-                return self.search_main(slab, class, MAIN_STEPS, true, expired);
-            }
-            let Some(id) = self.next(slab, class, false) else {
+            let next = if short {
+                None
+            } else {
+                self.next(slab, class, false)
+            };
+            let Some(id) = next else {
                 return self.search_main(slab, class, MAIN_STEPS, true, expired);
             };
             if expired(slab, id) || left == 0 {
@@ -508,8 +510,7 @@ impl Duo {
 
     // ---- pages ---------------------------------------------------------------------------------
 
-    /// By the ghosts that came back of late for each page of the class, and the time in which as many
-    /// items go as the class holds.
+    /// By whether such sizes are asked for, and by the time in which as many items go as the class holds.
     pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         let queues = self.of(class);
         if queues.count == 0 {
