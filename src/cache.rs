@@ -18,17 +18,18 @@ use crate::callbacks::Callbacks;
 use crate::config::{Clock, Config, Event, EventHook, EventKind};
 use crate::hash::KeyHasher;
 use crate::item::Type;
-use crate::lock::{Guarded, LockKind};
+use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
-use crate::region::{Cutter, check_region};
-use crate::shard::{ItemInfo, NewValue, SetMode, Setup, Shard};
+use crate::region::{Cutter, Shared, check_region};
+use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
-use crate::stats::{CacheStats, Counters};
+use crate::stats::CacheStats;
 use crate::status::{Error, Result};
 use crate::{ClassStats, sizing};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -47,7 +48,7 @@ pub(crate) struct Header {
     policy: PolicyKind,
     item_times: bool,
     default_ttl: bool,
-    hasher: KeyHasher,
+    hasher: Shared<KeyHasher>,
     lock: LockKind,
     clock: Clock,
     callbacks: Callbacks,
@@ -73,6 +74,38 @@ pub struct Cache<'r> {
 unsafe impl Send for Cache<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Cache<'_> {}
+
+/// A call inside a shard. At its end the lock goes back, then the host is told of evictions and
+/// expirations.
+struct Entered<'a> {
+    cache: &'a Cache<'a>,
+    shard: Locked<'a, Shard>,
+}
+
+impl Deref for Entered<'_> {
+    type Target = Shard;
+
+    #[inline(always)]
+    fn deref(&self) -> &Shard {
+        &self.shard
+    }
+}
+
+impl DerefMut for Entered<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.cache.hook().is_some() {
+            self.cache.tell(self);
+        }
+    }
+}
 
 /// Where a scan stands: start with the default, hand it back unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +157,7 @@ impl<'r> Cache<'r> {
         let cells = cutter.cut(size_of::<Guarded<Shard>>() * count as usize)?;
         let cells = cells.cast::<Guarded<Shard>>();
         let setup = config.setup();
+        let hasher = cutter.shared(KeyHasher::new(setup.seed))?;
         let part = sizing::part_size(len.checked_sub(cutter.used())?, count);
         sizing::check_limit(config, len, part)?;
         let mut cuts = cutter.cuts();
@@ -131,14 +165,14 @@ impl<'r> Cache<'r> {
             let at = cutter.cut(part)?;
             // SAFETY: `cut` hands out each byte once.
             let mut cutter = unsafe { Cutter::new(at, part) };
-            let shard = Shard::new(&mut cutter, part, &setup)?;
+            let shard = Shard::new(&mut cutter, part, &setup, hasher)?;
             cuts += cutter.cuts();
             // SAFETY: i < count, and count cells were cut.
             let cell = unsafe { cells.add(i) };
             // SAFETY: cut above, aligned to ALIGN.
             unsafe { cell.write(Guarded::new(shard)) };
         }
-        let value = Self::header(config, len, part * count as usize, cells, &setup, cuts);
+        let value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { header.write(value) };
         Some(Self {
@@ -152,7 +186,7 @@ impl<'r> Cache<'r> {
         region: usize,
         parts: usize,
         cells: NonNull<Guarded<Shard>>,
-        setup: &Setup,
+        hasher: Shared<KeyHasher>,
         cuts: u32,
     ) -> Header {
         Header {
@@ -165,7 +199,7 @@ impl<'r> Cache<'r> {
             policy: config.policy,
             item_times: config.item_times,
             default_ttl: config.default_ttl_ms != 0,
-            hasher: KeyHasher::new(setup.seed),
+            hasher,
             lock: config.lock,
             clock: config.clock,
             callbacks: Callbacks::default(),
@@ -190,7 +224,9 @@ impl<'r> Cache<'r> {
         value_len: usize,
     ) -> Result<usize> {
         config.check()?;
-        sizing::required_size::<Header, Guarded<Shard>>(config, items, key_len, value_len)
+        sizing::required_size::<(Header, KeyHasher), Guarded<Shard>>(
+            config, items, key_len, value_len,
+        )
     }
 
     /// The address that C knows the cache by.
@@ -223,8 +259,16 @@ impl<'r> Cache<'r> {
     fn cell(&self, i: u32) -> &Guarded<Shard> {
         let head = self.head();
         let i = if i < head.cell_count { i } else { 0 };
+        // SAFETY: i < cell_count.
+        unsafe { self.cell_at(i) }
+    }
+
+    /// # Safety
+    /// `i` is below `cell_count`.
+    #[inline(always)]
+    unsafe fn cell_at(&self, i: u32) -> &Guarded<Shard> {
         // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
-        let cell = unsafe { head.cells.add(i as usize) };
+        let cell = unsafe { self.head().cells.add(i as usize) };
         // SAFETY: as above; cells are never moved or dropped.
         unsafe { cell.as_ref() }
     }
@@ -251,45 +295,44 @@ impl<'r> Cache<'r> {
 
     // ---- entering a shard ----------------------------------------------------------------------
 
-    #[inline]
+    #[inline(always)]
     fn hash(&self, key: &[u8]) -> u64 {
         self.head().hasher.hash(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn shard_of(&self, hash: u64) -> u32 {
-        let count = self.head().cell_count;
-        if count == 1 {
-            0
-        } else {
-            (((hash >> 32) & 0xffff) as u32 * count) >> 16
-        }
+        (((hash >> 32) & 0xffff) as u32 * self.head().cell_count) >> 16
     }
 
-    /// Calls with a shard under its lock, then tells the host what else happened.
-    #[inline]
-    fn enter<R>(&self, i: u32, call: impl FnOnce(&mut Shard) -> R) -> Result<R> {
-        let head = self.head();
+    #[inline(always)]
+    fn cell_of(&self, hash: u64) -> &Guarded<Shard> {
+        let i = self.shard_of(hash);
+        // SAFETY: a number below 2^16, times cell_count, over 2^16, is below cell_count.
+        unsafe { self.cell_at(i) }
+    }
+
+    /// A shard under its lock; at its end the host is told what else happened.
+    #[inline(always)]
+    fn enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
         self.turn_away()?;
-        // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
-        let Some(hook) = (unsafe { *head.on_event.get() }) else {
-            return self
-                .cell(i)
-                .with(&head.lock, call)
-                .inspect_err(|_| self.count_busy());
-        };
-        let (done, before, after) = self
-            .cell(i)
-            .with(&head.lock, |shard| {
-                let before = shard.counters;
-                (call(shard), before, shard.counters)
-            })
-            .inspect_err(|_| self.count_busy())?;
-        self.tell(&hook, &before, &after);
-        Ok(done)
+        let shard = cell.lock(&self.head().lock);
+        let shard = shard.inspect_err(|_| self.count_busy())?;
+        Ok(Entered { cache: self, shard })
     }
 
-    #[inline]
+    #[inline(always)]
+    fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
+        self.enter(self.cell(i))
+    }
+
+    #[inline(always)]
+    fn hook(&self) -> Option<&EventHook> {
+        // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
+        unsafe { (*self.head().on_event.get()).as_ref() }
+    }
+
+    #[inline(always)]
     pub(crate) fn turn_away(&self) -> Result<()> {
         self.head()
             .callbacks
@@ -307,25 +350,31 @@ impl<'r> Cache<'r> {
     }
 
     #[cold]
-    fn tell(&self, hook: &EventHook, before: &Counters, after: &Counters) {
+    fn tell(&self, shard: &mut Entered<'_>) {
+        let gone = core::mem::take(&mut shard.counters.gone);
+        // SAFETY: the end of this value: the shard is not used any more.
+        unsafe { shard.shard.unlock() };
         let evicted = Event {
             kind: EventKind::Evicted,
-            items: after.evictions - before.evictions,
-            bytes: after.evicted_bytes - before.evicted_bytes,
+            items: u64::from(gone.evicted),
+            bytes: gone.evicted_bytes,
         };
         let expired = Event {
             kind: EventKind::Expired,
-            items: after.expirations - before.expirations,
-            bytes: after.expired_bytes - before.expired_bytes,
+            items: u64::from(gone.expired),
+            bytes: gone.expired_bytes,
         };
         for event in [evicted, expired] {
             if event.items > 0 {
-                // SAFETY: hook, target and context were given together.
-                self.head()
-                    .callbacks
-                    .run(|| unsafe { (hook.call)(hook.target, hook.ctx, &event) });
+                self.tell_one(&event);
             }
         }
+    }
+
+    fn tell_one(&self, event: &Event) {
+        let Some(hook) = self.hook() else { return };
+        // SAFETY: hook, target and context were given together.
+        self.call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, event) });
     }
 
     /// Runs a callback of the host's that must not call back into this cache.
@@ -334,7 +383,7 @@ impl<'r> Cache<'r> {
     }
 
     /// Lets the shard look at the clock, where it has something that can expire, or is to get it.
-    #[inline]
+    #[inline(always)]
     fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
         if needed || shard.ttl_items > 0 {
             self.observe(shard);
@@ -360,7 +409,7 @@ impl<'r> Cache<'r> {
     }
 
     /// Enters the shard of a key, with the time looked at where it matters.
-    #[inline]
+    #[inline(always)]
     fn with_key<R>(
         &self,
         key: &[u8],
@@ -368,16 +417,15 @@ impl<'r> Cache<'r> {
         call: impl FnOnce(&mut Shard, u64) -> Result<R>,
     ) -> Result<R> {
         let hash = self.hash(key);
-        self.enter(self.shard_of(hash), |shard| {
-            shard.check_key(key)?;
-            self.look_at_clock(shard, needs_time);
-            call(shard, hash)
-        })?
+        let mut shard = self.enter(self.cell_of(hash))?;
+        shard.check_key(key)?;
+        self.look_at_clock(&mut shard, needs_time);
+        call(&mut shard, hash)
     }
 
     pub(crate) fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
         for i in 0..self.head().cell_count {
-            self.enter(i, &mut call)?;
+            call(&mut *self.enter_number(i)?);
         }
         Ok(())
     }
@@ -481,9 +529,13 @@ impl<'r> Cache<'r> {
     }
 
     /// As [`Cache::get`], with the length even where the buffer was too short.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+        let hash = self.hash(key);
+        let mut shard = self.enter(self.cell_of(hash))?;
+        shard.check_key(key)?;
+        self.look_at_clock(&mut shard, false);
+        shard.get(hash, key, buffer)
     }
 
     /// Copies a value into a vector in an allocator of the caller's choice, such as an
@@ -621,7 +673,7 @@ impl<'r> Cache<'r> {
             return Err(Error::NotFound);
         }
         let (head, hash) = (self.head(), self.hash(key));
-        let cell = self.cell(self.shard_of(hash));
+        let cell = self.cell_of(hash);
         head.callbacks.run(|| {
             cell.with(&head.lock, |shard| {
                 let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
@@ -704,7 +756,7 @@ impl<'r> Cache<'r> {
     /// Items held; expired ones that nobody has met yet count.
     pub fn item_count(&self) -> u64 {
         let mut items = 0;
-        let _ = self.each_shard(|shard| items += shard.items);
+        let _ = self.each_shard(|shard| items += u64::from(shard.items));
         items
     }
 
@@ -725,13 +777,13 @@ impl<'r> Cache<'r> {
         let mut left = if step_max == 0 { u32::MAX } else { step_max };
         for i in 0..self.head().cell_count {
             if step_max == 0 {
-                self.enter(i, Shard::restart_pass)?;
+                self.enter_number(i)?.restart_pass();
             }
             loop {
-                let slice = self.enter(i, |shard| {
-                    self.look_at_clock(shard, false);
-                    shard.optimize(left.min(OPTIMIZE_SLICE))
-                })?;
+                let mut shard = self.enter_number(i)?;
+                self.look_at_clock(&mut shard, false);
+                let slice = shard.optimize(left.min(OPTIMIZE_SLICE));
+                drop(shard);
                 report.add(&slice);
                 if step_max != 0 {
                     left = left.saturating_sub(slice.steps.max(1));
@@ -755,10 +807,9 @@ impl<'r> Cache<'r> {
             let mut left = if step_max == 0 { u32::MAX } else { step_max };
             let mut pages = u32::MAX;
             while left > 0 && pages > 0 {
-                left -= self.enter(i, |shard| {
-                    self.look_at_clock(shard, false);
-                    shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE))
-                })?;
+                let mut shard = self.enter_number(i)?;
+                self.look_at_clock(&mut shard, false);
+                left -= shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE));
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //! belongs to. Pure arithmetic.
 //!
 //! A page is cut into equal slots with nothing between them, so a slot size is always the largest
-//! one of which the same number fits in a page: the page tail stays below `4 * slots` bytes.
+//! one of which the same number fits in a page: the page tail stays below `4 * slots` bytes. Where an
+//! owner wants it, a page of items ends with a plane, a bit for each slot.
 //!
 //! # Source
 //! Size classes within a page: J. Bonwick, "The Slab Allocator", USENIX Summer 1994.
@@ -30,7 +31,12 @@ pub(crate) struct Geometry {
     /// Slot sizes are multiples of this many bytes, and the smallest is `slot_size_min`.
     granule: u32,
     slot_size_min: u32,
+    /// Whether each page of items ends with a plane: one bit for each slot.
+    planes: bool,
 }
+
+/// Slots whose bits make a word of a plane.
+pub(crate) const PLANE_BITS: u32 = 32;
 
 impl Geometry {
     /// Pages of three to six times the square root of the area: few enough pages that their
@@ -59,7 +65,22 @@ impl Geometry {
             slot_size_max: slot_size_max & !3,
             granule: 4,
             slot_size_min,
+            planes: false,
         }
+    }
+
+    /// The same, with or without planes.
+    pub(crate) fn planes(mut self, planes: bool) -> Self {
+        self.planes = planes;
+        let largest = NonZeroU32::new(self.slot_size_max).unwrap_or(NonZeroU32::MIN);
+        let slots = NonZeroU32::new(self.slots_per_page(largest)).unwrap_or(NonZeroU32::MIN);
+        let share = self.room_for(slots) / slots;
+        self.slot_size_max = self.slot_size_max.min(share & !3);
+        self
+    }
+
+    pub(crate) fn has_planes(self) -> bool {
+        self.planes
     }
 
     /// For the blocks of a pool: up to a whole page, aligned.
@@ -70,6 +91,7 @@ impl Geometry {
             slot_size_max: 1 << page_shift,
             granule: 16,
             slot_size_min: 32,
+            planes: false,
         }
     }
 
@@ -85,8 +107,32 @@ impl Geometry {
         }
     }
 
+    /// Slots of something other than items in a page.
     pub(crate) fn slots_per_page(self, slot_size: NonZeroU32) -> u32 {
         ((1u32 << self.page_shift) / slot_size).min(u16::MAX as u32 - 1)
+    }
+
+    /// Item slots in a page, beside their plane.
+    pub(crate) fn items_per_page(self, slot_size: NonZeroU32) -> u32 {
+        let mut slots = self.slots_per_page(slot_size);
+        let page = 1u32 << self.page_shift;
+        if self.planes {
+            // Eight times as many bits as bytes: a slot and its bit. Whole words may be one too many.
+            slots = (page * 8 / (slot_size.get() * 8 + 1)).min(slots);
+            while slots > 0 && slots * slot_size.get() + self.plane_size(slots) > page {
+                slots -= 1;
+            }
+        }
+        slots
+    }
+
+    /// Bytes of the plane for so many slots.
+    fn plane_size(self, slots: u32) -> u32 {
+        if self.planes {
+            slots.div_ceil(PLANE_BITS) * 4
+        } else {
+            0
+        }
     }
 
     /// Where to look for the slot size behind this one: small pages want few classes, large ones
@@ -104,20 +150,24 @@ impl Geometry {
     }
 
     fn with_fewer_slots(self, size: u32) -> u32 {
-        let slots = self.slots_per_page(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
+        let slots = self.items_per_page(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
         let fewer = slots.saturating_sub((slots / 32).max(1));
         match NonZeroU32::new(fewer) {
-            Some(fewer) => ((1u32 << self.page_shift) / fewer).max(size + self.granule),
+            Some(fewer) => (self.room_for(fewer) / fewer).max(size + self.granule),
             None => self.slot_size_max,
         }
     }
 
     /// The largest size of the granule of which as many fit in a page.
     fn fill_page(self, size: u32) -> u32 {
-        let page = 1u32 << self.page_shift;
         let size = NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
-        let slots = NonZeroU32::new(self.slots_per_page(size)).unwrap_or(NonZeroU32::MIN);
-        (page / slots) & !(self.granule - 1)
+        let slots = NonZeroU32::new(self.items_per_page(size)).unwrap_or(NonZeroU32::MIN);
+        (self.room_for(slots) / slots) & !(self.granule - 1)
+    }
+
+    /// Bytes of a page that so many slots can share.
+    fn room_for(self, slots: NonZeroU32) -> u32 {
+        (1u32 << self.page_shift) - self.plane_size(slots.get())
     }
 }
 
@@ -167,20 +217,23 @@ mod tests {
     #[test]
     fn slot_sizes_ascend_to_the_largest_and_fill_the_page() {
         for page_shift in PAGE_SHIFT_MIN..=PAGE_SHIFT_MAX {
-            let geometry = Geometry::with_page_shift(page_shift);
-            let sizes: Vec<u32> = geometry.slot_sizes().collect();
-            assert!(
-                sizes.windows(2).all(|w| w[0] < w[1]),
-                "{page_shift}: {sizes:?}"
-            );
-            assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
-            assert!(sizes.iter().all(|s| s % 4 == 0));
-            assert!(sizes.len() < 200, "{} classes", sizes.len());
-            // The largest slot is bounded by the item header, not by the page.
-            for &size in sizes.iter().filter(|&&size| size < SLOT_SIZE_MAX) {
-                let slots = ((1u32 << page_shift) / size).min(65_534);
-                let tail = (1u32 << page_shift) - slots * size;
-                assert!(tail < 4 * slots, "{page_shift}: slot {size} leaves {tail}");
+            for planes in [false, true] {
+                let geometry = Geometry::with_page_shift(page_shift).planes(planes);
+                let sizes: Vec<u32> = geometry.slot_sizes().collect();
+                assert!(
+                    sizes.windows(2).all(|w| w[0] < w[1]),
+                    "{page_shift}: {sizes:?}"
+                );
+                assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
+                assert!(sizes.iter().all(|s| s % 4 == 0));
+                assert!(sizes.len() < 200, "{} classes", sizes.len());
+                // The largest slot is bounded by the item header, not by the page.
+                for &size in sizes.iter().filter(|&&size| size < SLOT_SIZE_MAX) {
+                    let slots = geometry.items_per_page(NonZeroU32::new(size).unwrap());
+                    let plane = if planes { slots.div_ceil(32) * 4 } else { 0 };
+                    let tail = (1u32 << page_shift) - plane - slots * size;
+                    assert!(tail < 4 * slots, "{page_shift}: slot {size} leaves {tail}");
+                }
             }
         }
     }

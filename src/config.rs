@@ -163,10 +163,7 @@ impl Config {
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
         Setup {
             policy: self.policy,
-            format: Format {
-                links: self.policy == PolicyKind::Lru,
-                times: self.item_times,
-            },
+            format: Format::new(self.policy == PolicyKind::Lru, self.item_times),
             zero_on_free: self.zero_on_free,
             seed: self.hash_seed,
             key_len_max: or(self.key_len_max, KEY_LEN_MAX),

@@ -34,7 +34,7 @@ use crate::slab::{Class, Extra, Id, Kind, Slab};
 /// Directory bits start above those that hashbrown picks the bucket with.
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
-const INLINE: u32 = 16;
+const INLINE: u32 = 8;
 /// Directory entries for each segment: so many that a segment due for a split finds its halves
 /// addressed.
 const AHEAD: u32 = 4;
@@ -50,7 +50,9 @@ pub(crate) struct Plan {
     pub(crate) buckets: Buckets,
     /// Whether segments remember what was evicted.
     ghosts: bool,
+    /// Entries of a chunk: their number is a power of two.
     chunk_shift: u32,
+    chunk_mask: u32,
     chunks_max: u32,
 }
 
@@ -70,6 +72,7 @@ impl Plan {
             buckets,
             ghosts,
             chunk_shift,
+            chunk_mask: (1 << chunk_shift) - 1,
             chunks_max: (entries >> chunk_shift).max(1),
         }
     }
@@ -117,6 +120,8 @@ pub(crate) struct Index {
     segment_class: Class,
     chunk_class: Class,
     level: u32,
+    /// The lowest `level + 1` bits.
+    wide: u32,
     len: u32,
     /// A slot that holds no table: where rebuilds go.
     spare: Id,
@@ -124,6 +129,7 @@ pub(crate) struct Index {
     chunks: Table<u32>,
     chunks_held: u32,
     depths: Table<u32>,
+    epoch: u32,
     pub(crate) segments: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
@@ -158,7 +164,7 @@ const ROOTS: [u8; 256] = {
 };
 
 /// The root's number, and above it further bits of the hash.
-#[inline]
+#[inline(always)]
 fn directory_bits(hash: u64) -> u32 {
     let bits = (hash >> DIRECTORY_SHIFT) as u32;
     let root = ROOTS.get((bits & 0xff) as usize).copied().unwrap_or(0);
@@ -175,12 +181,14 @@ impl Index {
             segment_class: Class(classes - 2),
             chunk_class: Class(classes - 1),
             level: 0,
+            wide: 1,
             len: 1,
             spare: Id::NONE,
             inline: [Id::NONE.0; INLINE as usize],
             chunks,
             chunks_held: 0,
             depths: cutter.table(plan.depths(), 0)?,
+            epoch: 0,
             segments: 0,
             rebuilds: 0,
             splits: 0,
@@ -194,7 +202,7 @@ impl Index {
             *self.chunks.at_mut(c) = Id::NONE.0;
         }
         self.chunks_held = 0;
-        self.level = 0;
+        self.set_level(0);
         self.len = 1;
         for depth in 0..self.depths.len() {
             *self.depths.at_mut(depth) = 0;
@@ -220,14 +228,13 @@ impl Index {
 
     // ---- directory -----------------------------------------------------------------------------
 
-    #[inline]
+    #[inline(always)]
     fn entry(&self, slab: &Slab, i: u32) -> Segment {
         if let Some(&id) = self.inline.get(i as usize) {
             return Segment(Id(id));
         }
         let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
-        let at = CHUNK_HEAD + (i & ((1 << self.plan.chunk_shift) - 1));
-        Segment(Id(slab.word(chunk, at)))
+        Segment(Id(slab.word(chunk, CHUNK_HEAD + (i & self.plan.chunk_mask))))
     }
 
     fn set_entry(&mut self, slab: &mut Slab, i: u32, segment: Segment) {
@@ -236,15 +243,26 @@ impl Index {
             return;
         }
         let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
-        let at = CHUNK_HEAD + (i & ((1 << self.plan.chunk_shift) - 1));
+        let at = CHUNK_HEAD + (i & self.plan.chunk_mask);
         slab.set_word(chunk, at, segment.0.0);
     }
 
-    #[inline]
+    #[inline(always)]
     fn segment(&self, slab: &Slab, hash: u64) -> Segment {
-        let wide = (2 << self.level) - 1;
-        let i = directory_bits(hash) & wide;
-        self.entry(slab, if i < self.len { i } else { i & (wide >> 1) })
+        let i = directory_bits(hash) & self.wide;
+        self.entry(
+            slab,
+            if i < self.len {
+                i
+            } else {
+                i & (self.wide >> 1)
+            },
+        )
+    }
+
+    fn set_level(&mut self, level: u32) {
+        self.level = level;
+        self.wide = (2 << level) - 1;
     }
 
     /// Lets every entry that names a segment of this depth and prefix name another one.
@@ -269,7 +287,7 @@ impl Index {
         self.set_entry(slab, i, twin);
         self.len += 1;
         if self.len == 2 << self.level {
-            self.level += 1;
+            self.set_level(self.level + 1);
         }
         true
     }
@@ -316,7 +334,7 @@ impl Index {
             self.len = 1 << self.level;
         }
         while self.len == 1 << self.level && self.level > 0 && self.depth_count(self.level) == 0 {
-            self.level -= 1;
+            self.set_level(self.level - 1);
             self.len = 1 << self.level;
         }
         let needed = if self.len > INLINE {
@@ -336,15 +354,26 @@ impl Index {
 
     // ---- entries -------------------------------------------------------------------------------
 
-    #[inline]
+    /// The segment of a hash: until [`Index::epoch`] changes.
+    #[inline(always)]
+    pub(crate) fn segment_of(&self, slab: &Slab, hash: u64) -> Segment {
+        self.segment(slab, hash)
+    }
+
+    /// Counts whatever lets a hash belong to another segment.
+    #[inline(always)]
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    #[inline(always)]
     pub(crate) fn find(&self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
         self.segment(slab, hash).find(slab, hash, is)
     }
 
-    /// Whether the next insert of this hash finds room in a segment that is not due for a split.
-    #[inline]
-    pub(crate) fn is_ready(&self, slab: &Slab, hash: u64) -> bool {
-        let segment = self.segment(slab, hash);
+    /// Whether the next insert finds room in a segment, which is not due for a split.
+    #[inline(always)]
+    pub(crate) fn is_ready(&self, slab: &Slab, segment: Segment) -> bool {
         segment.len(slab) < self.plan.buckets.split_at() && segment.has_room(slab)
     }
 
@@ -359,7 +388,6 @@ impl Index {
     }
 
     /// Inserts, if there is room.
-    #[inline]
     pub(crate) fn insert(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         self.segment(slab, hash).insert(slab, hash, id)
     }
@@ -369,22 +397,30 @@ impl Index {
         self.segment(slab, hash).replace(slab, hash, from, to)
     }
 
-    #[inline]
-    pub(crate) fn remove(
-        &mut self,
-        slab: &mut Slab,
-        hash: u64,
-        id: Id,
-        rehash: impl Rehash,
-    ) -> bool {
+    /// Takes an entry out. Returns whether the segment is nearly empty now: [`Index::merge`] then.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let segment = self.segment(slab, hash);
-        let removed = segment.remove(slab, hash, id);
+        segment.remove(slab, hash, id);
+        self.is_sparse(slab, segment)
+    }
+
+    /// As [`Index::remove`], and remembers the item.
+    #[inline(always)]
+    pub(crate) fn evict(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+        let segment = self.segment(slab, hash);
+        segment.remove(slab, hash, id);
+        if self.plan.ghosts {
+            segment.add_ghost(slab, self.plan.buckets, hash);
+        }
+        self.is_sparse(slab, segment)
+    }
+
+    #[inline(always)]
+    fn is_sparse(&self, slab: &Slab, segment: Segment) -> bool {
         // Now and then is often enough to look at the neighbour.
         let len = segment.len(slab);
-        if len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8) {
-            self.merge(slab, segment, rehash);
-        }
-        removed
+        len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8)
     }
 
     // ---- ghosts --------------------------------------------------------------------------------
@@ -401,20 +437,10 @@ impl Index {
         }
     }
 
-    /// Remembers an item that was evicted.
-    pub(crate) fn add_ghost(&self, slab: &mut Slab, hash: u64) {
-        if self.plan.ghosts {
-            self.segment(slab, hash)
-                .add_ghost(slab, self.plan.buckets, hash);
-        }
-    }
-
     /// Whether an item was evicted not long ago; from then on it is not remembered.
-    pub(crate) fn take_ghost(&self, slab: &mut Slab, hash: u64) -> bool {
-        self.plan.ghosts
-            && self
-                .segment(slab, hash)
-                .take_ghost(slab, self.plan.buckets, hash)
+    #[inline(always)]
+    pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: u64) -> bool {
+        self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets, hash)
     }
 
     /// An entry in the segment of this hash: somebody to evict where the segment is full.
@@ -496,9 +522,10 @@ impl Index {
         self.rebuilds += 1;
     }
 
-    /// Joins a segment with its neighbour, if the two are nearly empty.
+    /// Joins the segment of this hash with its neighbour, if the two are nearly empty.
     #[cold]
-    fn merge(&mut self, slab: &mut Slab, segment: Segment, rehash: impl Rehash) {
+    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: u64, rehash: impl Rehash) {
+        let segment = self.segment(slab, hash);
         let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
         if depth == 0 {
             return;
@@ -534,6 +561,7 @@ impl Index {
     }
 
     fn retire(&mut self, slab: &mut Slab, segment: Segment) {
+        self.epoch = self.epoch.wrapping_add(1);
         slab.set_word(segment.0, 0, Kind::Pending.word(0));
         self.spare = segment.0;
     }
@@ -557,6 +585,7 @@ impl Index {
                 Self::pour(slab, old, rehash, |_| new);
                 self.inherit_ghosts(slab, new, Some(old), None);
                 self.point(slab, depth, prefix, new);
+                self.epoch = self.epoch.wrapping_add(1);
             }
             Kind::Chunk => {
                 slab.copy_slot(from, to);

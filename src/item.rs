@@ -22,7 +22,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::expiry::{Instant, NEVER};
+use crate::expiry::{Instant, NEVER, Time};
 use crate::slab::{Class, Id, Kind, Slab};
 
 /// What a value is; it comes back as what it was.
@@ -61,7 +61,7 @@ const VALUE_SHIFT: u32 = 8;
 const VALUE_LEN: u32 = 0x1fff;
 const TYPE_SHIFT: u32 = 21;
 const HAS_TTL: u32 = 1 << 24;
-const CHAINED: u32 = 1 << 25;
+const CHAINED: u32 = HAS_TTL * 2;
 const FREQ_SHIFT: u32 = 26;
 const FREQ: u32 = 3 << FREQ_SHIFT;
 const MAIN: u32 = 1 << 28;
@@ -70,25 +70,39 @@ const MAIN: u32 = 1 << 28;
 const LINK_WORDS: usize = 3;
 
 /// Which optional words every item of a cache has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Format {
-    /// The policy keeps two links and a stamp in each item.
-    pub(crate) links: bool,
-    /// The time of the last set.
+    /// Words that every item has.
+    fixed: u32,
+    /// The time of the last set is among them.
     pub(crate) times: bool,
 }
 
 impl Format {
-    #[inline]
-    fn fixed_words(self) -> u32 {
-        1 + if self.links { 3 } else { 0 } + self.times as u32
+    /// `links`: the policy keeps two links and a stamp in each item; `times`: the time of the last set
+    /// is kept.
+    pub(crate) fn new(links: bool, times: bool) -> Self {
+        Self {
+            fixed: 1 + if links { 3 } else { 0 } + u32::from(times),
+            times,
+        }
     }
 
     #[inline]
+    fn fixed_words(self) -> u32 {
+        self.fixed
+    }
+
+    /// The encoded time of a set, where items keep it.
+    #[inline]
+    pub(crate) fn stamp(self, time: &Time) -> u32 {
+        if self.times { time.stamp() } else { 0 }
+    }
+
+    /// The expiry takes a word, what a chained value needs two: just what their bits weigh.
+    #[inline(always)]
     fn header_words(self, word: u32) -> u32 {
-        self.fixed_words()
-            + u32::from(word & HAS_TTL != 0)
-            + if word & CHAINED != 0 { 2 } else { 0 }
+        self.fixed_words() + (word / HAS_TTL & 3)
     }
 
     fn header_size(self, has_ttl: bool, chained: bool) -> usize {
@@ -107,6 +121,14 @@ pub(crate) struct Draft<'a> {
     pub(crate) expiry: Option<Instant>,
     /// Encoded time of this set.
     pub(crate) set_time: u32,
+}
+
+impl Draft<'_> {
+    /// Key and value bytes.
+    #[inline]
+    pub(crate) fn payload(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
 }
 
 /// The slots that an item takes.
@@ -133,7 +155,7 @@ impl Shape {
 }
 
 /// How items lie in the slots of a slab.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Items {
     pub(crate) format: Format,
 }
@@ -193,7 +215,7 @@ impl Items {
     }
 
     /// Writes an item whose value fits in its slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) {
         let at = self.write_head(slab, id, draft, false);
         slab.write(id, at, draft.value);
@@ -232,7 +254,7 @@ impl Items {
     }
 
     /// Header and key; returns the byte at which the value starts.
-    #[inline]
+    #[inline(always)]
     fn write_head(self, slab: &mut Slab, id: Id, draft: &Draft<'_>, chained: bool) -> usize {
         let value_len = if chained { 0 } else { draft.value.len() as u32 };
         let mut low = draft.key.len() as u32
@@ -299,9 +321,11 @@ impl Items {
         )
     }
 
-    #[inline]
-    pub(crate) fn key_is(self, slab: &Slab, id: Id, key: &[u8]) -> bool {
-        (slab.word(id, 0) & KEY_LEN) as usize == key.len() && self.key(slab, id) == key
+    /// Whether an item whose header starts with this word has this key.
+    #[inline(always)]
+    pub(crate) fn key_is(self, slab: &Slab, id: Id, word: u32, key: &[u8]) -> bool {
+        let at = self.format.header_words(word) as usize * 4;
+        (word & KEY_LEN) as usize == key.len() && slab.bytes_are(id, at, key)
     }
 
     #[inline]
@@ -348,6 +372,28 @@ impl Items {
             .then(|| slab.word(id, self.format.fixed_words() - 1))
     }
 
+    /// Where an item whose header starts with this word has its value, and its length: in one piece and
+    /// with nothing that expires. Others: `None`.
+    #[inline(always)]
+    pub(crate) fn plain_value(self, word: u32) -> Option<(usize, usize)> {
+        if word & (HAS_TTL | CHAINED) != 0 {
+            return None;
+        }
+        let at = self.format.fixed_words() * 4 + (word & KEY_LEN);
+        Some((at as usize, (word >> VALUE_SHIFT & VALUE_LEN) as usize))
+    }
+
+    /// Key and value bytes of an item whose header starts with this word, unless it is chained.
+    #[inline(always)]
+    pub(crate) fn plain_payload(self, word: u32) -> Option<usize> {
+        (word & CHAINED == 0)
+            .then(|| ((word & KEY_LEN) + (word >> VALUE_SHIFT & VALUE_LEN)) as usize)
+    }
+
+    pub(crate) fn word_has_ttl(word: u32) -> bool {
+        word & HAS_TTL != 0
+    }
+
     /// The first bytes of the value: all of them, unless it is chained.
     #[inline]
     pub(crate) fn first_span(self, slab: &Slab, id: Id) -> &[u8] {
@@ -373,7 +419,6 @@ impl Items {
 
     /// Copies `buffer.len()` bytes of the value from `offset` on; the range lies inside the value.
     /// O(parts up to its end).
-    #[inline]
     pub(crate) fn read(self, slab: &Slab, id: Id, offset: usize, buffer: &mut [u8]) {
         let span = self.first_span(slab, id);
         if let Some(here) = span.get(offset..).and_then(|s| s.get(..buffer.len())) {
@@ -565,7 +610,7 @@ impl Items {
 
 /// What the policy keeps in an item. It sees no bytes.
 pub(crate) mod marks {
-    use super::{FREQ, FREQ_SHIFT, Id, MAIN, Slab};
+    use super::{CHAINED, FREQ, FREQ_SHIFT, Id, KEY_LEN, Kind, MAIN, Slab, VALUE_LEN, VALUE_SHIFT};
 
     /// The two-bit use count.
     #[inline]
@@ -577,6 +622,43 @@ pub(crate) mod marks {
     pub(crate) fn set_freq(slab: &mut Slab, id: Id, freq: u32) {
         let word = slab.word(id, 0);
         slab.set_word(id, 0, word & !FREQ | (freq << FREQ_SHIFT & FREQ));
+    }
+
+    /// Counts a use, up to three, in an item whose header starts with this word.
+    #[inline(always)]
+    pub(crate) fn count_use(slab: &mut Slab, id: Id, word: u32) {
+        if word & FREQ != FREQ {
+            slab.set_word(id, 0, word + (1 << FREQ_SHIFT));
+        }
+    }
+
+    /// Whether an item of the window lies in the slot that starts with this word.
+    #[inline(always)]
+    pub(crate) fn is_in_window(word: u32) -> bool {
+        matches!(Kind::of(word), Kind::Item) && word & MAIN == 0
+    }
+
+    /// Puts an item into one of the queues, with so many uses.
+    #[inline(always)]
+    pub(crate) fn start(slab: &mut Slab, id: Id, main: bool, uses: u32) {
+        let word = slab.word(id, 0) & !(MAIN | FREQ);
+        let main = if main { MAIN } else { 0 };
+        slab.set_word(id, 0, word | main | uses << FREQ_SHIFT);
+    }
+
+    /// Whether nobody had used the item when its header's first word was this.
+    #[inline(always)]
+    pub(crate) fn is_unused(word: u32) -> bool {
+        word & FREQ == 0
+    }
+
+    /// About how many bytes of its slot the item takes whose header starts with this word.
+    #[inline(always)]
+    pub(crate) fn size(slab: &Slab, id: Id, word: u32) -> usize {
+        if word & CHAINED != 0 {
+            return slab.slot_size(slab.class_of(id));
+        }
+        4 + ((word & KEY_LEN) + (word >> VALUE_SHIFT & VALUE_LEN)) as usize
     }
 
     /// Whether the item is in the policy's main queue.

@@ -1,7 +1,7 @@
 //! The lock around a shard or a pool: a spin lock, the host's hooks, or none.
 //!
 //! # Invariants
-//! 1. The value is reached only through [`Guarded::with`], between a lock and its unlock.
+//! 1. The value is reached only through a [`Locked`], which is made by a lock and unlocks at its end.
 //!
 //! # Source
 //! The spin lock is the crate `spin`'s.
@@ -10,6 +10,7 @@
 use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::ops::{Deref, DerefMut};
 
 /// Locks of the host's: an RTOS mutex, a pthread mutex, interrupts off.
 #[derive(Clone, Copy, Debug)]
@@ -57,52 +58,117 @@ impl<T> Guarded<T> {
         }
     }
 
-    /// Calls with the value, under the lock. `Busy` where a hook did not lock.
-    #[inline]
-    pub(crate) fn with<R>(&self, kind: &LockKind, call: impl FnOnce(&mut T) -> R) -> Result<R> {
+    /// Waits for the lock. `Busy` where a hook did not lock.
+    #[inline(always)]
+    pub(crate) fn lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {
-            LockKind::Default => self.with_default(call),
-            LockKind::None => Ok(self.with_unlocked(call)),
-            LockKind::Hooks(hooks) => self.with_hooks(hooks, call),
+            #[cfg(feature = "spin")]
+            LockKind::Default => core::mem::forget(self.spin.lock()),
+            #[cfg(not(feature = "spin"))]
+            LockKind::Default => {}
+            LockKind::None => {}
+            LockKind::Hooks(hooks) => hooks.lock()?,
         }
+        Ok(Locked { cell: self, kind })
     }
 
-    #[cfg(feature = "spin")]
-    #[inline]
-    fn with_default<R>(&self, call: impl FnOnce(&mut T) -> R) -> Result<R> {
-        let _guard = self.spin.lock();
-        Ok(self.with_unlocked(call))
-    }
-
-    #[cfg(not(feature = "spin"))]
-    #[inline]
-    fn with_default<R>(&self, call: impl FnOnce(&mut T) -> R) -> Result<R> {
-        Ok(self.with_unlocked(call))
-    }
-
-    fn with_hooks<R>(&self, hooks: &LockHooks, call: impl FnOnce(&mut T) -> R) -> Result<R> {
-        // SAFETY: the host gave hook and context together, and promised that they lock.
-        if unsafe { (hooks.lock)(hooks.ctx) } != 0 {
-            return Err(Error::Busy);
+    /// Takes the lock, if nobody has it. `Busy` where somebody does, `Invalid` where the host gave no
+    /// hook for this.
+    #[inline(always)]
+    pub(crate) fn try_lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
+        match kind {
+            #[cfg(feature = "spin")]
+            LockKind::Default => core::mem::forget(self.spin.try_lock().ok_or(Error::Busy)?),
+            #[cfg(not(feature = "spin"))]
+            LockKind::Default => {}
+            LockKind::None => {}
+            LockKind::Hooks(hooks) => hooks.try_lock()?,
         }
-        let _unlock = Unlock(hooks);
-        Ok(self.with_unlocked(call))
+        Ok(Locked { cell: self, kind })
     }
 
-    #[inline]
-    fn with_unlocked<R>(&self, call: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: all callers hold the lock, or were promised to be alone; a callback that calls
-        // back is turned away before it gets here (cache, `Callbacks`).
-        call(unsafe { &mut *self.value.get() })
+    /// Calls with the value, under the lock. `Busy` where a hook did not lock.
+    pub(crate) fn with<R>(&self, kind: &LockKind, call: impl FnOnce(&mut T) -> R) -> Result<R> {
+        Ok(call(&mut *self.lock(kind)?))
     }
 }
 
-/// A hook's lock that is held, and given back even where a callback of the host's panics.
-struct Unlock<'h>(&'h LockHooks);
+impl LockHooks {
+    #[cold]
+    fn lock(&self) -> Result<()> {
+        // SAFETY: the host gave hook and context together, and promised that they lock.
+        Self::taken(unsafe { (self.lock)(self.ctx) })
+    }
 
-impl Drop for Unlock<'_> {
+    #[cold]
+    fn try_lock(&self) -> Result<()> {
+        let try_lock = self.try_lock.ok_or(Error::Invalid)?;
+        // SAFETY: as in `lock`.
+        Self::taken(unsafe { try_lock(self.ctx) })
+    }
+
+    fn taken(answer: i32) -> Result<()> {
+        if answer == 0 {
+            Ok(())
+        } else {
+            Err(Error::Busy)
+        }
+    }
+}
+
+/// A value whose lock is held; it is given back at the end, by a panic of the host's callbacks too.
+pub(crate) struct Locked<'a, T> {
+    cell: &'a Guarded<T>,
+    kind: &'a LockKind,
+}
+
+impl<T> Deref for Locked<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: as in `deref_mut`.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+
+impl<T> DerefMut for Locked<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: made under the lock, or by callers that were promised to be alone; a callback that
+        // calls back is turned away before it gets here (cache, `Callbacks`).
+        unsafe { &mut *self.cell.value.get() }
+    }
+}
+
+impl<T> Locked<'_, T> {
+    /// Gives the lock back before the end.
+    ///
+    /// # Safety
+    /// The value is not used any more.
+    pub(crate) unsafe fn unlock(&mut self) {
+        self.release();
+        self.kind = &LockKind::None;
+    }
+
+    #[inline(always)]
+    fn release(&mut self) {
+        match self.kind {
+            #[cfg(feature = "spin")]
+            // SAFETY: this value was made with the lock held, and gives it back once.
+            LockKind::Default => unsafe { self.cell.spin.force_unlock() },
+            #[cfg(not(feature = "spin"))]
+            LockKind::Default => {}
+            LockKind::None => {}
+            // SAFETY: the host gave hook and context together, and this thread holds the lock.
+            LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
+        }
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the host gave hook and context together, and this thread holds the lock.
-        unsafe { (self.0.unlock)(self.0.ctx) };
+        self.release();
     }
 }

@@ -163,7 +163,7 @@ impl Shard {
         let larger = Class(class.0.saturating_add(above));
         self.holds_items(class)
             && self.holds_items(larger)
-            && !self.layout.format.links
+            && !self.policy.keeps_order()
             && self.slab.slot_size(larger) * 5 <= self.slab.slot_size(class) * 6
     }
 }

@@ -111,6 +111,9 @@ struct Inner {
     generation: u32,
     used: usize,
     run_pages: u32,
+    /// Runs of pages handed out, and those of them whose bytes had been used before.
+    run_allocs: u64,
+    run_reuses: u64,
     releases: u64,
     failures: u64,
     keep_on_free: bool,
@@ -149,8 +152,10 @@ impl Inner {
         }
         let count = total.div_ceil(page) as u32;
         let first = self.slab.find_free_run(count).ok_or(Error::NoMemory)?;
-        self.slab.claim_run(first, count);
+        let reused = self.slab.claim_run(first, count);
         self.run_pages += count;
+        self.run_allocs += 1;
+        self.run_reuses += u64::from(reused);
         Ok((self.slab.page_start(first), count as usize * page))
     }
 
@@ -235,6 +240,8 @@ impl<'r> Pool<'r> {
             generation: 0,
             used: 0,
             run_pages: 0,
+            run_allocs: 0,
+            run_reuses: 0,
             releases: 0,
             failures: 0,
             keep_on_free: config.keep_on_free,
@@ -331,10 +338,12 @@ impl<'r> Pool<'r> {
         self.enter(|inner| {
             let slab = &inner.slab;
             let free = slab.free_bytes();
+            let (allocs, reuses) = slab.totals();
+            let (allocs, reuses) = (allocs + inner.run_allocs, reuses + inner.run_reuses);
             PoolStats {
-                allocations: slab.allocs,
-                reuses: slab.reuses,
-                misses: slab.allocs - slab.reuses,
+                allocations: allocs,
+                reuses,
+                misses: allocs - reuses,
                 releases: inner.releases,
                 failures: inner.failures,
                 total_size: region,

@@ -25,8 +25,17 @@ pub(crate) const SHRINK_STEPS: u32 = 8;
 /// Slots that one set empties of a page: at least, and at most.
 const DRAIN_STEPS: u32 = 8;
 const DRAIN_STEPS_MAX: u32 = 64;
-/// A class that has found itself no younger than the others compares again after so many evictions.
-const COMPARE_EVERY: u64 = 16;
+/// Classes are compared again after so many evictions for each item that there is, but at least and at
+/// most after so many.
+const COMPARE_SHARE: u32 = 256;
+const COMPARE_MIN: u32 = 8;
+const COMPARE_MAX: u32 = 512;
+
+/// Whether a count that wraps has not come to `at` yet.
+#[inline(always)]
+fn is_before(count: u32, at: u32) -> bool {
+    (count.wrapping_sub(at) as i32) < 0
+}
 
 /// A page that is being emptied, and the next slot to look at.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +46,17 @@ pub(crate) struct Drain {
     evicts: bool,
     /// Slots of so many classes above the page's own are good enough, too.
     classes_above: u8,
+}
+
+/// What an eviction brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evicted {
+    /// A slot of the class that was asked for, of kind pending.
+    Slot(Id),
+    /// Some slots are free now.
+    Item,
+    /// There is nobody to evict.
+    Nothing,
 }
 
 /// What became of a page that is being emptied.
@@ -52,68 +72,149 @@ pub(crate) enum Drained {
 
 impl Shard {
     /// A slot of this class, whatever has to go for it; `None` where nothing is left to go.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<Id> {
+        // The steady state: the class evicts an item of its own, and nobody compares.
+        if self.ttl_items == 0 && self.slab.is_stuck(class, self.reserve) && self.is_settled(class)
+        {
+            if let Evicted::Slot(id) = self.evict_from(class) {
+                return Some(id);
+            }
+        }
+        self.find_slot(class)
+    }
+
+    /// As [`Shard::take_slot`], in any state.
+    fn find_slot(&mut self, class: Class) -> Option<Id> {
         let keep = if self.holds_items(class) {
             self.reserve
         } else {
             0
         };
-        match self.slab.alloc(class, keep) {
+        match self.free_slot(class, keep) {
             Some(id) => Some(id),
             None => self.make_slot(class),
         }
     }
 
+    /// A slot that is free already.
+    fn free_slot(&mut self, class: Class, keep: u32) -> Option<Id> {
+        let id = self.slab.alloc(class, keep)?;
+        self.policy.not_a_victims();
+        Some(id)
+    }
+
+    /// Items that went so far without being deleted; it wraps.
+    #[inline(always)]
+    fn gone(&self) -> u32 {
+        (self.counters.evictions as u32).wrapping_add(self.counters.expirations as u32)
+    }
+
+    /// Whether the class does not compare itself with others yet.
+    #[inline(always)]
+    fn is_settled(&self, class: Class) -> bool {
+        self.holds_items(class)
+            && is_before(self.gone(), self.compare_at)
+            && self.slab.class_used(class) > 0
+    }
+
     fn make_slot(&mut self, class: Class) -> Option<Id> {
         loop {
-            if !self.slab.fits(class) {
+            let has_open = self.slab.has_open_slot(class);
+            let grows = !has_open && self.may_take_reserve(class);
+            if !self.slab.fits(class) && (has_open || grows && self.slab.pages_free() > 0) {
                 if !self.sweep_until(|shard| shard.slab.fits(class)) {
                     self.evict_least()?;
                 }
                 continue;
             }
-            let keep = if self.may_take_reserve(class) {
-                0
-            } else {
-                self.reserve
-            };
-            if let Some(id) = self.slab.alloc(class, keep) {
+            let keep = if grows { 0 } else { self.reserve };
+            if let Some(id) = self.free_slot(class, keep) {
                 return Some(id);
             }
             let pages = self.slab.pages_free();
             if self.sweep_until(|s| s.slab.has_open_slot(class) || s.slab.pages_free() > pages) {
                 continue;
             }
-            if self.holds_items(class) && self.evict_from(class).is_some() {
+            if self.holds_items(class) {
+                match self.evict_from(class) {
+                    Evicted::Slot(id) => return Some(id),
+                    Evicted::Item => continue,
+                    Evicted::Nothing => {}
+                }
+            }
+            if !self.slab.fits(class) {
+                self.evict_least()?;
                 continue;
             }
             if self.slab.pages_free() == 0 && !self.empty_some_page() {
                 return None;
             }
-            if let Some(id) = self.slab.alloc(class, 0) {
+            if let Some(id) = self.free_slot(class, 0) {
                 return Some(id);
             }
         }
     }
 
-    /// Evicts the item that this class can spare best.
-    fn evict_from(&mut self, class: Class) -> Option<()> {
+    /// Evicts the item that this class can spare best. Its slot is handed over, not freed, where it is
+    /// of the class and the value in one piece.
+    fn evict_from(&mut self, class: Class) -> Evicted {
         let (layout, time) = (self.layout, self.time);
         let expired = |slab: &Slab, id| {
             let instant = layout.expiry(slab, id);
             instant.is_some_and(|e| time.is_past(e, slab.base(slab.page_of(id))))
         };
-        let id = self.policy.victim(&mut self.slab, class, expired)?;
-        self.evict(id);
-        Some(())
+        let Some(id) = self.policy.victim(&mut self.slab, class, expired) else {
+            return Evicted::Nothing;
+        };
+        let word = self.slab.word(id, 0);
+        let page = self.slab.page_of(id);
+        let stays = self.slab.page_class(page) == class && !self.slab.is_draining(page);
+        match layout.plain_payload(word) {
+            Some(bytes) if stays && !(Items::word_has_ttl(word) && self.is_expired(id)) => {
+                self.hand_over(id, class, word, bytes);
+                Evicted::Slot(id)
+            }
+            _ => {
+                self.evict(id);
+                Evicted::Item
+            }
+        }
+    }
+
+    /// Evicts an item, and keeps its slot.
+    #[inline(always)]
+    fn hand_over(&mut self, id: Id, class: Class, word: u32, bytes: usize) {
+        let hash = self.hash_of(id);
+        self.counters.count_eviction(bytes);
+        self.items -= 1;
+        self.ttl_items -= u32::from(Items::word_has_ttl(word));
+        self.policy.removed(&mut self.slab, id, class);
+        let sparse = self.index.evict(&mut self.slab, hash, id);
+        self.slab.hand_over(id, class, bytes);
+        if sparse {
+            self.merge_segments(hash);
+        }
+    }
+
+    /// Evicts, and gives the slot back.
+    fn evict_and_free(&mut self, class: Class) -> Option<()> {
+        match self.evict_from(class) {
+            Evicted::Slot(id) => {
+                self.slab.free(id);
+                Some(())
+            }
+            Evicted::Item => Some(()),
+            Evicted::Nothing => None,
+        }
     }
 
     /// Evicts from the class that can spare a page best, or else from any that has an item.
     pub(crate) fn evict_least(&mut self) -> Option<()> {
         let class = self.least_class()?;
-        self.evict_from(class)
-            .or_else(|| (0..self.slab.item_class_count()).find_map(|c| self.evict_from(Class(c))))
+        self.evict_and_free(class).or_else(|| {
+            (0..self.slab.item_class_count()).find_map(|c| self.evict_and_free(Class(c)))
+        })
     }
 
     /// Throws an item out, or counts it as expired where it is.
@@ -123,22 +224,36 @@ impl Shard {
             self.expire(id, hash);
             return;
         }
-        self.counters.evictions += 1;
         self.slab.count_eviction(self.slab.class_of(id));
-        self.counters.evicted_bytes += self.layout.payload(&self.slab, id) as u64;
-        self.remove(id, hash);
-        self.index.add_ghost(&mut self.slab, hash);
+        self.counters
+            .count_eviction(self.layout.payload(&self.slab, id));
+        let sparse = self.index.evict(&mut self.slab, hash, id);
+        self.drop_item(id);
+        if sparse {
+            self.merge_segments(hash);
+        }
     }
 
     // ---- whose page ----------------------------------------------------------------------------
 
-    /// The item class that can spare a page best. O(classes).
-    fn least_class(&self) -> Option<Class> {
-        (0..self.slab.item_class_count())
-            .map(Class)
-            .filter_map(|class| Some((self.policy.worth(&self.slab, class)?, class)))
-            .min_by_key(|&(worth, _)| worth)
-            .map(|(_, class)| class)
+    /// The item class that can spare a page best, as of the last few evictions. O(classes).
+    fn least_class(&mut self) -> Option<Class> {
+        let gone = self.gone();
+        if !is_before(gone, self.least_until) || self.slab.class_used(self.least) == 0 {
+            self.least = (0..self.slab.item_class_count())
+                .map(Class)
+                .filter(|&class| self.slab.class_used(class) > 0)
+                .filter_map(|class| Some((self.policy.worth(&self.slab, class)?, class)))
+                .min_by_key(|&(worth, _)| worth)
+                .map(|(_, class)| class)?;
+            self.least_until = gone.wrapping_add(self.compare_every());
+        }
+        Some(self.least)
+    }
+
+    /// Evictions after which the classes are compared again: the fewer the items, the more each counts.
+    fn compare_every(&self) -> u32 {
+        (self.items / COMPARE_SHARE).clamp(COMPARE_MIN, COMPARE_MAX)
     }
 
     /// Whether a class takes the page in reserve, or the next one to be emptied, rather than evict
@@ -147,16 +262,14 @@ impl Shard {
         if !self.holds_items(class) || self.slab.class_used(class) == 0 {
             return true;
         }
-        let gone = self.counters.evictions + self.counters.expirations;
-        if gone < self.compare_at {
+        let gone = self.gone();
+        if is_before(gone, self.compare_at) {
             return false;
         }
+        let least = self.least_class().filter(|&least| least != class);
         let worth = |class| self.policy.worth(&self.slab, class).unwrap_or(Worth::NEW);
-        let Some(least) = self.least_class().filter(|&least| least != class) else {
-            return false;
-        };
-        if !self.policy.may_take(worth(class), worth(least)) {
-            self.compare_at = gone + COMPARE_EVERY;
+        if !least.is_some_and(|least| self.policy.may_take(worth(class), worth(least))) {
+            self.compare_at = gone.wrapping_add(self.compare_every());
             return false;
         }
         if self.slab.pages_free() == 0 && self.drain.is_none() {
@@ -168,10 +281,10 @@ impl Shard {
     /// Starts emptying the page that is needed least: one of a class that has slots to spare, or else
     /// of the item class that can spare one best. O(classes).
     fn start_drain(&mut self) {
-        let page = self.spare_page().or_else(|| {
-            let least = self.least_class()?;
-            self.policy.page_to_empty(&self.slab, least)
-        });
+        let least = self.least_class();
+        let page = self
+            .spare_page()
+            .or_else(|| self.policy.page_to_empty(&self.slab, least?));
         if let Some(page) = page {
             self.start_drain_of(page);
         }
@@ -210,7 +323,7 @@ impl Shard {
     }
 
     /// Whether anything is under way that every set does a slice of.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_work(&self) -> bool {
         self.slab.ceiling() > self.limit
             || self.drain.is_some()
@@ -219,7 +332,7 @@ impl Shard {
 
     /// What every set does before its own work: a slice of what is under way, in proportion to the
     /// `slots` of this class that the set is going to need.
-    #[inline]
+    #[cold]
     pub(crate) fn work_ahead(&mut self, class: Class, slots: u32) {
         if self.slab.ceiling() > self.limit {
             // It leaves room enough: no page has to be emptied meanwhile.
@@ -353,7 +466,7 @@ impl Shard {
             Kind::Item | Kind::Link if !drain.evicts => false,
             Kind::Item | Kind::Link => {
                 self.sweep_until(|shard| shard.slab.has_open_slot(class))
-                    || self.evict_from(class).is_some()
+                    || self.evict_and_free(class).is_some()
             }
             _ => false,
         }
@@ -366,7 +479,7 @@ impl Shard {
         let live = if old == new {
             0
         } else {
-            self.layout.live_in(&self.slab, from) as i64
+            self.layout.live_in(&self.slab, from) as isize
         };
         match self.slab.kind(from) {
             Kind::Item => {
@@ -374,7 +487,7 @@ impl Shard {
                 self.slab.copy_slot(from, to);
                 self.expiry_moved(to, at);
                 self.index.replace(&mut self.slab, hash, from, to);
-                self.policy.moved(&mut self.slab, old, to);
+                self.policy.moved(&mut self.slab, from, to);
                 self.layout.head_moved(&mut self.slab, to);
                 self.slab.free(from);
             }

@@ -17,6 +17,7 @@
 #![allow(unsafe_code)]
 
 use crate::status::{Error, Result};
+use core::ops::Deref;
 use core::ptr::NonNull;
 
 /// Every region starts at a multiple of this many bytes.
@@ -43,11 +44,42 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
     }
 }
 
+/// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
+/// reads.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.first_chunk::<16>(), b.first_chunk::<16>()) {
+        (Some(first), Some(other)) if a.len() <= 32 => {
+            first == other && a.last_chunk::<16>() == b.last_chunk::<16>()
+        }
+        _ => a == b,
+    }
+}
+
+/// Copies a run to one of the same length; 16 to 32 bytes by two overlapping moves.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match (from.first_chunk::<16>(), from.last_chunk::<16>()) {
+        (Some(first), Some(last)) if from.len() <= 32 => {
+            let (first, last) = (*first, *last);
+            if let Some(to) = to.first_chunk_mut() {
+                *to = first;
+            }
+            if let Some(to) = to.last_chunk_mut() {
+                *to = last;
+            }
+        }
+        _ => to.copy_from_slice(from),
+    }
+}
+
 /// A run of bytes, read and written in words of four bytes and in slices.
 #[derive(Debug)]
 pub(crate) struct Bytes {
     base: NonNull<u8>,
     len: usize,
+    /// Whole words in it.
+    words: usize,
 }
 
 impl Bytes {
@@ -55,7 +87,11 @@ impl Bytes {
     /// `base .. base + len` is initialised memory, aligned to [`ALIGN`], that nobody else touches
     /// while the value lives.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
-        Self { base, len }
+        Self {
+            base,
+            len,
+            words: len / 4,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -65,10 +101,10 @@ impl Bytes {
     /// The word at a word index; zero outside the bounds.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> u32 {
-        if at >= self.len / 4 {
+        if at >= self.words {
             return 0;
         }
-        // SAFETY: at < len / 4 (checked above), so the word lies inside the run (inv. 1).
+        // SAFETY: at < words (checked above), so the word lies inside the run (inv. 1).
         let p = unsafe { self.base.cast::<u32>().add(at) };
         // SAFETY: inside the run, and aligned since `base` is.
         unsafe { p.read() }
@@ -76,19 +112,19 @@ impl Bytes {
 
     #[inline]
     pub(crate) fn set_word(&mut self, at: usize, word: u32) {
-        if at >= self.len / 4 {
+        if at >= self.words {
             return;
         }
-        // SAFETY: at < len / 4 (checked above), so the word lies inside the run (inv. 1).
+        // SAFETY: at < words (checked above), so the word lies inside the run (inv. 1).
         let p = unsafe { self.base.cast::<u32>().add(at) };
         // SAFETY: inside the run, aligned since `base` is, and `&mut self` makes us the only writer.
         unsafe { p.write(word) }
     }
 
     /// `len` bytes at byte offset `at`; an empty slice if they leave the run.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
-        if at > self.len || len > self.len - at {
+        if !self.holds(at, len) {
             return &[];
         }
         // SAFETY: at <= self.len (checked above).
@@ -97,9 +133,15 @@ impl Bytes {
         unsafe { core::slice::from_raw_parts(p.as_ptr(), len) }
     }
 
-    #[inline]
+    /// Whether `at .. at + len` lies inside.
+    #[inline(always)]
+    fn holds(&self, at: usize, len: usize) -> bool {
+        at.checked_add(len).is_some_and(|end| end <= self.len)
+    }
+
+    #[inline(always)]
     pub(crate) fn slice_mut(&mut self, at: usize, len: usize) -> &mut [u8] {
-        if at > self.len || len > self.len - at {
+        if !self.holds(at, len) {
             return &mut [];
         }
         // SAFETY: at <= self.len (checked above).
@@ -108,19 +150,47 @@ impl Bytes {
         unsafe { core::slice::from_raw_parts_mut(p.as_ptr(), len) }
     }
 
-    /// Copies bytes to byte offset `at`; nothing if they leave the run.
-    #[inline]
-    pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
-        let to = self.slice_mut(at, from.len());
-        if to.len() == from.len() {
-            to.copy_from_slice(from);
+    /// Whether the bytes at byte offset `at` are these.
+    #[inline(always)]
+    pub(crate) fn equal(&self, at: usize, other: &[u8]) -> bool {
+        if !self.holds(at, other.len()) {
+            return false;
         }
+        // SAFETY: at <= self.len (checked above).
+        let p = unsafe { self.base.add(at) };
+        // SAFETY: as in `slice`.
+        let here = unsafe { core::slice::from_raw_parts(p.as_ptr(), other.len()) };
+        same(here, other)
+    }
+
+    /// Copies bytes from byte offset `at`; nothing if they leave the run.
+    #[inline(always)]
+    pub(crate) fn copy_out(&self, at: usize, to: &mut [u8]) {
+        if !self.holds(at, to.len()) {
+            return;
+        }
+        // SAFETY: at <= self.len (checked above).
+        let p = unsafe { self.base.add(at) };
+        // SAFETY: as in `slice`; nobody else has `to`.
+        unsafe { core::ptr::copy_nonoverlapping(p.as_ptr(), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Copies bytes to byte offset `at`; nothing if they leave the run.
+    #[inline(always)]
+    pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
+        if !self.holds(at, from.len()) {
+            return;
+        }
+        // SAFETY: at <= self.len (checked above).
+        let p = unsafe { self.base.add(at) };
+        // SAFETY: as in `slice_mut`.
+        let to = unsafe { core::slice::from_raw_parts_mut(p.as_ptr(), from.len()) };
+        copy(to, from);
     }
 
     /// Copies `len` bytes from one byte offset to another; the two runs may overlap.
     pub(crate) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
-        let fits = |at: usize| at <= self.len && len <= self.len - at;
-        if !fits(from) || !fits(to) {
+        if !self.holds(from, len) || !self.holds(to, len) {
             return;
         }
         // SAFETY: from <= self.len (checked above).
@@ -136,8 +206,9 @@ impl Bytes {
     }
 
     /// A pointer to byte offset `at`, with `len` bytes behind it inside the run.
+    #[inline(always)]
     pub(crate) fn pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
-        if at > self.len || len > self.len - at {
+        if !self.holds(at, len) {
             return None;
         }
         // SAFETY: at + len <= self.len (checked above).
@@ -205,6 +276,42 @@ impl<T: Copy> Table<T> {
     }
 }
 
+/// A value that was written into a region once and is only read from then on.
+#[derive(Debug)]
+pub(crate) struct Shared<T>(NonNull<T>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<T> {}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: written by `Cutter::shared` into bytes that nobody else gets, and never changed.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: Copy> Table<T> {
+    /// `count` elements from `from` on; none where they are not all there.
+    #[inline]
+    pub(crate) fn slice(&self, from: u32, count: u32) -> &[T] {
+        if !from.checked_add(count).is_some_and(|end| end <= self.len) {
+            return &[];
+        }
+        // SAFETY: from <= len (checked above).
+        let first = unsafe { self.first.add(from as usize) };
+        // SAFETY: from + count <= len, initialised in `new`; `&self` forbids writers.
+        unsafe { core::slice::from_raw_parts(first.as_ptr(), count as usize) }
+    }
+}
+
 /// Cuts a region from its start: headers and tables first, the page area last.
 #[derive(Debug)]
 pub(crate) struct Cutter {
@@ -255,6 +362,15 @@ impl Cutter {
         let at = self.cut(Table::<T>::size(len as usize)?)?;
         // SAFETY: `cut` aligned the bytes, and hands out each byte once.
         Some(unsafe { Table::new(at, len, fill) })
+    }
+
+    /// A value for everybody to read.
+    pub(crate) fn shared<T>(&mut self, value: T) -> Option<Shared<T>> {
+        const { assert!(align_of::<T>() <= ALIGN) };
+        let at = self.cut(size_of::<T>())?.cast::<T>();
+        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        unsafe { at.write(value) };
+        Some(Shared(at))
     }
 
     /// A run of bytes.

@@ -149,7 +149,7 @@ impl Segment {
         Self(id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(self, slab: &Slab) -> Option<NonNull<Entries>> {
         let slot = slab.pointer(self.0, BLOCK_AT)?;
         // SAFETY: HEAD < BLOCK_AT, inside the slot.
@@ -157,7 +157,7 @@ impl Segment {
     }
 
     /// The table, to read.
-    #[inline]
+    #[inline(always)]
     fn entries(self, slab: &Slab) -> Option<&Entries> {
         let head = self.head(slab)?;
         // SAFETY: `create` wrote a table there, and a segment's slot is not freed while the
@@ -165,7 +165,7 @@ impl Segment {
         Some(unsafe { head.as_ref() })
     }
 
-    #[inline]
+    #[inline(always)]
     fn entries_mut(self, slab: &mut Slab) -> Option<&mut Entries> {
         let mut head = self.head(slab)?;
         // SAFETY: as in `entries`; `&mut Slab` makes us the only user.
@@ -180,19 +180,19 @@ impl Segment {
         slab.word(self.0, 1)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(self, slab: &Slab) -> usize {
         self.entries(slab).map_or(0, Entries::len)
     }
 
     /// Whether an insert needs no growing. Exactly this comparison lets the compiler drop
     /// hashbrown's growing path.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_room(self, slab: &Slab) -> bool {
         self.entries(slab).is_some_and(|t| t.capacity() != t.len())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(self, slab: &Slab, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
         self.entries(slab)?
             .find(hash, |&id| is(Id(id)))
@@ -200,7 +200,7 @@ impl Segment {
     }
 
     /// Inserts, if there is room.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn insert(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let Some(table) = self.entries_mut(slab) else {
             return false;
@@ -227,7 +227,7 @@ impl Segment {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let entry = self
             .entries_mut(slab)
@@ -244,6 +244,7 @@ impl Segment {
     // ---- ghosts --------------------------------------------------------------------------------
 
     /// The bucket of four ghosts that this hash belongs to, and its fingerprint.
+    #[inline(always)]
     fn ghost_of(buckets: Buckets, hash: u64) -> (u32, u32) {
         let mixed = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
         let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
@@ -256,6 +257,7 @@ impl Segment {
     }
 
     /// Remembers an item that was evicted.
+    #[inline(always)]
     pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
         let at = Self::ghost_at(buckets, bucket);
@@ -263,10 +265,20 @@ impl Segment {
         slab.set_word(self.0, at, word << 8 | ghost);
     }
 
-    /// Whether an item is remembered; from then on it is not. As many ghosts count as the segment has
-    /// entries, the newest of each bucket: were there more, too many newcomers would seem known.
+    /// Whether an item is remembered; from then on it is not.
+    #[inline(always)]
     pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) -> bool {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
+        let word = slab.word(self.0, Self::ghost_at(buckets, bucket));
+        // A byte of the four is the ghost where this has a zero byte.
+        let differs = word ^ (ghost * 0x0101_0101);
+        let none = differs.wrapping_sub(0x0101_0101) & !differs & 0x8080_8080 == 0;
+        !none && self.take_ghost_of(slab, buckets, bucket, ghost)
+    }
+
+    /// As many ghosts count as the segment has entries, the newest of each bucket: were there more, too
+    /// many newcomers would seem known.
+    fn take_ghost_of(self, slab: &mut Slab, buckets: Buckets, bucket: u32, ghost: u32) -> bool {
         let at = Self::ghost_at(buckets, bucket);
         let word = slab.word(self.0, at);
         let all = buckets.ghost_buckets();

@@ -5,7 +5,7 @@
 //!
 //! # Invariants (walked by [`Shard::check`])
 //! 1. Each item's slot is in the index once, and each index entry names an item.
-//! 2. `items`, `payload` and `ttl_items` are the sums over all items.
+//! 2. `items` and `ttl_items` are the sums over all items, the classes' bytes those over their slots.
 //! 3. Those of slab, index and item.
 //!
 //! # Not here
@@ -20,7 +20,8 @@ use crate::index::{Index, Plan};
 use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
 use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
-use crate::region::Cutter;
+use crate::region::{Cutter, Shared};
+use crate::segment::Segment;
 use crate::slab::{Class, Id, Kind, Page, Slab};
 use crate::stats::{CacheStats, Counters};
 use crate::status::{Error, Result};
@@ -84,27 +85,28 @@ pub(crate) struct Shard {
     pub(crate) policy: Policy,
     pub(crate) layout: Items,
     pub(crate) time: Time,
-    pub(crate) hasher: KeyHasher,
+    pub(crate) hasher: Shared<KeyHasher>,
     /// What `usage` may be; the slab's ceiling lies above it only while a lowered limit is being
     /// reached.
     pub(crate) limit: usize,
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
-    /// Hash of the key that was missed last.
-    missed: u64,
+    /// Half of the hash of the key that was missed last.
+    missed: u32,
     /// Evictions and expirations at which classes compare their ages again.
-    pub(crate) compare_at: u64,
+    pub(crate) compare_at: u32,
+    /// The class that can spare a page best, and until when it counts as such: in evictions, too.
+    pub(crate) least: Class,
+    pub(crate) least_until: u32,
     pub(crate) sweep: crate::sweep::Sweep,
     pub(crate) optimizing: crate::optimize::Pass,
     pub(crate) counters: Counters,
-    pub(crate) items: u64,
-    pub(crate) payload: u64,
-    pub(crate) ttl_items: u64,
+    pub(crate) items: u32,
+    pub(crate) ttl_items: u32,
     key_len_max: u16,
     value_len_max: usize,
     default_ttl_ms: u64,
-    limit_min: usize,
     /// Bytes that the index takes at least.
     index_size: u32,
 }
@@ -134,7 +136,7 @@ pub(crate) struct Needs {
 
 impl Footprint {
     pub(crate) fn of(part: usize, setup: &Setup) -> Option<Self> {
-        let geometry = Geometry::for_area(part);
+        let geometry = Geometry::for_area(part).planes(Policy::uses_planes(setup.policy));
         let plan = Plan::new(geometry.page_size(), part, setup.policy.remembers());
         let classes = geometry.slot_sizes().count() as u8;
         let tables = plan.table_size()?.checked_add(Policy::table_size(
@@ -161,10 +163,16 @@ impl Footprint {
         u64::from(pages >= u64::from(RESERVE_PAGES_MIN))
     }
 
-    /// Pages for `slots` slots of this size.
+    /// Pages for `slots` slots of this size, of the index's.
     fn pages_for(&self, slots: u64, size: usize) -> u64 {
         let size = NonZeroU32::new(size as u32).unwrap_or(NonZeroU32::MIN);
         slots.div_ceil(u64::from(self.geometry.slots_per_page(size)).max(1))
+    }
+
+    /// Pages for `slots` item slots of this size.
+    fn item_pages_for(&self, slots: u64, size: usize) -> u64 {
+        let size = NonZeroU32::new(size as u32).unwrap_or(NonZeroU32::MIN);
+        slots.div_ceil(u64::from(self.geometry.items_per_page(size)).max(1))
     }
 
     /// Pages that the index needs at least: its first two segments, and a chunk.
@@ -204,7 +212,7 @@ impl Footprint {
                 if size == 0 {
                     0
                 } else {
-                    self.pages_for(n.saturating_mul(count), size)
+                    self.item_pages_for(n.saturating_mul(count), size)
                 }
             })
             .into_iter()
@@ -237,9 +245,14 @@ impl Footprint {
 
 impl Shard {
     /// Cuts a shard from a part of the region.
-    pub(crate) fn new(cutter: &mut Cutter, part: usize, setup: &Setup) -> Option<Self> {
+    pub(crate) fn new(
+        cutter: &mut Cutter,
+        part: usize,
+        setup: &Setup,
+        hasher: Shared<KeyHasher>,
+    ) -> Option<Self> {
         let footprint = Footprint::of(part, setup)?;
-        let limit_min = footprint.limit_min(part)?;
+        footprint.limit_min(part)?;
         let Footprint {
             geometry,
             plan,
@@ -261,28 +274,28 @@ impl Shard {
                 format: setup.format,
             },
             time: Time::default(),
-            hasher: KeyHasher::new(setup.seed),
+            hasher,
             limit: part,
             reserve: Footprint::reserve(pages) as u32,
             drain: None,
             missed: 0,
             compare_at: 0,
+            least: Class(0),
+            least_until: 0,
             sweep: crate::sweep::Sweep::default(),
             optimizing: crate::optimize::Pass::default(),
             counters: Counters::default(),
             items: 0,
-            payload: 0,
             ttl_items: 0,
             key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
-            limit_min,
         })
     }
 
     /// The lowest limit that this shard can be given.
     pub(crate) fn limit_min(&self) -> usize {
-        self.limit_min
+        self.slab.fixed() + self.index_size as usize + self.slab.page_size()
     }
 
     /// Bytes that the slots of one item may take under a limit, so that it fits once all others
@@ -309,13 +322,16 @@ impl Shard {
     }
 
     /// The slots for an item, or `TooLarge` where the limit can never hold them.
-    #[inline]
+    #[inline(always)]
     fn shape_for(&self, key: &[u8], value: &[u8], ttl: bool) -> Result<Shape> {
         if value.len() > self.value_len_max {
             return Err(Error::TooLarge);
         }
         let shape = self.layout.shape(&self.slab, key.len(), value.len(), ttl);
         let shape = shape.ok_or(Error::TooLarge)?;
+        if !shape.is_chained() {
+            return Ok(shape);
+        }
         let slot = self.slab.slot_size(shape.head);
         let size = slot.saturating_add(shape.parts().saturating_mul(slot));
         if size > self.item_size_max(self.limit).max(slot) {
@@ -324,7 +340,7 @@ impl Shard {
         Ok(shape)
     }
 
-    #[inline]
+    #[inline(always)]
     fn effective_ttl(&self, ttl_ms: u64) -> u64 {
         match (ttl_ms, self.default_ttl_ms) {
             (0, 0) => TTL_NEVER,
@@ -335,18 +351,39 @@ impl Shard {
 
     // ---- reading -------------------------------------------------------------------------------
 
-    /// The item with this key, if it is there and has not expired. One that has is taken out.
-    #[inline]
-    pub(crate) fn lookup(&mut self, hash: u64, key: &[u8]) -> Option<Id> {
+    /// The item with this key, expired or not, and the first word of its header.
+    #[inline(always)]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
+        self.find_in(self.index.segment_of(&self.slab, hash), hash, key)
+    }
+
+    #[inline(always)]
+    fn find_in(&self, segment: Segment, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
         let (slab, layout) = (&self.slab, self.layout);
-        let id = self
-            .index
-            .find(slab, hash, |id| layout.key_is(slab, id, key))?;
-        if layout.has_ttl(slab, id) && self.is_expired(id) {
-            self.expire(id, hash);
+        let mut word = 0;
+        let id = segment.find(slab, hash, |id| {
+            word = slab.word(id, 0);
+            layout.key_is(slab, id, word, key)
+        })?;
+        Some((id, word))
+    }
+
+    /// The item with this key, if it is there and has not expired. One that has is taken out.
+    pub(crate) fn lookup(&mut self, hash: u64, key: &[u8]) -> Option<Id> {
+        let (id, _) = self.find(hash, key)?;
+        if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
             return None;
         }
         Some(id)
+    }
+
+    /// Takes an item out if its time has come.
+    fn expire_if_due(&mut self, id: Id, hash: u64) -> bool {
+        let due = self.is_expired(id);
+        if due {
+            self.expire(id, hash);
+        }
+        due
     }
 
     pub(crate) fn is_expired(&self, id: Id) -> bool {
@@ -354,43 +391,93 @@ impl Shard {
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
-    #[inline]
-    pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+    fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
         self.policy.requested(hash);
-        match self.lookup(hash, key) {
-            Some(id) => {
-                self.counters.hits += 1;
-                self.policy.hit(&mut self.slab, id);
-                Ok(id)
-            }
-            None => {
-                self.counters.misses += 1;
-                self.missed = hash;
-                Err(Error::NotFound)
-            }
-        }
+        let Some(id) = self.lookup(hash, key) else {
+            return self.miss(hash);
+        };
+        self.counters.hits += 1;
+        self.policy_hit(id);
+        Ok(id)
+    }
+
+    fn policy_hit(&mut self, id: Id) {
+        let word = self.slab.word(id, 0);
+        self.policy.hit(&mut self.slab, id, word);
+    }
+
+    #[inline(always)]
+    fn miss<T>(&mut self, hash: u64) -> Result<T> {
+        self.counters.misses += 1;
+        self.missed = hash as u32;
+        Err(Error::NotFound)
     }
 
     /// Copies the whole value; the length comes back even where the buffer is too short for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(
         &mut self,
         hash: u64,
         key: &[u8],
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
-        let id = self.touch_hit(hash, key)?;
+        self.policy.requested(hash);
+        match self.find(hash, key) {
+            Some((id, word)) => self.get_found(id, word, hash, buffer),
+            None => self.miss(hash),
+        }
+    }
+
+    /// As [`Shard::get`], where the item was found, expired or not.
+    #[inline(always)]
+    fn get_found(
+        &mut self,
+        id: Id,
+        word: u32,
+        hash: u64,
+        buffer: &mut [u8],
+    ) -> Result<(usize, bool)> {
+        let Some((at, len)) = self.layout.plain_value(word) else {
+            return self.get_other(id, hash, buffer);
+        };
+        self.counters.hits += 1;
+        self.policy.hit(&mut self.slab, id, word);
+        match buffer.get_mut(..len) {
+            Some(buffer) => {
+                self.slab.copy_out(id, at, buffer);
+                Ok((len, true))
+            }
+            None => Ok(self.too_short(len)),
+        }
+    }
+
+    /// As [`Shard::get_found`], for an item that may expire, or whose value is in several pieces.
+    #[inline(never)]
+    fn get_other(&mut self, id: Id, hash: u64, buffer: &mut [u8]) -> Result<(usize, bool)> {
+        if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
+            return self.miss(hash);
+        }
+        self.counters.hits += 1;
+        self.policy_hit(id);
+        Ok(self.copy_out(id, buffer))
+    }
+
+    /// Copies a value, if the buffer is long enough for it; its length, and whether it was.
+    fn copy_out(&mut self, id: Id, buffer: &mut [u8]) -> (usize, bool) {
         let len = self.layout.value_len(&self.slab, id);
         match buffer.get_mut(..len) {
             Some(buffer) => {
                 self.layout.read(&self.slab, id, 0, buffer);
-                Ok((len, true))
+                (len, true)
             }
-            None => {
-                self.counters.failed_buffer_too_small += 1;
-                Ok((len, false))
-            }
+            None => self.too_short(len),
         }
+    }
+
+    #[cold]
+    fn too_short(&mut self, len: usize) -> (usize, bool) {
+        self.counters.failed_buffer_too_small += 1;
+        (len, false)
     }
 
     /// As [`Shard::get`], for a value of one type.
@@ -406,7 +493,8 @@ impl Shard {
             self.counters.failed_type_mismatch += 1;
             return Err(Error::TypeMismatch);
         }
-        self.get(hash, key, buffer)
+        let id = self.touch_hit(hash, key)?;
+        Ok(self.copy_out(id, buffer))
     }
 
     /// Copies a part of the value; returns the bytes copied.
@@ -466,7 +554,7 @@ impl Shard {
 
     // ---- writing -------------------------------------------------------------------------------
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set(
         &mut self,
         hash: u64,
@@ -474,15 +562,15 @@ impl Shard {
         value: &NewValue<'_>,
         mode: SetMode,
     ) -> Result<()> {
-        let done = self.try_set(hash, key, value, mode);
+        let done = self.set_uncounted(hash, key, value, mode);
         if let Err(error) = done {
             self.counters.count_failure(error);
         }
         done
     }
 
-    #[inline]
-    fn try_set(
+    #[inline(always)]
+    fn set_uncounted(
         &mut self,
         hash: u64,
         key: &[u8],
@@ -490,7 +578,12 @@ impl Shard {
         mode: SetMode,
     ) -> Result<()> {
         let expiry = self.time.expiry(self.effective_ttl(value.ttl_ms));
-        let old = self.lookup(hash, key);
+        let segment = self.index.segment_of(&self.slab, hash);
+        let old = self.find_in(segment, hash, key);
+        let old = match old {
+            Some((id, word)) if Items::word_has_ttl(word) && self.expire_if_due(id, hash) => None,
+            old => old.map(|(id, _)| id),
+        };
         match (mode, old) {
             (SetMode::Add, Some(_)) => return Err(Error::Exists),
             (SetMode::Replace, None) => return Err(Error::NotFound),
@@ -502,21 +595,21 @@ impl Shard {
             value: value.bytes,
             value_type: value.value_type,
             expiry,
-            set_time: self.time.stamp(),
+            set_time: self.layout.format.stamp(&self.time),
         };
         self.counters.sets += 1;
         // A set that fills a miss belongs to the request that missed.
-        if self.missed != hash {
+        if self.missed != hash as u32 {
             self.policy.requested(hash);
         }
         match old {
             // Where something is under way, the item moves: its storing does a slice of it.
             Some(old) if self.fits_in_place(old, &shape) && !self.has_work() => {
-                self.overwrite(old, &draft)
+                self.overwrite(old, shape.head, &draft);
+                Ok(())
             }
-            _ => self.store(hash, &draft, &shape)?,
+            old => self.store(hash, &draft, &shape, old.is_some()),
         }
-        Ok(())
     }
 
     /// Whether the new item fits in the slot of the old one, and would get one of that class anyway.
@@ -527,45 +620,74 @@ impl Shard {
     }
 
     /// Writes an item over the one in this slot.
-    fn overwrite(&mut self, id: Id, draft: &Draft<'_>) {
-        self.uncount(id);
+    fn overwrite(&mut self, id: Id, class: Class, draft: &Draft<'_>) {
+        self.uncount(id, class);
         self.layout.rewrite(&mut self.slab, id, draft);
         self.note_own_expiry(id);
-        self.count(id);
-        self.policy.hit(&mut self.slab, id);
+        self.count(id, class);
+        self.policy_hit(id);
         self.counters.updates += 1;
     }
 
     /// Stores an item in slots of its own, and takes out the one that had its key.
-    #[inline]
-    fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
-        self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
-        if !self.index.is_ready(&self.slab, hash) {
-            self.ready_index(hash)?;
+    #[inline(always)]
+    fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape, replaces: bool) -> Result<()> {
+        if self.has_work() {
+            self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
         }
-        let remembered = self.index.take_ghost(&mut self.slab, hash);
+        let mut segment = self.index.segment_of(&self.slab, hash);
+        if !self.index.is_ready(&self.slab, segment) {
+            self.ready_index(hash)?;
+            segment = self.index.segment_of(&self.slab, hash);
+        }
+        let remembered = self.index.take_ghost(&mut self.slab, segment, hash);
         self.policy.expect(remembered);
+        let epoch = self.index.epoch();
+        let id = if shape.is_chained() {
+            self.write_chained(draft, shape)?
+        } else {
+            let id = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
+            self.layout.write(&mut self.slab, id, draft);
+            self.items += 1;
+            self.slab.add_live(shape.head, draft.payload() as isize);
+            id
+        };
+        if draft.expiry.is_some() || shape.is_chained() {
+            self.ttl_items += 1;
+            self.note_own_expiry(id);
+        }
+        self.policy.inserted(&mut self.slab, id, shape.head);
+        if replaces {
+            self.put_in_place(hash, draft.key, id);
+            return Ok(());
+        }
+        if self.index.epoch() != epoch {
+            segment = self.index.segment_of(&self.slab, hash);
+        }
+        segment.insert(&mut self.slab, hash, id);
+        Ok(())
+    }
+
+    /// The head of a new item whose value lies in several slots.
+    #[cold]
+    fn write_chained(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
         let first = self.take_parts(shape)?;
         let Some(id) = self.take_slot(shape.head) else {
             self.free_parts(first);
             return Err(Error::NoMemory);
         };
-        if shape.is_chained() {
-            self.layout.write_chained(&mut self.slab, id, first, draft);
-            Items::seal(&mut self.slab, first);
-        } else {
-            self.layout.write(&mut self.slab, id, draft);
-        }
-        self.note_own_expiry(id);
-        // Making room may have evicted the old item, and moved entries: look again.
-        let (slab, layout) = (&self.slab, self.layout);
-        let old = self
-            .index
-            .find(slab, hash, |e| e != id && layout.key_is(slab, e, draft.key));
-        self.count(id);
-        self.policy.inserted(&mut self.slab, id);
-        match old {
-            Some(old) => {
+        self.layout.write_chained(&mut self.slab, id, first, draft);
+        Items::seal(&mut self.slab, first);
+        self.items += 1;
+        self.count_parts(id, 1);
+        Ok(id)
+    }
+
+    /// Lets the index name a new item, instead of the one that has its key if that is still there:
+    /// making room may have moved it, or taken it out.
+    fn put_in_place(&mut self, hash: u64, key: &[u8], id: Id) {
+        match self.find(hash, key) {
+            Some((old, _)) => {
                 self.index.replace(&mut self.slab, hash, old, id);
                 self.policy.replaced(&mut self.slab, old, id);
                 self.drop_item(old);
@@ -575,7 +697,6 @@ impl Shard {
                 self.index.insert(&mut self.slab, hash, id);
             }
         }
-        Ok(())
     }
 
     /// The parts behind the head of a chained item, linked.
@@ -642,62 +763,81 @@ impl Shard {
         &mut self,
         call: impl FnOnce(&mut Index, &mut Slab, &dyn Fn(&Slab, Id) -> u64) -> T,
     ) -> T {
-        let (layout, hasher) = (self.layout, self.hasher.clone());
+        let (layout, hasher) = (self.layout, self.hasher);
         let rehash = |slab: &Slab, id: Id| hasher.hash(layout.key(slab, id));
         call(&mut self.index, &mut self.slab, &rehash)
     }
 
+    #[cold]
+    pub(crate) fn merge_segments(&mut self, hash: u64) {
+        self.with_index(|index, slab, rehash| index.merge(slab, hash, rehash));
+    }
+
+    #[inline(always)]
     pub(crate) fn hash_of(&self, id: Id) -> u64 {
         self.hasher.hash(self.layout.key(&self.slab, id))
     }
 
     /// Adds an item to the sums.
     #[inline]
-    fn count(&mut self, id: Id) {
+    fn count(&mut self, id: Id, class: Class) {
+        let word = self.slab.word(id, 0);
         self.items += 1;
-        self.payload += self.layout.payload(&self.slab, id) as u64;
-        self.ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
-        self.count_live(id, 1);
+        self.ttl_items += u32::from(Items::word_has_ttl(word));
+        match self.layout.plain_payload(word) {
+            Some(bytes) => self.slab.add_live(class, bytes as isize),
+            None => self.count_parts(id, 1),
+        }
     }
 
     #[inline]
-    fn uncount(&mut self, id: Id) {
+    fn uncount(&mut self, id: Id, class: Class) {
+        let word = self.slab.word(id, 0);
         self.items -= 1;
-        self.payload -= self.layout.payload(&self.slab, id) as u64;
-        self.ttl_items -= u64::from(self.layout.has_ttl(&self.slab, id));
-        self.count_live(id, -1);
+        self.ttl_items -= u32::from(Items::word_has_ttl(word));
+        match self.layout.plain_payload(word) {
+            Some(bytes) => self.slab.add_live(class, -(bytes as isize)),
+            None => self.count_parts(id, -1),
+        }
     }
 
-    /// Adds, or takes off, an item's bytes where they lie.
-    #[inline]
-    fn count_live(&mut self, id: Id, sign: i64) {
-        let class = self.slab.class_of(id);
+    /// Adds, or takes off, the bytes of a chained item where they lie.
+    fn count_parts(&mut self, id: Id, sign: isize) {
         let here =
             self.layout.key_len(&self.slab, id) + self.layout.first_span(&self.slab, id).len();
-        self.slab.add_live(class, sign * here as i64);
+        self.slab
+            .add_live(self.slab.class_of(id), sign * here as isize);
         let mut left = self.layout.payload(&self.slab, id) - here;
         let mut part = self.layout.first_part(&self.slab, id);
         while let Some(p) = part.some() {
             let here = Items::part_room(&self.slab, p).min(left);
             left -= here;
             self.slab
-                .add_live(self.slab.class_of(p), sign * here as i64);
+                .add_live(self.slab.class_of(p), sign * here as isize);
             part = Items::next_part(&self.slab, p);
         }
     }
 
     /// Frees the slots of an item that the index does not name any more.
     pub(crate) fn drop_item(&mut self, id: Id) {
-        self.uncount(id);
-        self.policy.removed(&mut self.slab, id);
+        self.forget(id, self.slab.class_of(id));
         let parts = self.layout.first_part(&self.slab, id);
         self.free_parts(parts);
         self.slab.free(id);
     }
 
+    /// Takes an item, whose slot is of this class, out of sums and policy.
+    #[inline]
+    pub(crate) fn forget(&mut self, id: Id, class: Class) {
+        self.uncount(id, class);
+        self.policy.removed(&mut self.slab, id, class);
+    }
+
     /// Takes an item out of index and slots.
     pub(crate) fn remove(&mut self, id: Id, hash: u64) {
-        self.with_index(|index, slab, rehash| index.remove(slab, hash, id, rehash));
+        if self.index.remove(&mut self.slab, hash, id) {
+            self.merge_segments(hash);
+        }
         self.drop_item(id);
     }
 
@@ -709,8 +849,8 @@ impl Shard {
     }
 
     pub(crate) fn expire(&mut self, id: Id, hash: u64) {
-        self.counters.expirations += 1;
-        self.counters.expired_bytes += self.layout.payload(&self.slab, id) as u64;
+        self.counters
+            .count_expiration(self.layout.payload(&self.slab, id));
         self.remove(id, hash);
     }
 
@@ -750,8 +890,8 @@ impl Shard {
         self.layout.add_expiry(&mut self.slab, id, to, expiry);
         self.note_own_expiry(to);
         self.index.replace(&mut self.slab, hash, id, to);
-        self.count(to);
-        self.policy.inserted(&mut self.slab, to);
+        self.count(to, class);
+        self.policy.inserted(&mut self.slab, to, class);
         self.policy.replaced(&mut self.slab, id, to);
         self.drop_item(id);
         Ok(())
@@ -784,14 +924,14 @@ impl Shard {
         self.drain = None;
         self.sweep = crate::sweep::Sweep::default();
         self.optimizing = crate::optimize::Pass::default();
-        (self.items, self.payload, self.ttl_items) = (0, 0, 0);
+        (self.items, self.ttl_items) = (0, 0);
     }
 
     /// Adds what this shard holds to a cache's statistics.
     pub(crate) fn add_stats(&self, stats: &mut CacheStats) {
         let (slab, count) = (&self.slab, &self.counters);
         let cut = (slab.pages_cut() as usize) << slab.page_size().trailing_zeros();
-        stats.item_count += self.items;
+        stats.item_count += u64::from(self.items);
         stats.hits += count.hits;
         stats.misses += count.misses;
         stats.sets += count.sets;
@@ -804,13 +944,14 @@ impl Shard {
         stats.failed_exists += count.failed_exists;
         stats.failed_type_mismatch += count.failed_type_mismatch;
         stats.failed_buffer_too_small += count.failed_buffer_too_small;
-        stats.payload_bytes += self.payload;
+        let payload = slab.live();
+        stats.payload_bytes += payload;
         stats.free_bytes += slab.free_bytes() as u64;
-        stats.overhead_bytes += slab.usage() as u64 - self.payload;
+        stats.overhead_bytes += slab.usage() as u64 - payload;
         stats.total_allocated += (slab.fixed() + cut) as u64;
         stats.total_used += slab.usage() as u64;
         stats.peak_used += slab.usage_peak() as u64;
-        stats.pool_reuses += slab.reuses;
+        stats.pool_reuses += slab.totals().1;
         stats.arena_allocs += u64::from(slab.pages_cut());
         stats.reclaim_passes += count.reclaim_passes;
         stats.items_moved += count.items_moved;
@@ -858,7 +999,7 @@ impl Shard {
         let entries = self.index.check(&self.slab, |slab, id| {
             hasher.hash(self.layout.key(slab, id))
         });
-        let (mut items, mut payload, mut ttl_items, mut sound) = (0, 0, 0, true);
+        let (mut items, mut payload, mut ttl_items, mut sound) = (0u32, 0, 0u32, true);
         let mut parts = (0u64, 0u64);
         for number in 0..self.slab.page_count() {
             let page = Page(number as u16);
@@ -871,8 +1012,10 @@ impl Shard {
                     Kind::Item => {
                         items += 1;
                         payload += self.layout.payload(&self.slab, id) as u64;
-                        ttl_items += u64::from(self.layout.has_ttl(&self.slab, id));
-                        sound &= self.layout.check(&self.slab, id) && self.check_expiry(id);
+                        ttl_items += u32::from(self.layout.has_ttl(&self.slab, id));
+                        sound &= self.layout.check(&self.slab, id)
+                            && self.check_expiry(id)
+                            && self.policy.check(&self.slab, id);
                         let mut part = self.layout.first_part(&self.slab, id);
                         while let Some(p) = part.some().filter(|_| sound) {
                             parts.0 += 1;
@@ -886,9 +1029,9 @@ impl Shard {
         }
         sound
             && self.slab.check(0)
-            && entries == Some(items)
+            && entries == Some(u64::from(items))
             && parts.0 == parts.1
-            && (items, payload, ttl_items) == (self.items, self.payload, self.ttl_items)
+            && (items, payload, ttl_items) == (self.items, self.slab.live(), self.ttl_items)
             && self.slab.usage() + self.slab.free_bytes() == self.region()
     }
 

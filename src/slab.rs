@@ -3,7 +3,8 @@
 //! # Layout
 //! ```text
 //! page area   | page 0 | page 1 | page 2 | ... | never cut yet ...   |
-//! a page      | slot 0 | slot 1 | ... | slot n-1 | tail (waste)      |
+//! a page      | slot 0 | slot 1 | ... | slot n-1 | tail | plane      |
+//! a plane     | bit of slot 0, bit of slot 1, ..      where there is one
 //! a slot      | word 0: kind, 3 bits; the rest is the owner's        |
 //! free slot   | word 0: kind Free, number of the next free slot      |
 //! ```
@@ -21,7 +22,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::class::{AREA_MAX, Geometry};
+use crate::class::{AREA_MAX, Geometry, PLANE_BITS};
 use crate::region::{Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
@@ -154,10 +155,12 @@ const EMPTY_PAGE: PageMeta = PageMeta {
     base: NO_BASE,
 };
 
-/// One size class's state.
+/// One size class's state: 48 bytes.
 #[derive(Clone, Copy, Debug)]
 struct ClassMeta {
     slot_words: NonZeroU32,
+    /// 2^32 over `slot_words`, rounded up: a slot's number by a multiplication.
+    inverse: u32,
     slots_per_page: u16,
     /// Any page of the ring.
     ring: Page,
@@ -166,22 +169,26 @@ struct ClassMeta {
     pages: u16,
     /// Slots handed out, over all pages.
     used: u32,
+    /// Slots handed out whose bytes had never been used.
+    firsts: u32,
     allocs: usize,
-    reuses: usize,
     evictions: usize,
     /// Key and value bytes in the slots.
-    live: u64,
+    live: usize,
 }
+
+const _: () = assert!(size_of::<ClassMeta>() <= 48);
 
 const EMPTY_CLASS: ClassMeta = ClassMeta {
     slot_words: NonZeroU32::MIN,
+    inverse: 0,
     slots_per_page: 0,
     ring: Page::NONE,
     open: Page::NONE,
     pages: 0,
     used: 0,
+    firsts: 0,
     allocs: 0,
-    reuses: 0,
     evictions: 0,
     live: 0,
 };
@@ -274,8 +281,8 @@ pub(crate) struct Slab {
     /// What `usage` may grow to.
     ceiling: usize,
     zero_on_free: bool,
-    pub(crate) allocs: u64,
-    pub(crate) reuses: u64,
+    /// Pages of items end with a plane.
+    planes: bool,
 }
 
 /// A slot size for something other than items.
@@ -328,8 +335,7 @@ impl Slab {
             usage_peak: region - area,
             ceiling: region,
             zero_on_free: false,
-            allocs: 0,
-            reuses: 0,
+            planes: geometry.has_planes(),
         };
         slab.lay_out_classes(geometry, extras);
         Some(slab)
@@ -357,10 +363,15 @@ impl Slab {
         for (number, size) in (0..).zip(sizes) {
             let slot_words = NonZeroU32::new(size / 4).unwrap_or(NonZeroU32::MIN);
             let slot_size = slot_words.saturating_mul(NonZeroU32::new(4).unwrap_or(slot_words));
-            let slots = geometry.slots_per_page(slot_size) as u16;
+            let slots = if number < u32::from(self.item_classes) {
+                geometry.items_per_page(slot_size)
+            } else {
+                geometry.slots_per_page(slot_size)
+            };
             *self.classes.at_mut(number) = ClassMeta {
                 slot_words,
-                slots_per_page: slots,
+                inverse: (u32::MAX / slot_words).saturating_add(1),
+                slots_per_page: slots as u16,
                 ..EMPTY_CLASS
             };
             if number < u32::from(self.item_classes) {
@@ -515,9 +526,9 @@ impl Slab {
             used: meta.used as usize,
             free,
             allocs: meta.allocs as u64,
-            reuses: meta.reuses as u64,
-            live: meta.live,
-            waste: taken as u64 - meta.live.min(taken as u64),
+            reuses: meta.allocs.wrapping_sub(meta.firsts as usize) as u64,
+            live: meta.live as u64,
+            waste: (taken - meta.live.min(taken)) as u64,
             evictions: meta.evictions as u64,
             kind: if class.0 < self.item_classes {
                 ClassKind::Items
@@ -529,9 +540,26 @@ impl Slab {
 
     /// Bytes of key and value came to a slot of this class, or went.
     #[inline]
-    pub(crate) fn add_live(&mut self, class: Class, bytes: i64) {
+    pub(crate) fn add_live(&mut self, class: Class, bytes: isize) {
         let meta = self.class_mut(class);
         meta.live = meta.live.wrapping_add_signed(bytes);
+    }
+
+    /// Key and value bytes in all slots. O(classes).
+    pub(crate) fn live(&self) -> u64 {
+        self.each_class().map(|class| class.live as u64).sum()
+    }
+
+    /// Slots handed out so far, and those of them whose bytes had been used before. O(classes).
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        self.each_class().fold((0, 0), |(allocs, reuses), class| {
+            let reused = class.allocs.wrapping_sub(class.firsts as usize);
+            (allocs + class.allocs as u64, reuses + reused as u64)
+        })
+    }
+
+    fn each_class(&self) -> impl Iterator<Item = &ClassMeta> {
+        (0..self.classes.len()).map(|c| self.classes.at(c))
     }
 
     pub(crate) fn count_eviction(&mut self, class: Class) {
@@ -583,6 +611,12 @@ impl Slab {
     #[inline]
     pub(crate) fn fits(&self, class: Class) -> bool {
         self.usage + self.cost(class) <= self.ceiling
+    }
+
+    /// Whether the class has no free slot, and no page to take but those that are kept.
+    #[inline(always)]
+    pub(crate) fn is_stuck(&self, class: Class, keep: u32) -> bool {
+        self.pages_free() <= keep && self.class(class).open == Page::NONE
     }
 
     fn page_tail(&self, class: Class) -> usize {
@@ -671,9 +705,80 @@ impl Slab {
         starts.then_some(id)
     }
 
-    fn slot_number(&self, id: Id) -> u16 {
+    /// The number of a slot in its page, of this class.
+    #[inline]
+    fn slot_number(&self, id: Id, class: Class) -> u32 {
         let within = id.0 & ((1 << (self.page_shift - 2)) - 1);
-        (within / self.class(self.class_of(id)).slot_words) as u16
+        // Exact: `within` is a multiple of the slot's words, and less than 2^18 as they are.
+        ((u64::from(within) * u64::from(self.class(class).inverse)) >> 32) as u32
+    }
+
+    // ---- planes ------------------------------------------------------------------------------
+
+    /// The plane's word, counted from the page's start, that has the bit of this slot.
+    #[inline]
+    fn plane_word(&self, slots: u32, slot: u32) -> u32 {
+        (1 << (self.page_shift - 2)) - slots.div_ceil(PLANE_BITS) + slot / PLANE_BITS
+    }
+
+    /// Sets or clears the bit of a slot.
+    #[inline]
+    pub(crate) fn set_flag(&mut self, id: Id, on: bool) {
+        let page = self.page_of(id);
+        let class = self.page_class(page);
+        let slot = self.slot_number(id, class);
+        let at = self.plane_word(self.slots_per_page(class), slot);
+        let start = self.page_start(page);
+        let word = self.word(start, at) & !(1 << (slot % PLANE_BITS));
+        self.set_word(start, at, word | u32::from(on) << (slot % PLANE_BITS));
+    }
+
+    /// Clears the bit of a slot whose number is known.
+    pub(crate) fn clear_flag(&mut self, page: Page, slot: u32) {
+        let at = self.plane_word(self.slots_per_page(self.page_class(page)), slot);
+        let start = self.page_start(page);
+        let word = self.word(start, at) & !(1 << (slot % PLANE_BITS));
+        self.set_word(start, at, word);
+    }
+
+    /// Whether the bit of a slot is set.
+    pub(crate) fn flag(&self, id: Id) -> bool {
+        let page = self.page_of(id);
+        let class = self.page_class(page);
+        let slot = self.slot_number(id, class);
+        let at = self.plane_word(self.slots_per_page(class), slot);
+        self.word(self.page_start(page), at) >> (slot % PLANE_BITS) & 1 != 0
+    }
+
+    /// The next slot of a page, from `slot` on, whose bit is set; each word looked at is a look.
+    #[inline]
+    pub(crate) fn next_flag(&self, page: Page, slot: u32, looks: &mut u32) -> Option<u32> {
+        let slots = self.slots_per_page(self.page_class(page));
+        let (start, mut at) = (self.page_start(page), self.plane_word(slots, slot));
+        let end = 1 << (self.page_shift - 2);
+        let mut base = slot & !(PLANE_BITS - 1);
+        let mut word = self.word(start, at) >> (slot % PLANE_BITS) << (slot % PLANE_BITS);
+        loop {
+            *looks += 1;
+            if word != 0 {
+                return Some(base + word.trailing_zeros());
+            }
+            (at, base) = (at + 1, base + PLANE_BITS);
+            if at >= end {
+                return None;
+            }
+            word = self.word(start, at);
+        }
+    }
+
+    fn clear_plane(&mut self, page: Page, class: Class) {
+        if !self.planes || class.0 >= self.item_classes {
+            return;
+        }
+        let first = self.plane_word(self.slots_per_page(class), 0);
+        for at in first..1 << (self.page_shift - 2) {
+            self.set_word(self.page_start(page), at, 0);
+        }
     }
 
     /// A page of the class that has a free slot.
@@ -694,7 +799,7 @@ impl Slab {
 
     // ---- words and bytes of a slot -------------------------------------------------------------
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn word(&self, id: Id, at: u32) -> u32 {
         self.mem.word(id.0 as usize + at as usize)
     }
@@ -709,7 +814,7 @@ impl Slab {
         Kind::of(self.word(id, 0))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&self, id: Id, at: usize, len: usize) -> &[u8] {
         self.mem.slice(id.0 as usize * 4 + at, len)
     }
@@ -719,12 +824,23 @@ impl Slab {
         self.mem.slice_mut(id.0 as usize * 4 + at, len)
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn bytes_are(&self, id: Id, at: usize, other: &[u8]) -> bool {
+        self.mem.equal(id.0 as usize * 4 + at, other)
+    }
+
+    #[inline(always)]
+    pub(crate) fn copy_out(&self, id: Id, at: usize, to: &mut [u8]) {
+        self.mem.copy_out(id.0 as usize * 4 + at, to);
+    }
+
+    #[inline(always)]
     pub(crate) fn write(&mut self, id: Id, at: usize, from: &[u8]) {
         self.mem.copy_in(id.0 as usize * 4 + at, from);
     }
 
     /// Where a slot lies, with `len` bytes behind it inside the page area.
+    #[inline(always)]
     pub(crate) fn pointer(&self, id: Id, len: usize) -> Option<core::ptr::NonNull<u8>> {
         self.mem.pointer(id.0 as usize * 4, len)
     }
@@ -754,7 +870,6 @@ impl Slab {
 
     /// A slot of this class, of kind [`Kind::Pending`], if usage stays below the ceiling; a free page
     /// is claimed only while more than `keep` of them are left. O(1).
-    #[inline]
     pub(crate) fn alloc(&mut self, class: Class, keep: u32) -> Option<Id> {
         if !self.fits(class) {
             return None;
@@ -813,20 +928,26 @@ impl Slab {
         if meta.used == slots {
             self.close_page(page);
         }
-        self.count_alloc(class, reused);
+        self.usage += self.slot_size(class);
+        let meta = self.class_mut(class);
+        meta.used += 1;
+        meta.allocs = meta.allocs.wrapping_add(1);
+        meta.firsts += u32::from(!reused);
         self.set_word(id, 0, Kind::Pending.word(0));
         id
     }
 
-    #[inline]
-    fn count_alloc(&mut self, class: Class, reused: bool) {
-        self.usage += self.slot_size(class);
-        self.allocs += 1;
-        self.reuses += u64::from(reused);
+    /// Hands out the slot of an item that was evicted: it had so many key and value bytes.
+    #[inline(always)]
+    pub(crate) fn hand_over(&mut self, id: Id, class: Class, bytes: usize) {
+        if self.zero_on_free {
+            self.mem.zero(id.0 as usize * 4, self.slot_size(class));
+        }
         let meta = self.class_mut(class);
-        meta.used += 1;
         meta.allocs = meta.allocs.wrapping_add(1);
-        meta.reuses = meta.reuses.wrapping_add(usize::from(reused));
+        meta.evictions = meta.evictions.wrapping_add(1);
+        meta.live = meta.live.wrapping_sub(bytes);
+        self.set_word(id, 0, Kind::Pending.word(0));
     }
 
     /// Gives a slot back; its page too, if that was the last one. Returns whether the page went.
@@ -835,7 +956,7 @@ impl Slab {
         let page = self.page_of(id);
         let class = self.page_class(page);
         let size = self.slot_size(class);
-        let slot = self.slot_number(id);
+        let slot = self.slot_number(id, class) as u16;
         if self.zero_on_free {
             self.mem.zero(id.0 as usize * 4, size);
         }
@@ -885,6 +1006,7 @@ impl Slab {
         self.open_page(page);
         self.usage += self.page_tail(class);
         self.class_mut(class).pages += 1;
+        self.clear_plane(page, class);
         Some(page)
     }
 
@@ -1035,8 +1157,6 @@ impl Slab {
         }
         self.usage += (count as usize) << self.page_shift;
         self.usage_peak = self.usage_peak.max(self.usage);
-        self.allocs += 1;
-        self.reuses += u64::from(reused);
         reused
     }
 

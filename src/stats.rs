@@ -14,9 +14,8 @@ pub(crate) struct Counters {
     pub(crate) updates: u64,
     pub(crate) deletes: u64,
     pub(crate) evictions: u64,
-    pub(crate) evicted_bytes: u64,
     pub(crate) expirations: u64,
-    pub(crate) expired_bytes: u64,
+    pub(crate) gone: Gone,
     pub(crate) items_moved: u64,
     pub(crate) reclaim_passes: u64,
     pub(crate) failed_no_memory: u64,
@@ -26,7 +25,31 @@ pub(crate) struct Counters {
     pub(crate) failed_buffer_too_small: u64,
 }
 
+/// What went without being deleted since the host was told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gone {
+    pub(crate) evicted: u32,
+    pub(crate) expired: u32,
+    pub(crate) evicted_bytes: u64,
+    pub(crate) expired_bytes: u64,
+}
+
 impl Counters {
+    /// An item of so many key and value bytes went to make room.
+    #[inline]
+    pub(crate) fn count_eviction(&mut self, bytes: usize) {
+        self.evictions += 1;
+        self.gone.evicted = self.gone.evicted.wrapping_add(1);
+        self.gone.evicted_bytes += bytes as u64;
+    }
+
+    /// The time of an item of so many key and value bytes had come.
+    pub(crate) fn count_expiration(&mut self, bytes: usize) {
+        self.expirations += 1;
+        self.gone.expired = self.gone.expired.wrapping_add(1);
+        self.gone.expired_bytes += bytes as u64;
+    }
+
     /// Counts a set that failed.
     pub(crate) fn count_failure(&mut self, error: Error) {
         match error {

@@ -64,10 +64,18 @@ pub(super) unsafe fn buffer<'a>(data: *mut c_void, capacity: usize) -> Result<&'
             Err(Error::Invalid)
         };
     }
-    // A larger capacity than memory can have is as good as all of it.
-    let capacity = capacity.min(isize::MAX as usize - (data as usize).min(isize::MAX as usize));
+    let capacity = match capacity.checked_add(data as usize) {
+        Some(_) if capacity <= isize::MAX as usize => capacity,
+        _ => clamp(data as usize),
+    };
     // SAFETY: not NULL; writable by the caller's promise.
     Ok(unsafe { core::slice::from_raw_parts_mut(data.cast(), capacity) })
+}
+
+/// A larger capacity than memory can have is as good as all that lies behind.
+#[cold]
+fn clamp(data: usize) -> usize {
+    (isize::MAX as usize).min(usize::MAX - data)
 }
 
 /// Writes an output.

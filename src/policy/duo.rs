@@ -5,14 +5,17 @@
 //! fingerprint (its *ghost*, kept in the index); one that comes back goes to main at once. Who passes to
 //! main needs one who gives way: the *gate* looks at the next two main items only, so a newcomer
 //! enters where one of them went unused for a whole lap. Which queue an item is in is a bit in its
-//! header, and so is the count of its uses: nothing moves.
+//! header, and so is the count of its uses: nothing moves. The window's slots are found by their bits in
+//! the pages' planes.
 //!
 //! Shares, thresholds and gate are a [`Rule`]; miniature simulations choose it (`shadow`). Pages go from
 //! the class whose items live longest before they go to the one whose items live much shorter, but not
 //! to sizes that nobody asks for (`sizes`).
 //!
 //! # Invariants
-//! 1. `count` is the number of the class's items, `window_count` that of those whose main bit is not set.
+//! 1. The bit of every window item's slot is set in its page's plane. Other bits may be, too: the hand
+//!    clears those that it comes by.
+//! 2. `count` is the number of the class's items, `window_count` that of those whose main bit is not set.
 //!
 //! # Time
 //! Hit: O(1), in the header that the hit has in hand. Victim: at most [`WINDOW_STEPS`] items of the
@@ -120,9 +123,11 @@ pub(crate) struct Duo {
     sizes: [Sizes; GROUPS],
     /// Items of all classes.
     items: u32,
-    /// Slots looked at for the present victim.
+    /// Slots, and words of planes, looked at for the present victim.
     looks: u32,
-    /// The last item of the other queue, or part of an item, among them.
+    /// A slot whose bit is known to be set.
+    flagged: Id,
+    /// The last item of the window, or part of an item, among those that the hand of main looked at.
     passed: Id,
 }
 
@@ -143,6 +148,7 @@ impl Duo {
             sizes: [Sizes::default(); GROUPS],
             items: 0,
             looks: 0,
+            flagged: Id::NONE,
             passed: Id::NONE,
         })
     }
@@ -157,22 +163,25 @@ impl Duo {
         }
     }
 
-    fn rule(&self) -> Rule {
+    #[inline]
+    fn rule(&self) -> &'static Rule {
         self.shadows.rule()
     }
 
+    #[inline]
     fn of(&self, class: Class) -> &Queues {
         self.queues.at(u32::from(class.0))
     }
 
+    #[inline]
     fn of_mut(&mut self, class: Class) -> &mut Queues {
         self.queues.at_mut(u32::from(class.0))
     }
 
     /// What came of items of such sizes, in the present period.
-    #[inline]
-    fn sizes(&mut self, slab: &Slab, class: Class) -> &mut Sizes {
-        let sizes = &mut self.sizes[group_of(slab.slot_size(class))];
+    #[inline(always)]
+    fn sizes(&mut self, size: usize) -> &mut Sizes {
+        let sizes = &mut self.sizes[group_of(size)];
         sizes.go_on(self.period);
         sizes
     }
@@ -184,6 +193,7 @@ impl Duo {
     }
 
     /// A slot is sought for a new item, which is remembered or not.
+    #[inline]
     pub(crate) fn expect(&mut self, remembered: bool) {
         self.newcomer = Newcomer {
             remembered,
@@ -191,19 +201,21 @@ impl Duo {
             expected: true,
             ..Newcomer::default()
         };
+        self.flagged = Id::NONE;
     }
 
-    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
+    #[inline]
+    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id, class: Class) {
         self.inserts = self.inserts.wrapping_add(1);
+        self.items += 1;
         let (rule, now) = (self.rule(), self.inserts);
         let Newcomer {
             remembered,
-            main,
+            mut main,
             again,
             settled,
             ..
         } = core::mem::take(&mut self.newcomer);
-        let class = slab.class_of(id);
         let queues = self.of_mut(class);
         if queues.count == 0 {
             *queues = Queues {
@@ -211,23 +223,41 @@ impl Duo {
                 ..EMPTY
             };
         }
-        // Where there is room, main fills up beside a window that has its share.
-        let fills = !settled && queues.window_count >= rule.window_of(queues.count + 1);
-        let main = main || fills;
         queues.count += 1;
-        self.items += 1;
+        queues.last_insert = now;
+        if !settled {
+            // Where there is room, main fills up beside a window that has its share.
+            main |= queues.window_count >= rule.window_of(queues.count);
+        }
+        queues.window_count += u32::from(!main);
         if now.is_multiple_of(SCALE_EVERY) {
             self.shadows.scale(capacity(slab, self.items));
+            self.pass_period(now);
         }
+        self.sizes(slab.slot_size(class)).count(remembered);
+        marks::start(slab, id, main, if again && !main { rule.uses } else { 0 });
+        if !main && self.flagged != id {
+            slab.set_flag(id, true);
+        }
+    }
+
+    fn pass_period(&mut self, now: u32) {
         if now.wrapping_sub(self.period_start) > self.items.saturating_add(PERIOD_MIN) {
             (self.period, self.period_start) = (self.period.wrapping_add(1), now);
         }
-        self.sizes(slab, class).count(remembered);
-        let queues = self.of_mut(class);
-        queues.last_insert = now;
-        queues.window_count += u32::from(!main);
+    }
+
+    /// Lets an item be in one of the queues.
+    #[inline]
+    fn put(&mut self, slab: &mut Slab, id: Id, main: bool) {
         marks::set_main(slab, id, main);
-        marks::set_freq(slab, id, if again && !main { rule.uses } else { 0 });
+        if !main && self.flagged != id {
+            slab.set_flag(id, true);
+        }
+    }
+
+    pub(crate) fn check(&self, slab: &Slab, id: Id) -> bool {
+        slab.flag(id) || marks::is_main(slab, id)
     }
 
     /// The new item is in the queue of the old one, with its uses and one more.
@@ -239,29 +269,32 @@ impl Duo {
             (false, true) => queues.window_count = queues.window_count.saturating_sub(1),
             _ => {}
         }
-        marks::set_main(slab, new, main);
+        self.put(slab, new, main);
         marks::set_freq(slab, new, (freq + 1).min(FREQ_MAX));
     }
 
-    #[inline]
-    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {
-        let freq = marks::freq(slab, id);
-        if freq < FREQ_MAX {
-            marks::set_freq(slab, id, freq + 1);
-        }
-        if freq == 0 {
-            self.sizes(slab, slab.class_of(id)).count_use();
+    /// An item was read or overwritten whose header starts with this word.
+    #[inline(always)]
+    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id, word: u32) {
+        marks::count_use(slab, id, word);
+        if marks::is_unused(word) {
+            self.sizes(marks::size(slab, id, word)).count_use();
         }
     }
 
-    pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
+    /// The slot for the new item is not that of the latest victim: its page may be another by now.
+    #[inline]
+    pub(crate) fn not_a_victims(&mut self) {
+        self.flagged = Id::NONE;
+    }
+
+    #[inline(always)]
+    pub(crate) fn removed(&mut self, slab: &Slab, id: Id, class: Class) {
         self.items = self.items.saturating_sub(1);
         let main = marks::is_main(slab, id);
-        let queues = self.of_mut(slab.class_of(id));
+        let queues = self.of_mut(class);
         queues.count = queues.count.saturating_sub(1);
-        if !main {
-            queues.window_count = queues.window_count.saturating_sub(1);
-        }
+        queues.window_count = queues.window_count.saturating_sub(u32::from(!main));
     }
 
     /// An item of the class goes to make room, and not because its page is taken away.
@@ -276,12 +309,16 @@ impl Duo {
     }
 
     /// An item lies in another slot, perhaps of a larger class.
-    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Class, to: Id) {
-        let class = slab.class_of(to);
+    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Id, to: Id) {
+        let window = !marks::is_main(slab, to);
+        if window {
+            slab.set_flag(to, true);
+        }
+        let (from, class) = (slab.class_of(from), slab.class_of(to));
         if from == class {
             return;
         }
-        let window = u32::from(!marks::is_main(slab, to));
+        let window = u32::from(window);
         let old = self.of_mut(from);
         old.count = old.count.saturating_sub(1);
         old.window_count = old.window_count.saturating_sub(window);
@@ -304,14 +341,14 @@ impl Duo {
         if self.newcomer.expected {
             self.count_gone(class);
         }
-        if self.newcomer.main && self.main_is_full(class, &rule) {
-            if let Some(id) = self.gate(slab, class, &rule, &expired) {
+        if self.newcomer.main && self.main_is_full(class, rule) {
+            if let Some(id) = self.gate(slab, class, rule, &expired) {
                 return Some(id);
             }
             self.newcomer.main = false;
             self.newcomer.again = rule.again;
         }
-        self.evict(slab, class, &rule, &expired)
+        self.evict(slab, class, rule, &expired)
             .or_else(|| self.anyone(slab, class))
     }
 
@@ -349,7 +386,7 @@ impl Duo {
     ) -> Option<Id> {
         let mut best: Option<(u32, Id)> = None;
         for _ in 0..steps {
-            let Some(id) = self.next(slab, class, true) else {
+            let Some(id) = self.next_main(slab, class) else {
                 break;
             };
             let freq = marks::freq(slab, id);
@@ -378,7 +415,7 @@ impl Duo {
             let next = if short {
                 None
             } else {
-                self.next(slab, class, false)
+                self.next_window(slab, class)
             };
             let Some(id) = next else {
                 return self.search_main(slab, class, MAIN_STEPS, true, expired);
@@ -408,41 +445,78 @@ impl Duo {
 
     /// A window item is a main item from now on, where it lies.
     fn pass(&mut self, slab: &mut Slab, class: Class, id: Id) {
-        marks::set_main(slab, id, true);
-        marks::set_freq(slab, id, 0);
+        marks::start(slab, id, true, 0);
         let queues = self.of_mut(class);
         queues.window_count = queues.window_count.saturating_sub(1);
     }
 
-    /// The next item of one queue, from its hand on; `None` where there is none, or none was come by
+    /// The next item of the window, from its hand on; `None` where there is none, or none was come by
     /// before the looks ran out.
-    fn next(&mut self, slab: &Slab, class: Class, main: bool) -> Option<Id> {
+    #[inline]
+    fn next_window(&mut self, slab: &mut Slab, class: Class) -> Option<Id> {
         let queues = self.of(class);
-        let mains = queues.count - queues.window_count.min(queues.count);
-        if (if main { mains } else { queues.window_count }) == 0 {
+        if queues.window_count == 0 {
             return None;
         }
-        let mut hand = Self::valid(slab, class, self.hand(class, main))?;
+        let mut hand = Self::valid(slab, class, queues.window)?;
+        let (mut looks, mut found) = (self.looks, None);
+        while found.is_none() && looks < LOOKS {
+            let slot = slab.next_flag(hand.page, u32::from(hand.slot), &mut looks);
+            if let Some(slot) = slot {
+                let id = slab.slot(hand.page, slot);
+                if marks::is_in_window(slab.word(id, 0)) {
+                    found = Some(id);
+                } else {
+                    slab.clear_flag(hand.page, slot);
+                }
+            }
+            hand = match slot {
+                Some(slot) if slot + 1 < slab.page_touched(hand.page) => Hand {
+                    page: hand.page,
+                    slot: slot as u16 + 1,
+                },
+                _ => Hand {
+                    page: slab.next_page(hand.page),
+                    slot: 0,
+                },
+            };
+        }
+        self.looks = looks;
+        self.flagged = found.unwrap_or(Id::NONE);
+        self.of_mut(class).window = hand;
+        found
+    }
+
+    /// The next item of main, from its hand on; `None` as for the window.
+    fn next_main(&mut self, slab: &Slab, class: Class) -> Option<Id> {
+        let queues = self.of(class);
+        if queues.count <= queues.window_count {
+            return None;
+        }
+        self.go_round(slab, class)
+    }
+
+    /// Moves the hand of main, up to a main item, or until the looks have run out and something else was
+    /// passed.
+    fn go_round(&mut self, slab: &Slab, class: Class) -> Option<Id> {
+        let mut hand = Self::valid(slab, class, self.of(class).main)?;
+        let mut found = None;
         // Every page of a class has something in it, so the looks that see nothing end soon.
-        while self.looks < LOOKS || self.passed.is_none() {
-            let found = self.next_in_page(slab, &mut hand, main);
+        while found.is_none() && (self.looks < LOOKS || self.passed.is_none()) {
+            found = self.next_main_in_page(slab, &mut hand);
             if u32::from(hand.slot) >= slab.page_touched(hand.page) {
                 hand = Hand {
                     page: slab.next_page(hand.page),
                     slot: 0,
                 };
             }
-            if found.is_some() {
-                *self.hand_mut(class, main) = hand;
-                return found;
-            }
         }
-        *self.hand_mut(class, main) = hand;
-        None
+        self.of_mut(class).main = hand;
+        found
     }
 
-    /// As [`Duo::next`], as far as the hand's page reaches.
-    fn next_in_page(&mut self, slab: &Slab, hand: &mut Hand, main: bool) -> Option<Id> {
+    /// As [`Duo::next_main`], as far as the hand's page reaches.
+    fn next_main_in_page(&mut self, slab: &Slab, hand: &mut Hand) -> Option<Id> {
         let step = slab.slot(hand.page, 1).0 - slab.slot(hand.page, 0).0;
         let touched = slab.page_touched(hand.page);
         let (mut id, mut slot) = (slab.slot(hand.page, u32::from(hand.slot)), hand.slot);
@@ -452,7 +526,7 @@ impl Duo {
             looks += 1;
             slot += 1;
             match slab.kind(id) {
-                Kind::Item if marks::is_main(slab, id) == main => found = Some(id),
+                Kind::Item if marks::is_main(slab, id) => found = Some(id),
                 Kind::Item | Kind::Link => passed = id,
                 _ => {}
             }
@@ -462,26 +536,19 @@ impl Duo {
         found
     }
 
-    /// Where all looks were in vain: the last item of the other queue that was passed, or one that has
-    /// a part there.
-    fn anyone(&self, slab: &Slab, class: Class) -> Option<Id> {
+    /// Where all looks were in vain: the last item of the window that was passed, or one that has a part
+    /// there.
+    #[cold]
+    fn anyone(&mut self, slab: &Slab, class: Class) -> Option<Id> {
+        if self.passed.is_none()
+            && self.of(class).count > 0
+            && let Some(id) = self.go_round(slab, class)
+        {
+            return Some(id);
+        }
         match self.passed.some() {
             Some(passed) => Items::head_of(slab, passed),
             None => super::head_of_any_part(slab, class),
-        }
-    }
-
-    fn hand(&self, class: Class, main: bool) -> Hand {
-        let queues = self.of(class);
-        if main { queues.main } else { queues.window }
-    }
-
-    fn hand_mut(&mut self, class: Class, main: bool) -> &mut Hand {
-        let queues = self.of_mut(class);
-        if main {
-            &mut queues.main
-        } else {
-            &mut queues.window
         }
     }
 

@@ -87,7 +87,7 @@ impl Lru {
         }
     }
 
-    pub(crate) fn moved(&mut self, slab: &mut Slab, _: Class, to: Id) {
+    pub(crate) fn moved(&mut self, slab: &mut Slab, _: Id, to: Id) {
         match Id(slab.word(to, PREVIOUS)).some() {
             Some(previous) => slab.set_word(previous, NEXT, to.0),
             None => self.list(slab, to).first = to,

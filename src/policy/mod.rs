@@ -89,6 +89,24 @@ impl Policy {
         })
     }
 
+    /// Whether the policy keeps a bit for each item in its page's plane.
+    pub(crate) fn uses_planes(kind: PolicyKind) -> bool {
+        kind == PolicyKind::Default
+    }
+
+    /// Whether what the policy keeps in and about an item holds together.
+    pub(crate) fn check(&self, slab: &Slab, id: Id) -> bool {
+        match self {
+            Self::Duo(p) => p.check(slab, id),
+            Self::Lru(_) => true,
+        }
+    }
+
+    /// Whether the items of a class are in an order.
+    pub(crate) fn keeps_order(&self) -> bool {
+        matches!(self, Self::Lru(_))
+    }
+
     /// Every item is gone.
     pub(crate) fn clear(&mut self) {
         match self {
@@ -98,7 +116,7 @@ impl Policy {
     }
 
     /// A request for a key, hit or miss.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn requested(&mut self, hash: u64) {
         if let Self::Duo(duo) = self {
             duo.requested(hash);
@@ -120,35 +138,43 @@ impl Policy {
         }
     }
 
-    /// A new item.
+    /// A new item, whose slot is of this class.
     #[inline]
-    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id) {
+    pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
-            Self::Duo(p) => p.inserted(slab, id),
+            Self::Duo(p) => p.inserted(slab, id, class),
             Self::Lru(p) => p.inserted(slab, id),
         }
     }
 
-    /// An item was read or overwritten.
-    #[inline]
-    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {
+    /// An item was read or overwritten whose header starts with this word.
+    #[inline(always)]
+    pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id, word: u32) {
         match self {
-            Self::Duo(p) => p.hit(slab, id),
+            Self::Duo(p) => p.hit(slab, id, word),
             Self::Lru(p) => p.hit(slab, id),
         }
     }
 
-    /// An item is about to go.
+    /// An item, whose slot is of this class, is about to go.
     #[inline]
-    pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id) {
+    pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
-            Self::Duo(p) => p.removed(slab, id),
+            Self::Duo(p) => p.removed(slab, id, class),
             Self::Lru(p) => p.removed(slab, id),
         }
     }
 
-    /// An item was copied to another slot, from one of this class.
-    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Class, to: Id) {
+    /// The slot for the new item is not that of the latest victim.
+    #[inline]
+    pub(crate) fn not_a_victims(&mut self) {
+        if let Self::Duo(duo) = self {
+            duo.not_a_victims();
+        }
+    }
+
+    /// An item was copied from one slot to another, perhaps of another class.
+    pub(crate) fn moved(&mut self, slab: &mut Slab, from: Id, to: Id) {
         match self {
             Self::Duo(p) => p.moved(slab, from, to),
             Self::Lru(p) => p.moved(slab, from, to),

@@ -5,7 +5,7 @@
 /// One way to run the two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The window's share of the items, in percent.
+    /// The window's share of the items, in 1,024ths.
     pub(crate) window: u32,
     /// Uses that let an item pass from the window to main.
     pub(crate) uses: u32,
@@ -20,9 +20,9 @@ pub(crate) struct Rule {
 }
 
 /// The first is the start rule; the second is a clock, the guard for workloads of mere recency.
-pub(crate) const RULES: [Rule; 4] = [
+pub(crate) static RULES: [Rule; 4] = [
     Rule {
-        window: 10,
+        window: 102,
         uses: 1,
         looks: 2,
         lucky: 64,
@@ -30,7 +30,7 @@ pub(crate) const RULES: [Rule; 4] = [
         stay: true,
     },
     Rule {
-        window: 10,
+        window: 102,
         uses: 0,
         looks: 0,
         lucky: 0,
@@ -38,7 +38,7 @@ pub(crate) const RULES: [Rule; 4] = [
         stay: false,
     },
     Rule {
-        window: 10,
+        window: 102,
         uses: 2,
         looks: 2,
         lucky: 0,
@@ -46,7 +46,7 @@ pub(crate) const RULES: [Rule; 4] = [
         stay: false,
     },
     Rule {
-        window: 3,
+        window: 31,
         uses: 2,
         looks: 2,
         lucky: 0,
@@ -57,8 +57,9 @@ pub(crate) const RULES: [Rule; 4] = [
 
 impl Rule {
     /// Items that the window may hold of `count` in all: at least one, and not all.
+    #[inline]
     pub(crate) fn window_of(&self, count: u32) -> u32 {
-        let share = (u64::from(count) * u64::from(self.window) / 100) as u32;
+        let share = ((u64::from(count) * u64::from(self.window)) >> 10) as u32;
         share.max(1).min(count.saturating_sub(1))
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! # Layout
 //! ```text
-//! the table  | slot 0 of each shadow | slot 1 of each | ...
-//! a slot     | key's fingerprint 16 | used 1, main 1, uses 2 | ghost 8 |
+//! keys    | fingerprints of shadow 0, 16 bits each | of shadow 1 | ...      0 = an empty slot
+//! slots   | of shadow 0 | of shadow 1 | ...
+//! a slot  | main 1, uses 2 | ghost 8 |
 //! ```
 //! The ghosts form buckets of four of their own, first in first out; 0 = none.
 
@@ -34,7 +35,6 @@ const AREA_PER_SLOT: usize = 300;
 const SLOTS_CHEAP: usize = 64;
 const AREA_PER_FURTHER: usize = 16 << 10;
 
-const USED: u8 = 8;
 const MAIN: u8 = 4;
 const USES: u8 = 3;
 
@@ -50,21 +50,38 @@ struct Shadow {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    key: u16,
     state: u8,
     ghost: u8,
 }
 
-const _: () = assert!(size_of::<Slot>() == 4);
+/// Keys that are compared at once.
+const LANES: usize = 16;
+
+/// Where a key is among many: all of [`LANES`] are compared before the first is asked for, which
+/// compilers turn into a few wide instructions.
+fn find(keys: &[u16], key: u16) -> Option<usize> {
+    let (lanes, rest) = keys.as_chunks::<LANES>();
+    let mut from = 0;
+    for lane in lanes {
+        if lane.iter().fold(false, |found, &k| found | (k == key)) {
+            return lane.iter().position(|&k| k == key).map(|i| from + i);
+        }
+        from += LANES;
+    }
+    rest.iter().position(|&k| k == key).map(|i| from + i)
+}
 
 /// All of them, and the rule adopted.
 #[derive(Debug)]
 pub(crate) struct Shadows {
     /// Slots of each in use.
     used: u16,
-    /// One key in `among / used` is sampled.
-    among: u32,
+    /// Keys whose hash's upper half lies below are sampled: one in (items of the cache / `used`).
+    below: u32,
+    /// Slots of each.
+    slots: u16,
     each: Table<Shadow>,
+    keys: Table<u16>,
     table: Table<Slot>,
     current: u8,
     requests: u16,
@@ -87,15 +104,19 @@ fn extent(area: usize) -> (usize, usize) {
 impl Shadows {
     pub(crate) fn table_size(area: usize) -> Option<usize> {
         let (rules, slots) = extent(area);
-        Table::<Shadow>::size(rules)?.checked_add(Table::<Slot>::size(slots * rules)?)
+        Table::<Shadow>::size(rules)?
+            .checked_add(Table::<u16>::size(slots * rules)?)?
+            .checked_add(Table::<Slot>::size(slots * rules)?)
     }
 
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
         let (rules, slots) = extent(area);
         Some(Self {
             used: slots as u16,
-            among: SAMPLE_MAX * slots as u32,
+            below: if slots == 0 { 0 } else { u32::MAX / SAMPLE_MAX },
+            slots: slots as u16,
             each: cutter.table(rules as u32, Shadow::default())?,
+            keys: cutter.table((rules * slots) as u32, 0)?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
             // Where nobody finds out what suits, the clock does the least harm.
             current: u8::from(slots == 0),
@@ -105,11 +126,8 @@ impl Shadows {
     }
 
     #[inline]
-    pub(crate) fn rule(&self) -> Rule {
-        RULES
-            .get(usize::from(self.current))
-            .copied()
-            .unwrap_or(RULES[0])
+    pub(crate) fn rule(&self) -> &'static Rule {
+        RULES.get(usize::from(self.current)).unwrap_or(&RULES[0])
     }
 
     /// The cache holds about so many items when it is full: the sample is to be as small a part of
@@ -122,13 +140,17 @@ impl Shadows {
                 self.empty(i);
             }
         }
-        self.among = items.max(SAMPLE_MAX * self.used());
+        let among = u64::from(items.max(SAMPLE_MAX * self.used()));
+        self.below = (u64::from(self.used()) << 32)
+            .checked_div(among)
+            .unwrap_or(0) as u32;
     }
 
     /// A shadow begins anew; its hits stay.
     fn empty(&mut self, i: u32) {
         for number in 0..self.slots() {
             *self.slot(i, number) = Slot::default();
+            *self.key(i, number) = 0;
         }
         let shadow = self.shadow(i);
         *shadow = Shadow {
@@ -138,17 +160,16 @@ impl Shadows {
     }
 
     /// A request: sampled or not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn requested(&mut self, hash: u64) {
-        let sample = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        if (((sample >> 32) * u64::from(self.among)) >> 32) as u32 >= self.used() {
-            return;
+        if ((hash >> 32) as u32) < self.below {
+            self.simulate(hash);
         }
-        self.simulate(sample as u32);
     }
 
     #[cold]
-    fn simulate(&mut self, key: u32) {
+    fn simulate(&mut self, hash: u64) {
+        let key = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         for (i, rule) in (0..self.each.len()).zip(&RULES) {
             let hit = self.access(i, rule, key);
             self.shadow(i).hits += u32::from(hit);
@@ -187,12 +208,15 @@ impl Shadows {
 
     /// Slots of each that there are.
     fn slots(&self) -> u32 {
-        self.table.len().checked_div(self.each.len()).unwrap_or(0)
+        u32::from(self.slots)
     }
 
     fn slot(&mut self, i: u32, slot: u32) -> &mut Slot {
-        let rules = self.each.len();
-        self.table.at_mut(slot * rules + i)
+        self.table.at_mut(i * self.slots() + slot)
+    }
+
+    fn key(&mut self, i: u32, slot: u32) -> &mut u16 {
+        self.keys.at_mut(i * self.slots() + slot)
     }
 
     fn shadow(&mut self, i: u32) -> &mut Shadow {
@@ -201,18 +225,17 @@ impl Shadows {
 
     /// A request for a sampled key; whether it hits.
     fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
-        let name = key as u16;
-        for number in 0..self.used() {
-            let slot = self.slot(i, number);
-            if slot.key == name && slot.state & USED != 0 {
-                if u32::from(slot.state & USES) < FREQ_MAX {
-                    slot.state += 1;
-                }
-                return true;
-            }
+        let name = (key as u16).max(1);
+        let keys = self.keys.slice(i * self.slots(), self.used());
+        let Some(number) = find(keys, name) else {
+            self.miss(i, rule, name);
+            return false;
+        };
+        let state = &mut self.slot(i, number as u32).state;
+        if u32::from(*state & USES) < FREQ_MAX {
+            *state += 1;
         }
-        self.miss(i, rule, name);
-        false
+        true
     }
 
     fn miss(&mut self, i: u32, rule: &Rule, name: u16) {
@@ -238,9 +261,8 @@ impl Shadows {
             (self.evict(i, rule), remembered)
         };
         self.shadow(i).window_count += u16::from(!main);
-        let slot = self.slot(i, number);
-        slot.key = name;
-        slot.state = USED | if main { MAIN } else { uses };
+        *self.key(i, number) = name;
+        self.slot(i, number).state = if main { MAIN } else { uses };
     }
 
     fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
@@ -307,16 +329,14 @@ impl Shadows {
     }
 
     fn pass(&mut self, i: u32, number: u32) {
-        self.slot(i, number).state = USED | MAIN;
+        self.slot(i, number).state = MAIN;
         self.shadow(i).window_count -= 1;
     }
 
     /// The slot's item goes, and is remembered.
     fn drop_slot(&mut self, i: u32, number: u32) {
-        let slot = self.slot(i, number);
-        let (name, main) = (slot.key, slot.state & MAIN != 0);
-        slot.state = 0;
-        if !main {
+        let name = core::mem::take(self.key(i, number));
+        if self.slot(i, number).state & MAIN == 0 {
             let shadow = self.shadow(i);
             shadow.window_count = shadow.window_count.saturating_sub(1);
         }
@@ -334,7 +354,7 @@ impl Shadows {
         for _ in 0..self.used() {
             number = if number < self.used() { number } else { 0 };
             let state = self.slot(i, number).state;
-            if state & USED != 0 && (state & MAIN != 0) == main {
+            if *self.key(i, number) != 0 && (state & MAIN != 0) == main {
                 let shadow = self.shadow(i);
                 let hand = if main {
                     &mut shadow.main_hand

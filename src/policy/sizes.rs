@@ -10,12 +10,12 @@ const CHANCE: u16 = 64;
 /// Sizes are cold if of so many newcomers fewer than one in so many are asked for.
 const COLD_MIN: u16 = 64;
 const COLD_SHARE: u16 = 16;
-/// Groups of sizes: slots up to 63 B, up to 511 B, and larger ones.
+/// Groups of sizes: slots up to 63 B, up to 499 B, and larger ones.
 pub(super) const GROUPS: usize = 3;
 
-pub(super) fn group_of(slot_size: usize) -> usize {
-    let octaves = slot_size.max(8).ilog2() as usize - 3;
-    (octaves / 3).min(GROUPS - 1)
+#[inline(always)]
+pub(super) fn group_of(size: usize) -> usize {
+    usize::from(size >= 64) + usize::from(size >= 500)
 }
 
 /// What came of the items of some sizes, of late: all counts are halved with each period.
