@@ -663,6 +663,39 @@ larder_status larder_cache_get(struct larder_cache *cache,
                                size_t capacity,
                                size_t *value_len);
 
+// As larder_cache_get, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+// LARDER_INVALID where the host gave lock hooks without try_lock.
+//
+// # Safety
+// As for larder_cache_get.
+larder_status larder_cache_try_get(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   void *buffer,
+                                   size_t capacity,
+                                   size_t *value_len);
+
+// As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+// LARDER_INVALID where the host gave lock hooks without try_lock.
+//
+// # Safety
+// As for larder_cache_set.
+larder_status larder_cache_try_set(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   const void *value,
+                                   size_t value_len,
+                                   uint64_t ttl_ms);
+
+// As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+// LARDER_INVALID where the host gave lock hooks without try_lock.
+//
+// # Safety
+// As for larder_cache_delete.
+larder_status larder_cache_try_delete(struct larder_cache *cache,
+                                      const void *key,
+                                      size_t key_len);
+
 // Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
 // a miss, LARDER_INVALID for an offset beyond the value's end; at its end there are 0 bytes.
 //

@@ -321,6 +321,14 @@ impl<'r> Cache<'r> {
         Ok(Entered { cache: self, shard })
     }
 
+    /// As [`Cache::enter`], unless somebody is inside.
+    fn try_enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
+        self.turn_away()?;
+        let shard = cell.try_lock(&self.head().lock);
+        let shard = shard.inspect_err(|_| self.count_busy())?;
+        Ok(Entered { cache: self, shard })
+    }
+
     #[inline(always)]
     fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
         self.enter(self.cell(i))
@@ -423,6 +431,20 @@ impl<'r> Cache<'r> {
         call(&mut shard, hash)
     }
 
+    /// As [`Cache::with_key`], without waiting.
+    fn try_with_key<R>(
+        &self,
+        key: &[u8],
+        needs_time: bool,
+        call: impl FnOnce(&mut Shard, u64) -> Result<R>,
+    ) -> Result<R> {
+        let hash = self.hash(key);
+        let mut shard = self.try_enter(self.cell_of(hash))?;
+        shard.check_key(key)?;
+        self.look_at_clock(&mut shard, needs_time);
+        call(&mut shard, hash)
+    }
+
     pub(crate) fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
         for i in 0..self.head().cell_count {
             call(&mut *self.enter_number(i)?);
@@ -493,7 +515,7 @@ impl<'r> Cache<'r> {
         self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_typed(
         &self,
         key: &[u8],
@@ -502,16 +524,27 @@ impl<'r> Cache<'r> {
         ttl_ms: u64,
         mode: SetMode,
     ) -> Result<()> {
+        let (value, needs_time) = self.new_value(bytes, value_type, ttl_ms);
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.set(hash, key, &value, mode)
+        })
+    }
+
+    /// A value to store, and whether the time has to be known for it.
+    #[inline(always)]
+    fn new_value<'v>(
+        &self,
+        bytes: &'v [u8],
+        value_type: Type,
+        ttl_ms: u64,
+    ) -> (NewValue<'v>, bool) {
         let head = self.head();
-        let needs_time = head.item_times || ttl_ms != 0 || head.default_ttl;
         let value = NewValue {
             bytes,
             value_type,
             ttl_ms,
         };
-        self.with_key(key, needs_time, |shard, hash| {
-            shard.set(hash, key, &value, mode)
-        })
+        (value, head.item_times || ttl_ms != 0 || head.default_ttl)
     }
 
     /// Copies a value into a buffer and returns its length.
@@ -536,6 +569,41 @@ impl<'r> Cache<'r> {
         shard.check_key(key)?;
         self.look_at_clock(&mut shard, false);
         shard.get(hash, key, buffer)
+    }
+
+    /// As [`Cache::get`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::get`], and `Busy` where the lock is taken; `Invalid` where the host's hooks include
+    /// none that does not wait.
+    pub fn try_get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
+        match self.try_get_or_len(key, buffer)? {
+            (len, true) => Ok(len),
+            (_, false) => Err(Error::BufferTooSmall),
+        }
+    }
+
+    pub(crate) fn try_get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.try_with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+    }
+
+    /// As [`Cache::set`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::set`] and [`Cache::try_get`].
+    pub fn try_set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        let (value, needs_time) = self.new_value(value, Type::Bytes, ttl_ms);
+        self.try_with_key(key, needs_time, |shard, hash| {
+            shard.set(hash, key, &value, SetMode::Set)
+        })
+    }
+
+    /// As [`Cache::delete`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::delete`] and [`Cache::try_get`].
+    pub fn try_delete(&self, key: &[u8]) -> Result<()> {
+        self.try_with_key(key, false, |shard, hash| shard.delete(hash, key))
     }
 
     /// Copies a value into a vector in an allocator of the caller's choice, such as an

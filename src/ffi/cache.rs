@@ -8,6 +8,7 @@ use crate::item::Type;
 use crate::shard::SetMode;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
+use core::ptr::NonNull;
 
 /// TTL: the cache's default_ttl_ms.
 pub const LARDER_TTL_DEFAULT: u64 = 0;
@@ -163,7 +164,18 @@ pub unsafe extern "C" fn larder_cache_get(
         Ok((out, cache.get_or_len(key, buffer)?))
     };
     // SAFETY: the caller's promise.
-    match unsafe { with_key(cache, key, key_len, get) } {
+    let got = unsafe { with_key(cache, key, key_len, get) };
+    // SAFETY: the caller's promise.
+    unsafe { put_len(got) }
+}
+
+/// Writes the length of a value; the status says whether it was copied.
+///
+/// # Safety
+/// The length can be written.
+#[inline(always)]
+unsafe fn put_len(got: Result<(NonNull<usize>, (usize, bool))>) -> larder_status {
+    match got {
         Ok((out, (len, copied))) => {
             // SAFETY: the caller's promise.
             unsafe { put(out, len) };
@@ -175,6 +187,70 @@ pub unsafe extern "C" fn larder_cache_get(
         }
         Err(error) => error.code(),
     }
+}
+
+/// As larder_cache_get, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+/// LARDER_INVALID where the host gave lock hooks without try_lock.
+///
+/// # Safety
+/// As for larder_cache_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_get(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    value_len: *mut usize,
+) -> larder_status {
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(value_len)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer, capacity) }?;
+        Ok((out, cache.try_get_or_len(key, buffer)?))
+    };
+    // SAFETY: the caller's promise.
+    let got = unsafe { with_key(cache, key, key_len, get) };
+    // SAFETY: the caller's promise.
+    unsafe { put_len(got) }
+}
+
+/// As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+/// LARDER_INVALID where the host gave lock hooks without try_lock.
+///
+/// # Safety
+/// As for larder_cache_set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_set(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    let set = |cache: &Cache<'_>, key: &[u8]| {
+        // SAFETY: the caller's promise.
+        let value = unsafe { bytes(value, value_len) }?;
+        cache.try_set(key, value, ttl_ms)
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, set) })
+}
+
+/// As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+/// LARDER_INVALID where the host gave lock hooks without try_lock.
+///
+/// # Safety
+/// As for larder_cache_delete.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_delete(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.try_delete(key)) })
 }
 
 /// Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
