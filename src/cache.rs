@@ -21,7 +21,7 @@ use crate::item::Type;
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
-use crate::region::{Cutter, Shared, check_region};
+use crate::region::{ALIGN, Cutter, Shared, align_up, check_region};
 use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
 use crate::stats::CacheStats;
@@ -158,7 +158,8 @@ impl<'r> Cache<'r> {
         let cells = cells.cast::<Guarded<Shard>>();
         let setup = config.setup();
         let hasher = cutter.shared(KeyHasher::new(setup.seed))?;
-        let part = sizing::part_size(len.checked_sub(cutter.used())?, count);
+        let used = align_up(cutter.used(), ALIGN)?;
+        let part = sizing::part_size(len.checked_sub(used)?, count);
         sizing::check_limit(config, len, part)?;
         let mut cuts = cutter.cuts();
         for i in 0..count as usize {
@@ -525,9 +526,11 @@ impl<'r> Cache<'r> {
         mode: SetMode,
     ) -> Result<()> {
         let (value, needs_time) = self.new_value(bytes, value_type, ttl_ms);
-        self.with_key(key, needs_time, |shard, hash| {
-            shard.set(hash, key, &value, mode)
-        })
+        let hash = self.hash(key);
+        let mut shard = self.enter(self.cell_of(hash))?;
+        shard.check_key(key)?;
+        self.look_at_clock(&mut shard, needs_time);
+        shard.set(hash, key, &value, mode)
     }
 
     /// A value to store, and whether the time has to be known for it.

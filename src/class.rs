@@ -3,7 +3,7 @@
 //!
 //! A page is cut into equal slots with nothing between them, so a slot size is always the largest
 //! one of which the same number fits in a page: the page tail stays below `4 * slots` bytes. Where an
-//! owner wants it, a page of items ends with a plane, a bit for each slot.
+//! owner wants it, a page of many items ends with a plane, a bit for each slot.
 //!
 //! # Source
 //! Size classes within a page: J. Bonwick, "The Slab Allocator", USENIX Summer 1994.
@@ -31,7 +31,7 @@ pub(crate) struct Geometry {
     /// Slot sizes are multiples of this many bytes, and the smallest is `slot_size_min`.
     granule: u32,
     slot_size_min: u32,
-    /// Whether each page of items ends with a plane: one bit for each slot.
+    /// Whether each page of items has a plane: one bit for each slot.
     planes: bool,
 }
 
@@ -70,13 +70,8 @@ impl Geometry {
     }
 
     /// The same, with or without planes.
-    pub(crate) fn planes(mut self, planes: bool) -> Self {
-        self.planes = planes;
-        let largest = NonZeroU32::new(self.slot_size_max).unwrap_or(NonZeroU32::MIN);
-        let slots = NonZeroU32::new(self.slots_per_page(largest)).unwrap_or(NonZeroU32::MIN);
-        let share = self.room_for(slots) / slots;
-        self.slot_size_max = self.slot_size_max.min(share & !3);
-        self
+    pub(crate) fn planes(self, planes: bool) -> Self {
+        Self { planes, ..self }
     }
 
     pub(crate) fn has_planes(self) -> bool {
@@ -115,20 +110,16 @@ impl Geometry {
     /// Item slots in a page, beside their plane.
     pub(crate) fn items_per_page(self, slot_size: NonZeroU32) -> u32 {
         let mut slots = self.slots_per_page(slot_size);
-        let page = 1u32 << self.page_shift;
-        if self.planes {
+        while slots * slot_size.get() + self.plane_size(slots) > 1 << self.page_shift {
             // Eight times as many bits as bytes: a slot and its bit. Whole words may be one too many.
-            slots = (page * 8 / (slot_size.get() * 8 + 1)).min(slots);
-            while slots > 0 && slots * slot_size.get() + self.plane_size(slots) > page {
-                slots -= 1;
-            }
+            slots = ((8 << self.page_shift) / (slot_size.get() * 8 + 1)).min(slots - 1);
         }
         slots
     }
 
-    /// Bytes of the plane for so many slots.
+    /// Bytes of the plane for so many slots: a page of few has it in its descriptor.
     fn plane_size(self, slots: u32) -> u32 {
-        if self.planes {
+        if self.planes && slots > PLANE_BITS {
             slots.div_ceil(PLANE_BITS) * 4
         } else {
             0
@@ -230,7 +221,11 @@ mod tests {
                 // The largest slot is bounded by the item header, not by the page.
                 for &size in sizes.iter().filter(|&&size| size < SLOT_SIZE_MAX) {
                     let slots = geometry.items_per_page(NonZeroU32::new(size).unwrap());
-                    let plane = if planes { slots.div_ceil(32) * 4 } else { 0 };
+                    let plane = if planes && slots > 32 {
+                        slots.div_ceil(32) * 4
+                    } else {
+                        0
+                    };
                     let tail = (1u32 << page_shift) - plane - slots * size;
                     assert!(tail < 4 * slots, "{page_shift}: slot {size} leaves {tail}");
                 }

@@ -40,28 +40,34 @@ const TICK_SHIFT: u32 = 10;
 const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
 
 /// The cache's time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Time {
+    /// What the host's clock showed last.
     host: u64,
     now: u64,
-    seen: bool,
+}
+
+impl Default for Time {
+    /// The first look is never behind: nothing has passed by then.
+    fn default() -> Self {
+        Self {
+            host: u64::MAX,
+            now: 0,
+        }
+    }
 }
 
 impl Time {
     /// The host's clock shows `host` milliseconds.
     #[inline]
     pub(crate) fn observe(&mut self, host: u64) {
-        if self.seen {
-            self.now = self.now.saturating_add(host.saturating_sub(self.host));
-        }
+        self.now = self.now.saturating_add(host.saturating_sub(self.host));
         self.host = host;
-        self.seen = true;
     }
 
     /// Another clock takes over: nothing has passed since the last look at the old one.
     pub(crate) fn restart(&mut self, host: u64) {
         self.host = host;
-        self.seen = true;
     }
 
     /// Milliseconds since the first look.

@@ -34,7 +34,7 @@ use crate::slab::{Class, Extra, Id, Kind, Slab};
 /// Directory bits start above those that hashbrown picks the bucket with.
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
-const INLINE: u32 = 8;
+const INLINE: u32 = 16;
 /// Directory entries for each segment: so many that a segment due for a split finds its halves
 /// addressed.
 const AHEAD: u32 = 4;

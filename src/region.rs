@@ -23,6 +23,9 @@ use core::ptr::NonNull;
 /// Every region starts at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
 
+/// What tables, and other values of words and pointers, are aligned to.
+const TABLE_ALIGN: usize = 8;
+
 /// Whether `base` may be the start of a region of `len` bytes: aligned, and not longer than memory.
 pub(crate) fn check_region(base: NonNull<u8>, len: usize) -> Result<()> {
     let address = base.as_ptr() as usize;
@@ -216,10 +219,10 @@ impl Bytes {
     }
 }
 
-/// A table of `len` elements cut from a region, and one more behind them: the sink.
+/// A table of `len` elements cut from a region.
 ///
-/// An index that is out of range reaches the sink, so that no access can panic or leave the table.
-/// The walkers never see the sink.
+/// No index is ever out of range; one that were would reach the first element, so that no access can
+/// panic or leave the table.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     first: NonNull<T>,
@@ -227,13 +230,11 @@ pub(crate) struct Table<T> {
 }
 
 impl<T: Copy> Table<T> {
-    /// Bytes that a table of `len` elements takes, with what the next cut is padded by.
+    /// Bytes that a table of `len` elements takes, with what the next table is padded by.
     pub(crate) const fn size(len: usize) -> Option<usize> {
-        let Some(n) = len.checked_add(1) else {
-            return None;
-        };
-        match n.checked_mul(size_of::<T>()) {
-            Some(size) => align_up(size, ALIGN),
+        let len = if len == 0 { 1 } else { len };
+        match len.checked_mul(size_of::<T>()) {
+            Some(size) => align_up(size, TABLE_ALIGN),
             None => None,
         }
     }
@@ -243,8 +244,8 @@ impl<T: Copy> Table<T> {
     /// lives.
     pub(crate) unsafe fn new(at: NonNull<u8>, len: u32, fill: T) -> Self {
         let first = at.cast::<T>();
-        for i in 0..=len as usize {
-            // SAFETY: i <= len, and the caller gave len + 1 elements.
+        for i in 0..len.max(1) as usize {
+            // SAFETY: i < max(len, 1), and the caller gave so many elements.
             let element = unsafe { first.add(i) };
             // SAFETY: the caller gave this memory, aligned.
             unsafe { element.write(fill) };
@@ -259,8 +260,9 @@ impl<T: Copy> Table<T> {
 
     #[inline]
     pub(crate) fn at(&self, i: u32) -> &T {
-        let i = if i < self.len { i } else { self.len };
-        // SAFETY: i <= len, and len + 1 elements were initialised in `new`.
+        debug_assert!(i < self.len);
+        let i = if i < self.len { i } else { 0 };
+        // SAFETY: i < len, or 0; max(len, 1) elements were initialised in `new`.
         let element = unsafe { self.first.add(i as usize) };
         // SAFETY: initialised in `new`; `&self` forbids writers.
         unsafe { element.as_ref() }
@@ -268,11 +270,26 @@ impl<T: Copy> Table<T> {
 
     #[inline]
     pub(crate) fn at_mut(&mut self, i: u32) -> &mut T {
-        let i = if i < self.len { i } else { self.len };
-        // SAFETY: i <= len, and len + 1 elements were initialised in `new`.
+        debug_assert!(i < self.len);
+        let i = if i < self.len { i } else { 0 };
+        // SAFETY: i < len, or 0; max(len, 1) elements were initialised in `new`.
         let mut element = unsafe { self.first.add(i as usize) };
         // SAFETY: initialised in `new`; `&mut self` makes us the only user.
         unsafe { element.as_mut() }
+    }
+}
+
+impl<T: Copy> Table<T> {
+    /// `count` elements from `from` on; none where they are not all there.
+    #[inline]
+    pub(crate) fn slice(&self, from: u32, count: u32) -> &[T] {
+        if !from.checked_add(count).is_some_and(|end| end <= self.len) {
+            return &[];
+        }
+        // SAFETY: from <= len (checked above).
+        let first = unsafe { self.first.add(from as usize) };
+        // SAFETY: from + count <= len, initialised in `new`; `&self` forbids writers.
+        unsafe { core::slice::from_raw_parts(first.as_ptr(), count as usize) }
     }
 }
 
@@ -295,20 +312,6 @@ impl<T> Deref for Shared<T> {
     fn deref(&self) -> &T {
         // SAFETY: written by `Cutter::shared` into bytes that nobody else gets, and never changed.
         unsafe { self.0.as_ref() }
-    }
-}
-
-impl<T: Copy> Table<T> {
-    /// `count` elements from `from` on; none where they are not all there.
-    #[inline]
-    pub(crate) fn slice(&self, from: u32, count: u32) -> &[T] {
-        if !from.checked_add(count).is_some_and(|end| end <= self.len) {
-            return &[];
-        }
-        // SAFETY: from <= len (checked above).
-        let first = unsafe { self.first.add(from as usize) };
-        // SAFETY: from + count <= len, initialised in `new`; `&self` forbids writers.
-        unsafe { core::slice::from_raw_parts(first.as_ptr(), count as usize) }
     }
 }
 
@@ -345,7 +348,11 @@ impl Cutter {
 
     /// The next `size` bytes, aligned to [`ALIGN`].
     pub(crate) fn cut(&mut self, size: usize) -> Option<NonNull<u8>> {
-        let at = align_up(self.used, ALIGN)?;
+        self.cut_aligned(size, ALIGN)
+    }
+
+    fn cut_aligned(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let at = align_up(self.used, align)?;
         let end = at.checked_add(size)?;
         if end > self.len {
             return None;
@@ -356,19 +363,19 @@ impl Cutter {
         Some(unsafe { self.base.add(at) })
     }
 
-    /// A table of `len` elements; no `T` here wants more than [`ALIGN`].
+    /// A table of `len` elements.
     pub(crate) fn table<T: Copy>(&mut self, len: u32, fill: T) -> Option<Table<T>> {
-        const { assert!(align_of::<T>() <= ALIGN) };
-        let at = self.cut(Table::<T>::size(len as usize)?)?;
-        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        const { assert!(align_of::<T>() <= TABLE_ALIGN) };
+        let at = self.cut_aligned(Table::<T>::size(len as usize)?, TABLE_ALIGN)?;
+        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once.
         Some(unsafe { Table::new(at, len, fill) })
     }
 
     /// A value for everybody to read.
     pub(crate) fn shared<T>(&mut self, value: T) -> Option<Shared<T>> {
-        const { assert!(align_of::<T>() <= ALIGN) };
-        let at = self.cut(size_of::<T>())?.cast::<T>();
-        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        const { assert!(align_of::<T>() <= TABLE_ALIGN) };
+        let at = self.cut_aligned(size_of::<T>(), TABLE_ALIGN)?.cast::<T>();
+        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once.
         unsafe { at.write(value) };
         Some(Shared(at))
     }

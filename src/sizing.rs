@@ -7,10 +7,9 @@ use crate::region::ALIGN;
 use crate::shard::{Footprint, Needs};
 use crate::status::{Error, Result};
 
-/// Bytes of each of `count` equal parts of what is left of a region.
+/// Bytes of each of `count` equal parts of what is left of a region, aligned.
 pub(crate) fn part_size(left: usize, count: u32) -> usize {
-    // The first part may have to be padded to the alignment.
-    (left.saturating_sub(ALIGN) / count.max(1) as usize) & !(ALIGN - 1)
+    (left / count.max(1) as usize) & !(ALIGN - 1)
 }
 
 /// What each of `count` parts may use under a limit for the whole.

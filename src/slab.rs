@@ -23,7 +23,7 @@
 #![forbid(unsafe_code)]
 
 use crate::class::{AREA_MAX, Geometry, PLANE_BITS};
-use crate::region::{Bytes, Cutter, Table};
+use crate::region::{ALIGN, Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
 /// The index of a slot's first word in the page area.
@@ -111,7 +111,7 @@ impl Kind {
 /// The base of a page in which nothing expires.
 pub(crate) const NO_BASE: u32 = u32::MAX;
 
-/// One page's descriptor: 20 bytes.
+/// One page's descriptor: 24 bytes.
 #[derive(Clone, Copy, Debug)]
 struct PageMeta {
     /// Ring of the class's pages; of a free page, `next` is the next free page.
@@ -130,9 +130,11 @@ struct PageMeta {
     flags: u8,
     /// A tick before which nothing in the page expires.
     base: u32,
+    /// The plane, where the page has no more slots than these bits.
+    plane: u32,
 }
 
-const _: () = assert!(size_of::<PageMeta>() == 20);
+const _: () = assert!(size_of::<PageMeta>() == 24);
 
 const CLAIMED: u8 = 1;
 /// The page held something before: what it hands out counts as reused memory.
@@ -153,6 +155,7 @@ const EMPTY_PAGE: PageMeta = PageMeta {
     class: 0,
     flags: 0,
     base: NO_BASE,
+    plane: 0,
 };
 
 /// One size class's state: 48 bytes.
@@ -300,7 +303,8 @@ impl Slab {
         let a = Table::<PageMeta>::size(pages)?;
         let b = Table::<ClassMeta>::size(classes)?;
         let c = Table::<u8>::size(lookup)?;
-        a.checked_add(b)?.checked_add(c)
+        // The page area behind them may have to be padded.
+        a.checked_add(b)?.checked_add(c)?.checked_add(ALIGN / 2)
     }
 
     /// Cuts tables and page area from what is left of a region.
@@ -715,69 +719,79 @@ impl Slab {
 
     // ---- planes ------------------------------------------------------------------------------
 
-    /// The plane's word, counted from the page's start, that has the bit of this slot.
+    /// The plane's word, counted from the page's start, that has the bit of this slot; `None` where the
+    /// plane is in the page's descriptor.
     #[inline]
-    fn plane_word(&self, slots: u32, slot: u32) -> u32 {
-        (1 << (self.page_shift - 2)) - slots.div_ceil(PLANE_BITS) + slot / PLANE_BITS
+    fn plane_word(&self, slots: u32, slot: u32) -> Option<u32> {
+        let words = 1 << (self.page_shift - 2);
+        (slots > PLANE_BITS).then(|| words - slots.div_ceil(PLANE_BITS) + slot / PLANE_BITS)
     }
 
-    /// Sets or clears the bit of a slot.
+    /// Sets the bit of a slot.
     #[inline]
-    pub(crate) fn set_flag(&mut self, id: Id, on: bool) {
+    pub(crate) fn set_flag(&mut self, id: Id) {
         let page = self.page_of(id);
-        let class = self.page_class(page);
-        let slot = self.slot_number(id, class);
-        let at = self.plane_word(self.slots_per_page(class), slot);
-        let start = self.page_start(page);
-        let word = self.word(start, at) & !(1 << (slot % PLANE_BITS));
-        self.set_word(start, at, word | u32::from(on) << (slot % PLANE_BITS));
+        let slot = self.slot_number(id, self.page_class(page));
+        self.change_flags(page, slot, |word, bit| word | bit);
     }
 
-    /// Clears the bit of a slot whose number is known.
+    /// Clears the bit of a slot.
+    #[inline]
     pub(crate) fn clear_flag(&mut self, page: Page, slot: u32) {
-        let at = self.plane_word(self.slots_per_page(self.page_class(page)), slot);
-        let start = self.page_start(page);
-        let word = self.word(start, at) & !(1 << (slot % PLANE_BITS));
-        self.set_word(start, at, word);
+        self.change_flags(page, slot, |word, bit| word & !bit);
+    }
+
+    #[inline]
+    fn change_flags(&mut self, page: Page, slot: u32, change: impl FnOnce(u32, u32) -> u32) {
+        let bit = 1 << (slot % PLANE_BITS);
+        match self.plane_word(self.slots_per_page(self.page_class(page)), slot) {
+            Some(at) => {
+                let start = self.page_start(page);
+                self.set_word(start, at, change(self.word(start, at), bit));
+            }
+            None => {
+                let meta = self.meta_mut(page);
+                meta.plane = change(meta.plane, bit);
+            }
+        }
     }
 
     /// Whether the bit of a slot is set.
     pub(crate) fn flag(&self, id: Id) -> bool {
         let page = self.page_of(id);
-        let class = self.page_class(page);
-        let slot = self.slot_number(id, class);
-        let at = self.plane_word(self.slots_per_page(class), slot);
-        self.word(self.page_start(page), at) >> (slot % PLANE_BITS) & 1 != 0
+        let slot = self.slot_number(id, self.page_class(page));
+        self.next_flag(page, slot, &mut 0) == Some(slot)
     }
 
     /// The next slot of a page, from `slot` on, whose bit is set; each word looked at is a look.
     #[inline]
     pub(crate) fn next_flag(&self, page: Page, slot: u32, looks: &mut u32) -> Option<u32> {
+        let (mut slot, mut keep) = (slot, u32::MAX << (slot % PLANE_BITS));
         let slots = self.slots_per_page(self.page_class(page));
-        let (start, mut at) = (self.page_start(page), self.plane_word(slots, slot));
-        let end = 1 << (self.page_shift - 2);
-        let mut base = slot & !(PLANE_BITS - 1);
-        let mut word = self.word(start, at) >> (slot % PLANE_BITS) << (slot % PLANE_BITS);
-        loop {
+        while slot < slots {
             *looks += 1;
+            let word = match self.plane_word(slots, slot) {
+                Some(at) => self.word(self.page_start(page), at),
+                None => self.meta(page).plane,
+            } & keep;
+            slot &= !(PLANE_BITS - 1);
             if word != 0 {
-                return Some(base + word.trailing_zeros());
+                return Some(slot + word.trailing_zeros());
             }
-            (at, base) = (at + 1, base + PLANE_BITS);
-            if at >= end {
-                return None;
-            }
-            word = self.word(start, at);
+            (slot, keep) = (slot + PLANE_BITS, u32::MAX);
         }
+        None
     }
 
     fn clear_plane(&mut self, page: Page, class: Class) {
-        if !self.planes || class.0 >= self.item_classes {
+        let slots = self.slots_per_page(class);
+        if !self.planes || class.0 >= self.item_classes || slots <= PLANE_BITS {
             return;
         }
-        let first = self.plane_word(self.slots_per_page(class), 0);
-        for at in first..1 << (self.page_shift - 2) {
-            self.set_word(self.page_start(page), at, 0);
+        let start = self.page_start(page);
+        for slot in (0..slots).step_by(PLANE_BITS as usize) {
+            let at = self.plane_word(slots, slot).unwrap_or(0);
+            self.set_word(start, at, 0);
         }
     }
 

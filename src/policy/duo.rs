@@ -30,7 +30,7 @@
 #![forbid(unsafe_code)]
 
 use super::Worth;
-use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, Rule, WINDOW_STEPS};
+use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
 use super::sizes::{GROUPS, Sizes, group_of};
 use crate::item::{Items, marks};
@@ -113,7 +113,8 @@ struct Newcomer {
 #[derive(Debug)]
 pub(crate) struct Duo {
     queues: Table<Queues>,
-    shadows: Shadows,
+    /// None in the smallest caches.
+    shadows: Option<Shadows>,
     newcomer: Newcomer,
     dice: Dice,
     inserts: u32,
@@ -139,7 +140,11 @@ impl Duo {
     pub(crate) fn new(cutter: &mut Cutter, classes: u8, area: usize) -> Option<Self> {
         Some(Self {
             queues: cutter.table(u32::from(classes), EMPTY)?,
-            shadows: Shadows::new(cutter, area)?,
+            shadows: if Shadows::table_size(area)? > 0 {
+                Some(Shadows::new(cutter, area)?)
+            } else {
+                None
+            },
             newcomer: Newcomer::default(),
             dice: Dice::new(),
             inserts: 0,
@@ -165,7 +170,11 @@ impl Duo {
 
     #[inline]
     fn rule(&self) -> &'static Rule {
-        self.shadows.rule()
+        match &self.shadows {
+            Some(shadows) => shadows.rule(),
+            // Where nobody finds out what suits, the clock does the least harm.
+            None => &RULES[1],
+        }
     }
 
     #[inline]
@@ -189,7 +198,9 @@ impl Duo {
     /// A request for a key: hit or miss.
     #[inline]
     pub(crate) fn requested(&mut self, hash: u64) {
-        self.shadows.requested(hash);
+        if let Some(shadows) = &mut self.shadows {
+            shadows.requested(hash);
+        }
     }
 
     /// A slot is sought for a new item, which is remembered or not.
@@ -231,13 +242,16 @@ impl Duo {
         }
         queues.window_count += u32::from(!main);
         if now.is_multiple_of(SCALE_EVERY) {
-            self.shadows.scale(capacity(slab, self.items));
+            let items = capacity(slab, self.items);
+            if let Some(shadows) = &mut self.shadows {
+                shadows.scale(items);
+            }
             self.pass_period(now);
         }
         self.sizes(slab.slot_size(class)).count(remembered);
         marks::start(slab, id, main, if again && !main { rule.uses } else { 0 });
         if !main && self.flagged != id {
-            slab.set_flag(id, true);
+            slab.set_flag(id);
         }
     }
 
@@ -252,7 +266,7 @@ impl Duo {
     fn put(&mut self, slab: &mut Slab, id: Id, main: bool) {
         marks::set_main(slab, id, main);
         if !main && self.flagged != id {
-            slab.set_flag(id, true);
+            slab.set_flag(id);
         }
     }
 
@@ -312,7 +326,7 @@ impl Duo {
     pub(crate) fn moved(&mut self, slab: &mut Slab, from: Id, to: Id) {
         let window = !marks::is_main(slab, to);
         if window {
-            slab.set_flag(to, true);
+            slab.set_flag(to);
         }
         let (from, class) = (slab.class_of(from), slab.class_of(to));
         if from == class {

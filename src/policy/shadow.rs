@@ -104,6 +104,9 @@ fn extent(area: usize) -> (usize, usize) {
 impl Shadows {
     pub(crate) fn table_size(area: usize) -> Option<usize> {
         let (rules, slots) = extent(area);
+        if rules == 0 {
+            return Some(0);
+        }
         Table::<Shadow>::size(rules)?
             .checked_add(Table::<u16>::size(slots * rules)?)?
             .checked_add(Table::<Slot>::size(slots * rules)?)
@@ -113,13 +116,12 @@ impl Shadows {
         let (rules, slots) = extent(area);
         Some(Self {
             used: slots as u16,
-            below: if slots == 0 { 0 } else { u32::MAX / SAMPLE_MAX },
+            below: u32::MAX / SAMPLE_MAX,
             slots: slots as u16,
             each: cutter.table(rules as u32, Shadow::default())?,
             keys: cutter.table((rules * slots) as u32, 0)?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
-            // Where nobody finds out what suits, the clock does the least harm.
-            current: u8::from(slots == 0),
+            current: 0,
             requests: 0,
             dice: Dice::new(),
         })
