@@ -202,7 +202,8 @@ typedef struct larder_cache_config {
   uint64_t default_ttl_ms;
   // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
   uint32_t flags;
-  // 0
+  // Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
+  // has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
   uint32_t pins_max;
   // Seed of the hash: random where keys may be crafted.
   uint64_t hash_seed;
@@ -304,6 +305,10 @@ typedef struct larder_cache_stats_t {
   uint32_t shards;
   // LARDER_POLICY_..
   uint32_t policy;
+  // Views held.
+  uint32_t views;
+  // Reservations held.
+  uint32_t reservations;
 } larder_cache_stats_t;
 
 // What one size class holds.
@@ -348,6 +353,46 @@ typedef struct larder_page_info {
   // 1 where it was ever used, else 0.
   uint32_t touched;
 } larder_page_info;
+
+// An item that is read where it lies. Filled in by larder_cache_pin; `data` can be read until
+// larder_cache_unpin, even where the key is deleted or set anew meanwhile.
+typedef struct larder_view {
+  // The value's first bytes: all of them where `spans` is 1.
+  const void *data;
+  // Bytes of the whole value.
+  size_t len;
+  // Bytes at `data`.
+  size_t span_len;
+  // Pieces that the value lies in: larder_cache_view_span.
+  uint32_t spans;
+  // The library's
+  uint32_t shard;
+  // The library's
+  uint32_t entry;
+  // The library's
+  uint32_t generation;
+} larder_view;
+
+// Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
+// written until larder_cache_commit or larder_cache_abort.
+typedef struct larder_reservation {
+  // Room for the value's first bytes: for all of them where `spans` is 1.
+  void *data;
+  // Bytes of the whole value.
+  size_t len;
+  // Bytes at `data`.
+  size_t span_len;
+  // The TTL that was asked for; it counts from the commit on.
+  uint64_t ttl_ms;
+  // Pieces that the value lies in: larder_cache_reservation_span.
+  uint32_t spans;
+  // The library's
+  uint32_t shard;
+  // The library's
+  uint32_t entry;
+  // The library's
+  uint32_t generation;
+} larder_reservation;
 
 // An item as it lies there. The pointers are valid until the callback returns.
 typedef struct larder_item_info {
@@ -903,6 +948,76 @@ larder_status larder_cache_increment(struct larder_cache *cache,
                                      size_t key_len,
                                      int64_t by,
                                      int64_t *out);
+
+// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
+// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
+// held as pins_max allows. O(parts of a large value + pins_max).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+larder_status larder_cache_pin(struct larder_cache *cache,
+                               const void *key,
+                               size_t key_len,
+                               struct larder_view *out);
+
+// Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
+// O(parts of a large value + pins_max).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; the view is NULL or can be read.
+larder_status larder_cache_unpin(struct larder_cache *cache, struct larder_view *view);
+
+// Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
+// last one, LARDER_STALE where the view was given back. O(index).
+//
+// # Safety
+// As for larder_cache_unpin; `data` and `len` can be written.
+larder_status larder_cache_view_span(struct larder_cache *cache,
+                                     const struct larder_view *view,
+                                     uint32_t index,
+                                     const void **data,
+                                     size_t *len);
+
+// Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
+// there before larder_cache_commit, and what the key has stays until then. The bytes are whatever lay
+// there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
+// pins_max allows.
+//
+// # Safety
+// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+larder_status larder_cache_reserve(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   size_t value_len,
+                                   uint64_t ttl_ms,
+                                   struct larder_reservation *out);
+
+// Writes where piece number `index` of a reserved value lies, and its length; LARDER_NOT_FOUND past the
+// last one, LARDER_STALE where it was committed or aborted. O(index).
+//
+// # Safety
+// As for larder_cache_commit; `data` and `len` can be written.
+larder_status larder_cache_reservation_span(struct larder_cache *cache,
+                                            const struct larder_reservation *reservation,
+                                            uint32_t index,
+                                            void **data,
+                                            size_t *len);
+
+// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
+// LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
+// one more, and the reservation is still held then. O(1).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; the reservation is NULL or can be read.
+larder_status larder_cache_commit(struct larder_cache *cache,
+                                  struct larder_reservation *reservation);
+
+// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
+//
+// # Safety
+// As for larder_cache_commit.
+larder_status larder_cache_abort(struct larder_cache *cache,
+                                 struct larder_reservation *reservation);
 
 // Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
 // LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1), O(parts) of a large

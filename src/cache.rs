@@ -77,7 +77,7 @@ unsafe impl Sync for Cache<'_> {}
 
 /// A call inside a shard. At its end the lock goes back, then the host is told of evictions and
 /// expirations.
-struct Entered<'a> {
+pub(crate) struct Entered<'a> {
     cache: &'a Cache<'a>,
     shard: Locked<'a, Shard>,
 }
@@ -302,7 +302,7 @@ impl<'r> Cache<'r> {
     }
 
     #[inline(always)]
-    fn shard_of(&self, hash: u64) -> u32 {
+    pub(crate) fn shard_of(&self, hash: u64) -> u32 {
         (((hash >> 32) & 0xffff) as u32 * self.head().cell_count) >> 16
     }
 
@@ -331,7 +331,7 @@ impl<'r> Cache<'r> {
     }
 
     #[inline(always)]
-    fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
+    pub(crate) fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
         self.enter(self.cell(i))
     }
 
@@ -393,7 +393,7 @@ impl<'r> Cache<'r> {
 
     /// Lets the shard look at the clock, where it has something that can expire, or is to get it.
     #[inline(always)]
-    fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
+    pub(crate) fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
         if needed || shard.ttl_items > 0 {
             self.observe(shard);
         }
@@ -419,7 +419,7 @@ impl<'r> Cache<'r> {
 
     /// Enters the shard of a key, with the time looked at where it matters.
     #[inline(always)]
-    fn with_key<R>(
+    pub(crate) fn with_key<R>(
         &self,
         key: &[u8],
         needs_time: bool,
@@ -779,12 +779,19 @@ impl<'r> Cache<'r> {
     /// Takes every item out. The counters stay.
     ///
     /// # Errors
-    /// `Busy` from inside a callback, or where a lock hook fails.
+    /// `Pinned` where a view or a reservation is held: nothing is taken out then, unless it came in
+    /// the middle. `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
     /// O(pages); O(region) where freed bytes are zeroed.
     pub fn clear(&self) -> Result<()> {
-        self.each_shard(Shard::clear)
+        let (mut pinned, mut done) = (false, Ok(()));
+        self.each_shard(|shard| pinned |= shard.pins.any())?;
+        if pinned {
+            return Err(Error::Pinned);
+        }
+        self.each_shard(|shard| done = done.and(shard.clear()))?;
+        done
     }
 
     /// Moves the limit. What lies above the new one goes in slices: a few items now, up to eight

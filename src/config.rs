@@ -109,6 +109,9 @@ pub struct Config {
     pub zero_on_free: bool,
     /// Keep the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
+    /// Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
+    /// has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
+    pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
     pub(crate) lock: LockKind,
@@ -169,6 +172,7 @@ impl Config {
             key_len_max: or(self.key_len_max, KEY_LEN_MAX),
             value_len_max: or(self.value_len_max, usize::MAX),
             default_ttl_ms: self.default_ttl_ms,
+            pins_max: self.pins_max as usize,
         }
     }
 }

@@ -443,12 +443,15 @@ impl Index {
         self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets, hash)
     }
 
-    /// An entry in the segment of this hash: somebody to evict where the segment is full.
+    /// An item in the segment of this hash that is not pinned: somebody to evict where the segment is
+    /// full.
     pub(crate) fn neighbour(&self, slab: &Slab, hash: u64) -> Option<Id> {
         let segment = self.segment(slab, hash);
         let buckets = segment.buckets(slab).max(1);
         let start = (hash >> 40) as usize % buckets;
-        (0..buckets).find_map(|i| segment.bucket(slab, (start + i) % buckets))
+        (0..buckets)
+            .filter_map(|i| segment.bucket(slab, (start + i) % buckets))
+            .find(|&id| slab.kind(id) == Kind::Item)
     }
 
     // ---- growing and shrinking -----------------------------------------------------------------
@@ -623,7 +626,8 @@ impl Index {
                     continue;
                 };
                 let hash = rehash(slab, id);
-                if slab.kind(id) != Kind::Item || self.find(slab, hash, |e| e == id) != Some(id) {
+                let is_item = matches!(slab.kind(id), Kind::Item | Kind::Pinned);
+                if !is_item || self.find(slab, hash, |e| e == id) != Some(id) {
                     return None;
                 }
                 entries += 1;

@@ -115,7 +115,9 @@ impl Format {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) key: &'a [u8],
+    /// All of it, or nothing where it is written later.
     pub(crate) value: &'a [u8],
+    pub(crate) value_len: usize,
     pub(crate) value_type: Type,
     /// Where it has one.
     pub(crate) expiry: Option<Instant>,
@@ -127,7 +129,7 @@ impl Draft<'_> {
     /// Key and value bytes.
     #[inline]
     pub(crate) fn payload(&self) -> usize {
-        self.key.len() + self.value.len()
+        self.key.len() + self.value_len
     }
 }
 
@@ -256,7 +258,7 @@ impl Items {
     /// Header and key; returns the byte at which the value starts.
     #[inline(always)]
     fn write_head(self, slab: &mut Slab, id: Id, draft: &Draft<'_>, chained: bool) -> usize {
-        let value_len = if chained { 0 } else { draft.value.len() as u32 };
+        let value_len = if chained { 0 } else { draft.value_len as u32 };
         let mut low = draft.key.len() as u32
             | value_len << VALUE_SHIFT
             | (draft.value_type as u32) << TYPE_SHIFT;
@@ -272,7 +274,7 @@ impl Items {
         }
         if chained {
             low |= CHAINED;
-            slab.set_word(id, at, draft.value.len() as u32);
+            slab.set_word(id, at, draft.value_len as u32);
             slab.set_word(id, at + 1, Id::NONE.0);
             at += 2;
         }
@@ -285,7 +287,7 @@ impl Items {
     /// Writes a chained item whose later parts are linked behind `id` in order of their use.
     pub(crate) fn write_chained(self, slab: &mut Slab, id: Id, first: Id, draft: &Draft<'_>) {
         let at = self.write_head(slab, id, draft, true);
-        let share = (slab.slot_size(slab.class_of(id)) - at).min(draft.value.len());
+        let share = slab.slot_size(slab.class_of(id)) - at;
         let (here, mut rest) = draft
             .value
             .split_at_checked(share)
@@ -544,6 +546,40 @@ impl Items {
         if let Some(behind) = behind.some() {
             Self::set_part_before(slab, behind, part);
         }
+    }
+
+    /// The chain belongs to an item that is pinned: nobody may move or free a part of it.
+    pub(crate) fn unseal(slab: &mut Slab, first: Id) {
+        let mut part = first;
+        while let Some(p) = part.some() {
+            slab.set_kind(p, Kind::Pending);
+            part = Self::next_part(slab, p);
+        }
+    }
+
+    /// Span number `index` of a value: its slot, where in it, and how many bytes. O(index).
+    pub(crate) fn span(self, slab: &Slab, id: Id, index: u32) -> Option<(Id, usize, usize)> {
+        let word = slab.word(id, 0);
+        let at = self.format.header_words(word) as usize * 4 + (word & KEY_LEN) as usize;
+        let first = self.first_span(slab, id).len();
+        let mut span = (id, at, first);
+        let mut left = self.value_len(slab, id) - first;
+        let mut part = self.first_part(slab, id);
+        for _ in 0..index {
+            let here = part.some()?;
+            let len = Self::part_room(slab, here).min(left);
+            left -= len;
+            span = (here, LINK_WORDS * 4, len);
+            part = Self::next_part(slab, here);
+        }
+        Some(span)
+    }
+
+    /// How many spans a value has. O(1).
+    pub(crate) fn span_count(self, slab: &Slab, id: Id) -> u32 {
+        let rest = self.value_len(slab, id) - self.first_span(slab, id).len();
+        let part = slab.slot_size(slab.largest_class()) - LINK_WORDS * 4;
+        1 + rest.div_ceil(part.max(1)) as u32
     }
 
     /// The chain belongs to an item now.

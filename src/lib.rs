@@ -22,6 +22,7 @@
 //! | `expiry` | time, and when an item expires |
 //! | `shard` | one lock's worth of all that |
 //! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
+//! | `pins`, `view` | what is held outside the lock; values without copying |
 //! | [`Cache`] | shards over one region |
 //! | [`Monitor`] | watches a cache's pressure |
 //!
@@ -56,6 +57,7 @@ mod item;
 mod lock;
 mod monitor;
 mod optimize;
+mod pins;
 mod policy;
 mod pool;
 mod reclaim;
@@ -67,6 +69,7 @@ mod slab;
 mod stats;
 mod status;
 mod sweep;
+mod view;
 
 #[cfg(all(feature = "capi", not(test)))]
 mod bare;
@@ -86,3 +89,4 @@ pub use shard::ItemInfo;
 pub use slab::{ClassKind, ClassStats, PageInfo};
 pub use stats::CacheStats;
 pub use status::{Error, Result};
+pub use view::{Reservation, View};

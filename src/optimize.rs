@@ -97,8 +97,10 @@ impl Shard {
     /// The end of a pass, unless a lowered limit is still to be reached.
     fn finish_pass(&mut self, left: u32) -> bool {
         if self.slab.ceiling() > self.limit {
+            let usage = self.slab.usage();
             self.shrink(left.min(crate::reclaim::SHRINK_STEPS));
-            if self.slab.ceiling() > self.limit {
+            // What is held outside the lock stays, whatever the limit.
+            if self.slab.ceiling() > self.limit && self.slab.usage() < usage {
                 return false;
             }
         }

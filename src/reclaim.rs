@@ -284,10 +284,24 @@ impl Shard {
         let least = self.least_class();
         let page = self
             .spare_page()
-            .or_else(|| self.policy.page_to_empty(&self.slab, least?));
+            .or_else(|| self.policy.page_to_empty(&self.slab, least?))
+            .and_then(|page| self.page_not_held(page));
         if let Some(page) = page {
             self.start_drain_of(page);
         }
+    }
+
+    /// This page, or the next one of its class in which nothing is held outside the lock.
+    /// O(pages and slots held).
+    fn page_not_held(&self, page: Page) -> Option<Page> {
+        let mut page = page;
+        for _ in 0..self.slab.class_pages(self.slab.page_class(page)) {
+            if !self.is_held(page) {
+                return Some(page);
+            }
+            page = self.slab.next_page(page);
+        }
+        None
     }
 
     /// A page with free slots of a class that has two pages' worth of them.
@@ -408,6 +422,10 @@ impl Shard {
         };
         for _ in 0..self.slab.class_pages(class) {
             let next = self.slab.next_page(page);
+            if self.is_held(page) {
+                page = next;
+                continue;
+            }
             self.start_drain_of(page);
             if self.drain_some(u32::MAX) == Drained::Free || self.slab.pages_free() > 0 {
                 return true;
@@ -449,6 +467,9 @@ impl Shard {
         if self.slab.kind(id) == Kind::Free {
             drain.slot += 1;
             return true;
+        }
+        if self.slab.kind(id) == Kind::Pinned {
+            return false;
         }
         if self.slab.kind(id) == Kind::Item && self.is_expired(id) {
             self.evict(id);

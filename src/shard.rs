@@ -18,6 +18,7 @@ use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::hash::KeyHasher;
 use crate::index::{Index, Plan};
 use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
+use crate::pins::Pins;
 use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
 use crate::region::{Cutter, Shared};
@@ -37,6 +38,7 @@ pub(crate) struct Setup {
     pub(crate) key_len_max: usize,
     pub(crate) value_len_max: usize,
     pub(crate) default_ttl_ms: u64,
+    pub(crate) pins_max: usize,
 }
 
 /// Under which condition a value is stored.
@@ -92,6 +94,7 @@ pub(crate) struct Shard {
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
+    pub(crate) pins: Pins,
     /// Half of the hash of the key that was missed last.
     missed: u32,
     /// Evictions and expirations at which classes compare their ages again.
@@ -267,6 +270,7 @@ impl Shard {
         let pages = u64::from(slab.page_count());
         Some(Self {
             index_size: footprint.index_pages() as u32 * slab.page_size() as u32,
+            pins: Pins::new(&slab, setup.pins_max)?,
             slab,
             index,
             policy,
@@ -323,11 +327,11 @@ impl Shard {
 
     /// The slots for an item, or `TooLarge` where the limit can never hold them.
     #[inline(always)]
-    fn shape_for(&self, key: &[u8], value: &[u8], ttl: bool) -> Result<Shape> {
-        if value.len() > self.value_len_max {
+    pub(crate) fn shape_for(&self, key_len: usize, value_len: usize, ttl: bool) -> Result<Shape> {
+        if value_len > self.value_len_max {
             return Err(Error::TooLarge);
         }
-        let shape = self.layout.shape(&self.slab, key.len(), value.len(), ttl);
+        let shape = self.layout.shape(&self.slab, key_len, value_len, ttl);
         let shape = shape.ok_or(Error::TooLarge)?;
         if !shape.is_chained() {
             return Ok(shape);
@@ -341,7 +345,7 @@ impl Shard {
     }
 
     #[inline(always)]
-    fn effective_ttl(&self, ttl_ms: u64) -> u64 {
+    pub(crate) fn effective_ttl(&self, ttl_ms: u64) -> u64 {
         match (ttl_ms, self.default_ttl_ms) {
             (0, 0) => TTL_NEVER,
             (0, default) => default,
@@ -353,7 +357,7 @@ impl Shard {
 
     /// The item with this key, expired or not, and the first word of its header.
     #[inline(always)]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
         self.find_in(self.index.segment_of(&self.slab, hash), hash, key)
     }
 
@@ -391,7 +395,7 @@ impl Shard {
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
-    fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+    pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
         self.policy.requested(hash);
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);
@@ -589,10 +593,11 @@ impl Shard {
             (SetMode::Replace, None) => return Err(Error::NotFound),
             _ => {}
         }
-        let shape = self.shape_for(key, value.bytes, expiry.is_some())?;
+        let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some())?;
         let draft = Draft {
             key,
             value: value.bytes,
+            value_len: value.bytes.len(),
             value_type: value.value_type,
             expiry,
             set_time: self.layout.format.stamp(&self.time),
@@ -614,7 +619,8 @@ impl Shard {
 
     /// Whether the new item fits in the slot of the old one, and would get one of that class anyway.
     fn fits_in_place(&self, old: Id, shape: &Shape) -> bool {
-        !self.layout.is_chained(&self.slab, old)
+        self.slab.kind(old) == Kind::Item
+            && !self.layout.is_chained(&self.slab, old)
             && !shape.is_chained()
             && self.slab.class_of(old) == shape.head
     }
@@ -658,7 +664,9 @@ impl Shard {
         }
         self.policy.inserted(&mut self.slab, id, shape.head);
         if replaces {
-            self.put_in_place(hash, draft.key, id);
+            // Making room may have moved the old item, or taken it out.
+            let old = self.find(hash, draft.key);
+            self.put_in_place(hash, old.map(|(old, _)| old), id);
             return Ok(());
         }
         if self.index.epoch() != epoch {
@@ -668,26 +676,41 @@ impl Shard {
         Ok(())
     }
 
-    /// The head of a new item whose value lies in several slots.
+    /// The head of a new item whose value lies in several slots; counted.
     #[cold]
     fn write_chained(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
+        let id = self.write_parts(draft, shape)?;
+        let parts = self.layout.first_part(&self.slab, id);
+        Items::seal(&mut self.slab, parts);
+        self.items += 1;
+        self.count_parts(id, 1);
+        Ok(id)
+    }
+
+    fn write_parts(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
         let first = self.take_parts(shape)?;
         let Some(id) = self.take_slot(shape.head) else {
             self.free_parts(first);
             return Err(Error::NoMemory);
         };
         self.layout.write_chained(&mut self.slab, id, first, draft);
-        Items::seal(&mut self.slab, first);
-        self.items += 1;
-        self.count_parts(id, 1);
         Ok(id)
     }
 
-    /// Lets the index name a new item, instead of the one that has its key if that is still there:
-    /// making room may have moved it, or taken it out.
-    fn put_in_place(&mut self, hash: u64, key: &[u8], id: Id) {
-        match self.find(hash, key) {
-            Some((old, _)) => {
+    /// The head of a new item that nobody counts yet.
+    pub(crate) fn write_new(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
+        if shape.is_chained() {
+            return self.write_parts(draft, shape);
+        }
+        let id = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
+        self.layout.write(&mut self.slab, id, draft);
+        Ok(id)
+    }
+
+    /// Lets the index name a new item, instead of the one that has its key.
+    pub(crate) fn put_in_place(&mut self, hash: u64, old: Option<Id>, id: Id) {
+        match old {
+            Some(old) => {
                 self.index.replace(&mut self.slab, hash, old, id);
                 self.policy.replaced(&mut self.slab, old, id);
                 self.drop_item(old);
@@ -717,12 +740,21 @@ impl Shard {
         Ok(first)
     }
 
-    fn free_parts(&mut self, first: Id) {
+    pub(crate) fn free_parts(&mut self, first: Id) {
         let mut part = first;
         while let Some(p) = part.some() {
             part = Items::next_part(&self.slab, p);
             self.slab.free(p);
         }
+    }
+
+    /// As [`Shard::ready_index`], where it is not ready.
+    pub(crate) fn ready_index_for(&mut self, hash: u64) -> Result<()> {
+        let segment = self.index.segment_of(&self.slab, hash);
+        if self.index.is_ready(&self.slab, segment) {
+            return Ok(());
+        }
+        self.ready_index(hash)
     }
 
     /// Makes sure that the index takes one more entry for this hash.
@@ -780,7 +812,7 @@ impl Shard {
 
     /// Adds an item to the sums.
     #[inline]
-    fn count(&mut self, id: Id, class: Class) {
+    pub(crate) fn count(&mut self, id: Id, class: Class) {
         let word = self.slab.word(id, 0);
         self.items += 1;
         self.ttl_items += u32::from(Items::word_has_ttl(word));
@@ -791,7 +823,7 @@ impl Shard {
     }
 
     #[inline]
-    fn uncount(&mut self, id: Id, class: Class) {
+    pub(crate) fn uncount(&mut self, id: Id, class: Class) {
         let word = self.slab.word(id, 0);
         self.items -= 1;
         self.ttl_items -= u32::from(Items::word_has_ttl(word));
@@ -820,7 +852,11 @@ impl Shard {
 
     /// Frees the slots of an item that the index does not name any more.
     pub(crate) fn drop_item(&mut self, id: Id) {
-        self.forget(id, self.slab.class_of(id));
+        let class = self.slab.class_of(id);
+        if self.slab.kind(id) == Kind::Pinned {
+            return self.orphan(id, class);
+        }
+        self.forget(id, class);
         let parts = self.layout.first_part(&self.slab, id);
         self.free_parts(parts);
         self.slab.free(id);
@@ -873,7 +909,8 @@ impl Shard {
     /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
     fn add_expiry(&mut self, id: Id, hash: u64, key: &[u8], expiry: Instant) -> Result<()> {
         let size = self.layout.size(&self.slab, id) + 4;
-        if size <= self.slab.slot_size(self.slab.class_of(id)) {
+        let free = self.slab.kind(id) == Kind::Item;
+        if free && size <= self.slab.slot_size(self.slab.class_of(id)) {
             self.layout.add_expiry(&mut self.slab, id, id, expiry);
             self.note_own_expiry(id);
             self.ttl_items += 1;
@@ -888,6 +925,7 @@ impl Shard {
             return Err(Error::NotFound);
         };
         self.layout.add_expiry(&mut self.slab, id, to, expiry);
+        self.slab.set_kind(to, Kind::Item);
         self.note_own_expiry(to);
         self.index.replace(&mut self.slab, hash, id, to);
         self.count(to, class);
@@ -901,23 +939,44 @@ impl Shard {
     pub(crate) fn increment(&mut self, hash: u64, key: &[u8], by: i64) -> Result<i64> {
         let id = self.touch_hit(hash, key)?;
         let value_type = self.layout.value_type(&self.slab, id);
-        if value_type == Type::U64 {
+        let (new, out) = if value_type == Type::U64 {
             let old = u64::from_ne_bytes(self.scalar(id, Type::U64)?);
             let new = old.checked_add_signed(by).ok_or(Error::Invalid)?;
             let out = i64::try_from(new).map_err(|_| Error::Invalid)?;
-            self.layout
-                .set_value(&mut self.slab, id, &new.to_ne_bytes());
-            return Ok(out);
+            (new.to_ne_bytes(), out)
+        } else {
+            let old = i64::from_ne_bytes(self.scalar(id, Type::I64)?);
+            let new = old.checked_add(by).ok_or(Error::Invalid)?;
+            (new.to_ne_bytes(), new)
+        };
+        if self.slab.kind(id) == Kind::Pinned {
+            self.store_beside(id, hash, key, &new)?;
+        } else {
+            self.layout.set_value(&mut self.slab, id, &new);
         }
-        let old = i64::from_ne_bytes(self.scalar(id, Type::I64)?);
-        let new = old.checked_add(by).ok_or(Error::Invalid)?;
-        self.layout
-            .set_value(&mut self.slab, id, &new.to_ne_bytes());
-        Ok(new)
+        Ok(out)
     }
 
-    /// Throws everything away. O(pages).
-    pub(crate) fn clear(&mut self) {
+    /// Gives a key that somebody reads another value, of the same length, type and expiry.
+    fn store_beside(&mut self, id: Id, hash: u64, key: &[u8], value: &[u8]) -> Result<()> {
+        let (slab, layout) = (&self.slab, self.layout);
+        let draft = Draft {
+            key,
+            value,
+            value_len: value.len(),
+            value_type: layout.value_type(slab, id),
+            expiry: layout.expiry(slab, id),
+            set_time: layout.set_time(slab, id).unwrap_or(0),
+        };
+        let shape = self.shape_for(key.len(), value.len(), draft.expiry.is_some())?;
+        self.store(hash, &draft, &shape, true)
+    }
+
+    /// Throws everything away; `Pinned` where something is held outside the lock. O(pages).
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        if self.pins.any() {
+            return Err(Error::Pinned);
+        }
         self.slab.clear();
         self.policy.clear();
         self.index.start(&mut self.slab);
@@ -925,6 +984,7 @@ impl Shard {
         self.sweep = crate::sweep::Sweep::default();
         self.optimizing = crate::optimize::Pass::default();
         (self.items, self.ttl_items) = (0, 0);
+        Ok(())
     }
 
     /// Adds what this shard holds to a cache's statistics.
@@ -960,6 +1020,8 @@ impl Shard {
         stats.page_size = slab.page_size() as u32;
         stats.page_count += slab.page_count();
         stats.pages_free += slab.pages_free();
+        stats.views += u32::from(self.pins.views);
+        stats.reservations += u32::from(self.pins.reservations);
     }
 
     // ---- walking -------------------------------------------------------------------------------
@@ -978,7 +1040,8 @@ impl Shard {
                 while slot < self.slab.page_touched(page) {
                     let id = self.slab.slot(page, slot);
                     slot += 1;
-                    let live = self.slab.kind(id) == Kind::Item && !self.is_expired(id);
+                    let is_item = matches!(self.slab.kind(id), Kind::Item | Kind::Pinned);
+                    let live = is_item && !self.is_expired(id);
                     if live && !visit(self.info(id)) {
                         return Some((number, slot));
                     }
@@ -1009,13 +1072,16 @@ impl Shard {
             for slot in 0..self.slab.page_touched(page) {
                 let id = self.slab.slot(page, slot);
                 match self.slab.kind(id) {
-                    Kind::Item => {
+                    kind @ (Kind::Item | Kind::Pinned) => {
                         items += 1;
                         payload += self.layout.payload(&self.slab, id) as u64;
                         ttl_items += u32::from(self.layout.has_ttl(&self.slab, id));
-                        sound &= self.layout.check(&self.slab, id)
-                            && self.check_expiry(id)
-                            && self.policy.check(&self.slab, id);
+                        sound &= self.check_expiry(id);
+                        if kind == Kind::Pinned {
+                            continue;
+                        }
+                        sound &=
+                            self.layout.check(&self.slab, id) && self.policy.check(&self.slab, id);
                         let mut part = self.layout.first_part(&self.slab, id);
                         while let Some(p) = part.some().filter(|_| sound) {
                             parts.0 += 1;

@@ -82,6 +82,8 @@ pub(crate) enum Kind {
     Chunk = 5,
     /// A block of the public pool.
     Block = 6,
+    /// An item that somebody outside the lock reads.
+    Pinned = 7,
 }
 
 const KIND_SHIFT: u32 = 29;
@@ -103,6 +105,7 @@ impl Kind {
             4 => Self::Segment,
             5 => Self::Chunk,
             6 => Self::Block,
+            7 => Self::Pinned,
             _ => Self::Free,
         }
     }
@@ -828,6 +831,11 @@ impl Slab {
         Kind::of(self.word(id, 0))
     }
 
+    /// Lets a slot be of another kind; the rest of its first word stays.
+    pub(crate) fn set_kind(&mut self, id: Id, kind: Kind) {
+        self.set_word(id, 0, kind.word(self.word(id, 0)));
+    }
+
     #[inline(always)]
     pub(crate) fn bytes(&self, id: Id, at: usize, len: usize) -> &[u8] {
         self.mem.slice(id.0 as usize * 4 + at, len)
@@ -857,6 +865,16 @@ impl Slab {
     #[inline(always)]
     pub(crate) fn pointer(&self, id: Id, len: usize) -> Option<core::ptr::NonNull<u8>> {
         self.mem.pointer(id.0 as usize * 4, len)
+    }
+
+    /// A pointer to byte `at` of a slot, with `len` bytes behind it inside the page area.
+    pub(crate) fn pointer_at(
+        &self,
+        id: Id,
+        at: usize,
+        len: usize,
+    ) -> Option<core::ptr::NonNull<u8>> {
+        self.mem.pointer(id.0 as usize * 4 + at, len)
     }
 
     /// Byte offset in the page area of an address, if it lies inside.

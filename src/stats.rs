@@ -134,4 +134,8 @@ pub struct CacheStats {
     pub shards: u32,
     /// The eviction policy.
     pub policy: PolicyKind,
+    /// Views held.
+    pub views: u32,
+    /// Reservations held.
+    pub reservations: u32,
 }

@@ -131,11 +131,15 @@ impl Shard {
     }
 
     fn sweep_slot(&mut self, id: Id) {
-        if self.slab.kind(id) != Kind::Item {
+        let kind = self.slab.kind(id);
+        if !matches!(kind, Kind::Item | Kind::Pinned) {
             return;
         }
         let Some(at) = self.expiry_at(id) else { return };
-        if at <= self.time.now() {
+        if at <= self.time.now() && kind == Kind::Pinned {
+            // It goes when it is not pinned any more; the page's base may pass it by until then.
+            self.layout.set_expiry(&mut self.slab, id, PAST);
+        } else if at <= self.time.now() {
             let hash = self.hash_of(id);
             self.expire(id, hash);
         } else {
@@ -179,7 +183,8 @@ impl Shard {
     fn renew_base(&mut self, page: Page, new: Id) {
         for slot in 0..self.slab.page_touched(page) {
             let id = self.slab.slot(page, slot);
-            if id != new && self.slab.kind(id) == Kind::Item && self.is_expired(id) {
+            let is_item = matches!(self.slab.kind(id), Kind::Item | Kind::Pinned);
+            if id != new && is_item && self.is_expired(id) {
                 self.layout.set_expiry(&mut self.slab, id, PAST);
             }
         }

@@ -69,7 +69,8 @@ pub struct larder_cache_config {
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
     pub flags: u32,
-    /// 0
+    /// Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
+    /// has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
@@ -141,7 +142,7 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, event: &Event) {
 fn convert(config: &larder_cache_config) -> Result<Config> {
     check_abi(config.abi_version)?;
     let known = LARDER_ZERO_ON_FREE | LARDER_ITEM_TIMES | LARDER_SINGLE_THREAD;
-    let unknown = config.flags & !known != 0 || config.pins_max != 0 || config.reserved != [0; 8];
+    let unknown = config.flags & !known != 0 || config.reserved != [0; 8];
     let policy = match config.policy {
         LARDER_POLICY_DEFAULT => PolicyKind::Default,
         LARDER_POLICY_LRU => PolicyKind::Lru,
@@ -161,6 +162,7 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         default_ttl_ms: config.default_ttl_ms,
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
+        pins_max: config.pins_max,
         hash_seed: config.hash_seed,
         lock: lock_kind(
             config.lock,

@@ -83,6 +83,10 @@ pub struct larder_cache_stats_t {
     pub shards: u32,
     /// LARDER_POLICY_..
     pub policy: u32,
+    /// Views held.
+    pub views: u32,
+    /// Reservations held.
+    pub reservations: u32,
 }
 
 fn convert(stats: &CacheStats) -> larder_cache_stats_t {
@@ -123,6 +127,8 @@ fn convert(stats: &CacheStats) -> larder_cache_stats_t {
         pages_free: stats.pages_free,
         shards: stats.shards,
         policy: stats.policy as u32,
+        views: stats.views,
+        reservations: stats.reservations,
     }
 }
 

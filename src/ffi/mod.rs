@@ -11,6 +11,7 @@ pub mod cache;
 pub mod cache_config;
 pub mod cache_stats;
 pub mod cache_typed;
+pub mod cache_view;
 pub mod cache_whole;
 mod input;
 pub mod monitor;

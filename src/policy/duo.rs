@@ -215,6 +215,24 @@ impl Duo {
         self.flagged = Id::NONE;
     }
 
+    /// A new item comes, whose slot was found before.
+    pub(crate) fn arrived(&mut self, remembered: bool) {
+        self.expect(remembered);
+        self.newcomer.settled = true;
+    }
+
+    /// An item that was taken out comes back, with its marks.
+    pub(crate) fn returned(&mut self, slab: &mut Slab, id: Id, class: Class) {
+        self.items += 1;
+        let window = !marks::is_main(slab, id);
+        let queues = self.of_mut(class);
+        queues.count += 1;
+        queues.window_count += u32::from(window);
+        if window {
+            slab.set_flag(id);
+        }
+    }
+
     #[inline]
     pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id, class: Class) {
         self.inserts = self.inserts.wrapping_add(1);

@@ -152,7 +152,9 @@ impl Policy {
     pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id, word: u32) {
         match self {
             Self::Duo(p) => p.hit(slab, id, word),
-            Self::Lru(p) => p.hit(slab, id),
+            // A pinned item is in no list.
+            Self::Lru(p) if Kind::of(word) == Kind::Item => p.hit(slab, id),
+            Self::Lru(_) => {}
         }
     }
 
@@ -170,6 +172,21 @@ impl Policy {
     pub(crate) fn not_a_victims(&mut self) {
         if let Self::Duo(duo) = self {
             duo.not_a_victims();
+        }
+    }
+
+    /// An item that was taken out comes back, with its marks.
+    pub(crate) fn returned(&mut self, slab: &mut Slab, id: Id, class: Class) {
+        match self {
+            Self::Duo(p) => p.returned(slab, id, class),
+            Self::Lru(p) => p.inserted(slab, id),
+        }
+    }
+
+    /// A new item comes for whose slot nobody had to go just now; `remembered`: as for `expect`.
+    pub(crate) fn arrived(&mut self, remembered: bool) {
+        if let Self::Duo(duo) = self {
+            duo.arrived(remembered);
         }
     }
 

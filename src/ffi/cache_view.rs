@@ -1,0 +1,270 @@
+//! Values without copying, in C.
+
+use super::cache::{handle, larder_cache, with_key};
+use super::input::{put, required, status};
+use super::status::larder_status;
+use crate::cache::Cache;
+use crate::pins::Ticket;
+use crate::status::Result;
+use crate::view::Span;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+/// An item that is read where it lies. Filled in by larder_cache_pin; `data` can be read until
+/// larder_cache_unpin, even where the key is deleted or set anew meanwhile.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_view {
+    /// The value's first bytes: all of them where `spans` is 1.
+    pub data: *const c_void,
+    /// Bytes of the whole value.
+    pub len: usize,
+    /// Bytes at `data`.
+    pub span_len: usize,
+    /// Pieces that the value lies in: larder_cache_view_span.
+    pub spans: u32,
+    /// The library's
+    pub shard: u32,
+    /// The library's
+    pub entry: u32,
+    /// The library's
+    pub generation: u32,
+}
+
+/// Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
+/// written until larder_cache_commit or larder_cache_abort.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_reservation {
+    /// Room for the value's first bytes: for all of them where `spans` is 1.
+    pub data: *mut c_void,
+    /// Bytes of the whole value.
+    pub len: usize,
+    /// Bytes at `data`.
+    pub span_len: usize,
+    /// The TTL that was asked for; it counts from the commit on.
+    pub ttl_ms: u64,
+    /// Pieces that the value lies in: larder_cache_reservation_span.
+    pub spans: u32,
+    /// The library's
+    pub shard: u32,
+    /// The library's
+    pub entry: u32,
+    /// The library's
+    pub generation: u32,
+}
+
+/// Writes where a span lies.
+///
+/// # Safety
+/// `data` and `len` can be written.
+unsafe fn put_span<T>(data: NonNull<*mut T>, len: NonNull<usize>, span: Span) {
+    // SAFETY: the caller's promise.
+    unsafe { put(data, span.data.as_ptr().cast()) };
+    // SAFETY: the caller's promise.
+    unsafe { put(len, span.len) };
+}
+
+/// What a structure of the caller's holds.
+///
+/// # Safety
+/// `held` is NULL or can be read.
+unsafe fn taken<T: Copy, R>(held: *const T, ticket: impl FnOnce(T) -> R) -> Result<R> {
+    let held = required(held.cast_mut())?;
+    // SAFETY: the caller's promise.
+    Ok(ticket(unsafe { held.read() }))
+}
+
+fn of_view(view: larder_view) -> (u32, Ticket) {
+    let (entry, generation) = (view.entry, view.generation);
+    (view.shard, Ticket { entry, generation })
+}
+
+fn of_reservation(reservation: larder_reservation) -> (u32, Ticket) {
+    let (entry, generation) = (reservation.entry, reservation.generation);
+    (reservation.shard, Ticket { entry, generation })
+}
+
+/// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
+/// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
+/// held as pins_max allows. O(parts of a large value + pins_max).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_pin(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut larder_view,
+) -> larder_status {
+    let pin = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(out)?;
+        let hold = cache.hold_item(key)?;
+        let view = larder_view {
+            data: hold.first.data.as_ptr().cast_const().cast(),
+            len: hold.len,
+            span_len: hold.first.len,
+            spans: hold.spans,
+            shard: hold.shard,
+            entry: hold.ticket.entry,
+            generation: hold.ticket.generation,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(out, view) };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, pin) })
+}
+
+/// Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
+/// O(parts of a large value + pins_max).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the view is NULL or can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_unpin(
+    cache: *mut larder_cache,
+    view: *mut larder_view,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(view, of_view) };
+    status(cache.and_then(|cache| {
+        let (shard, ticket) = held?;
+        cache.let_go(shard, ticket)
+    }))
+}
+
+/// Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
+/// last one, LARDER_STALE where the view was given back. O(index).
+///
+/// # Safety
+/// As for larder_cache_unpin; `data` and `len` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_view_span(
+    cache: *mut larder_cache,
+    view: *const larder_view,
+    index: u32,
+    data: *mut *const c_void,
+    len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(view, of_view) };
+    status(cache.and_then(|cache| {
+        let (data, len) = (required(data.cast::<*mut c_void>())?, required(len)?);
+        let (shard, ticket) = held?;
+        let span = cache.viewed_span(shard, ticket, index)?;
+        // SAFETY: the caller's promise.
+        unsafe { put_span(data, len, span) };
+        Ok(())
+    }))
+}
+
+/// Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
+/// there before larder_cache_commit, and what the key has stays until then. The bytes are whatever lay
+/// there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
+/// pins_max allows.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_reserve(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value_len: usize,
+    ttl_ms: u64,
+    out: *mut larder_reservation,
+) -> larder_status {
+    let reserve = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(out)?;
+        let hold = cache.hold_slots(key, value_len, ttl_ms)?;
+        let reservation = larder_reservation {
+            data: hold.first.data.as_ptr().cast(),
+            len: hold.len,
+            span_len: hold.first.len,
+            ttl_ms,
+            spans: hold.spans,
+            shard: hold.shard,
+            entry: hold.ticket.entry,
+            generation: hold.ticket.generation,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { put(out, reservation) };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, reserve) })
+}
+
+/// Writes where piece number `index` of a reserved value lies, and its length; LARDER_NOT_FOUND past the
+/// last one, LARDER_STALE where it was committed or aborted. O(index).
+///
+/// # Safety
+/// As for larder_cache_commit; `data` and `len` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_reservation_span(
+    cache: *mut larder_cache,
+    reservation: *const larder_reservation,
+    index: u32,
+    data: *mut *mut c_void,
+    len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(reservation, of_reservation) };
+    status(cache.and_then(|cache| {
+        let (data, len) = (required(data)?, required(len)?);
+        let (shard, ticket) = held?;
+        let span = cache.reserved_span(shard, ticket, index)?;
+        // SAFETY: the caller's promise.
+        unsafe { put_span(data, len, span) };
+        Ok(())
+    }))
+}
+
+/// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
+/// LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
+/// one more, and the reservation is still held then. O(1).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the reservation is NULL or can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_commit(
+    cache: *mut larder_cache,
+    reservation: *mut larder_reservation,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(reservation, |r| (r.ttl_ms, of_reservation(r))) };
+    status(cache.and_then(|cache| {
+        let (ttl_ms, (shard, ticket)) = held?;
+        cache.commit_slots(shard, ticket, ttl_ms)
+    }))
+}
+
+/// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
+///
+/// # Safety
+/// As for larder_cache_commit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_abort(
+    cache: *mut larder_cache,
+    reservation: *mut larder_reservation,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(reservation, of_reservation) };
+    status(cache.and_then(|cache| {
+        let (shard, ticket) = held?;
+        cache.abort_slots(shard, ticket)
+    }))
+}

@@ -1,0 +1,231 @@
+//! Values without copying: views to read, reservations to write in place.
+//!
+//! A view holds an item: it is neither moved nor evicted nor overwritten, and its bytes stay readable
+//! until the view goes, even where the key is deleted or set anew meanwhile. A reservation holds slots
+//! that are nobody's item yet; with its commit they become one. Both are inside the limit.
+//!
+//! # Invariants
+//! 1. Whoever got a pointer from here holds a ticket, and while a ticket is held nobody under the lock
+//!    writes the bytes of its value (`pins`, inv. 1 and 2).
+#![allow(unsafe_code)]
+
+use crate::cache::Cache;
+use crate::pins::Ticket;
+use crate::shard::Shard;
+use crate::slab::Id;
+use crate::status::{Error, Result};
+use core::ptr::NonNull;
+
+/// Bytes of a value that lie side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) data: NonNull<u8>,
+    pub(crate) len: usize,
+}
+
+/// What is held of which shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    pub(crate) shard: u32,
+    pub(crate) ticket: Ticket,
+    pub(crate) first: Span,
+    /// Bytes of the whole value.
+    pub(crate) len: usize,
+    pub(crate) spans: u32,
+}
+
+impl Shard {
+    fn span(&self, id: Id, index: u32) -> Option<Span> {
+        let (id, at, len) = self.layout.span(&self.slab, id, index)?;
+        let data = self.slab.pointer_at(id, at, len)?;
+        Some(Span { data, len })
+    }
+
+    fn hold(&self, shard: u32, (ticket, id): (Ticket, Id)) -> Result<Hold> {
+        Ok(Hold {
+            shard,
+            ticket,
+            first: self.span(id, 0).ok_or(Error::Corrupt)?,
+            len: self.layout.value_len(&self.slab, id),
+            spans: self.layout.span_count(&self.slab, id),
+        })
+    }
+}
+
+impl Cache<'_> {
+    pub(crate) fn hold_item(&self, key: &[u8]) -> Result<Hold> {
+        self.with_key(key, false, |shard, hash| {
+            let held = shard.pin(hash, key)?;
+            shard.hold(self.shard_of(hash), held)
+        })
+    }
+
+    pub(crate) fn let_go(&self, shard: u32, ticket: Ticket) -> Result<()> {
+        self.enter_number(shard)?.unpin(ticket)
+    }
+
+    /// Span number `index` of a viewed value: `NotFound` past the last.
+    pub(crate) fn viewed_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
+        let shard = self.enter_number(shard)?;
+        let id = shard.viewed(ticket)?;
+        shard.span(id, index).ok_or(Error::NotFound)
+    }
+
+    pub(crate) fn hold_slots(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
+        self.with_key(key, true, |shard, hash| {
+            let held = shard.reserve(key, value_len, ttl_ms)?;
+            shard.hold(self.shard_of(hash), held)
+        })
+    }
+
+    /// Span number `index` of a reserved value: `NotFound` past the last.
+    pub(crate) fn reserved_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
+        let shard = self.enter_number(shard)?;
+        let id = shard.reserved(ticket)?;
+        shard.span(id, index).ok_or(Error::NotFound)
+    }
+
+    pub(crate) fn commit_slots(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
+        let mut shard = self.enter_number(shard)?;
+        self.look_at_clock(&mut shard, true);
+        shard.commit(ticket, ttl_ms)
+    }
+
+    pub(crate) fn abort_slots(&self, shard: u32, ticket: Ticket) -> Result<()> {
+        self.enter_number(shard)?.abort(ticket)
+    }
+
+    /// Holds an item to read it where it lies. Counted as a get.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `NoMemory` where as many are held as [`Config::pins_max`] allows.
+    ///
+    /// # Time
+    /// O(parts of a large value), and O(`pins_max`).
+    ///
+    /// [`Config::pins_max`]: crate::Config::pins_max
+    pub fn pin(&self, key: &[u8]) -> Result<View<'_>> {
+        let hold = self.hold_item(key)?;
+        Ok(View {
+            cache: self.alias(),
+            hold,
+        })
+    }
+
+    /// Slots for a value of `value_len` bytes, to be written where they lie; nobody finds the key there
+    /// before the commit. The bytes are whatever lay there before.
+    ///
+    /// # Errors
+    /// As [`Cache::set`](Cache::set), and `NoMemory` where as many are held as
+    /// [`Config::pins_max`](crate::Config::pins_max) allows.
+    ///
+    /// # Time
+    /// As [`Cache::set`](Cache::set), without the copy.
+    pub fn reserve(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Reservation<'_>> {
+        let hold = self.hold_slots(key, value_len, ttl_ms)?;
+        Ok(Reservation {
+            cache: self.alias(),
+            hold,
+            ttl_ms,
+        })
+    }
+}
+
+/// A value that is read where it lies; see [`Cache::pin`].
+#[derive(Debug)]
+pub struct View<'c> {
+    cache: Cache<'c>,
+    hold: Hold,
+}
+
+impl View<'_> {
+    /// Bytes of the value.
+    pub fn len(&self) -> usize {
+        self.hold.len
+    }
+
+    /// Whether the value has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.hold.len == 0
+    }
+
+    /// Pieces that the value lies in: 1, but for those that do not fit in a slot.
+    pub fn span_count(&self) -> u32 {
+        self.hold.spans
+    }
+
+    /// One of them. O(index).
+    ///
+    /// # Errors
+    /// `NotFound` past the last one; `Busy` from inside a callback, or where a lock hook fails.
+    pub fn span(&self, index: u32) -> Result<&[u8]> {
+        let Hold { shard, ticket, .. } = self.hold;
+        let span = self.cache.viewed_span(shard, ticket, index)?;
+        // SAFETY: bytes of the region, that nobody writes while the ticket is held (inv. 1).
+        Ok(unsafe { core::slice::from_raw_parts(span.data.as_ptr(), span.len) })
+    }
+
+    /// All of the value, where it lies in one piece.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        let Hold { first, len, .. } = self.hold;
+        // SAFETY: as in `span`.
+        (first.len == len)
+            .then(|| unsafe { core::slice::from_raw_parts(first.data.as_ptr(), first.len) })
+    }
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        let _ = self.cache.let_go(self.hold.shard, self.hold.ticket);
+    }
+}
+
+/// A value that is written where it will lie; see [`Cache::reserve`]. Dropped, it is given up.
+#[derive(Debug)]
+pub struct Reservation<'c> {
+    cache: Cache<'c>,
+    hold: Hold,
+    ttl_ms: u64,
+}
+
+impl Reservation<'_> {
+    /// Pieces that the value lies in: 1, but for those that do not fit in a slot.
+    pub fn span_count(&self) -> u32 {
+        self.hold.spans
+    }
+
+    /// One of them. O(index).
+    ///
+    /// # Errors
+    /// As [`View::span`].
+    pub fn span_mut(&mut self, index: u32) -> Result<&mut [u8]> {
+        let Hold { shard, ticket, .. } = self.hold;
+        let span = self.cache.reserved_span(shard, ticket, index)?;
+        // SAFETY: bytes of the region that are this ticket's alone (inv. 1).
+        Ok(unsafe { core::slice::from_raw_parts_mut(span.data.as_ptr(), span.len) })
+    }
+
+    /// All of the value, where it lies in one piece.
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let Hold { first, len, .. } = self.hold;
+        // SAFETY: as in `span_mut`.
+        (first.len == len)
+            .then(|| unsafe { core::slice::from_raw_parts_mut(first.data.as_ptr(), first.len) })
+    }
+
+    /// The value is written: the key has it from now on, and its TTL begins.
+    ///
+    /// # Errors
+    /// `NoMemory` where the index cannot take one more; the reservation is given up then.
+    pub fn commit(self) -> Result<()> {
+        let Hold { shard, ticket, .. } = self.hold;
+        self.cache.commit_slots(shard, ticket, self.ttl_ms)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // After a commit the ticket is stale: nothing happens.
+        let _ = self.cache.abort_slots(self.hold.shard, self.hold.ticket);
+    }
+}
