@@ -230,6 +230,42 @@ typedef struct larder_cache_config {
   uint64_t reserved[8];
 } larder_cache_config;
 
+// One get of many.
+typedef struct larder_get_request {
+  // The key.
+  const void *key;
+  // Its length.
+  size_t key_len;
+  // Where the value is copied to.
+  void *buffer;
+  // Bytes at `buffer`.
+  size_t capacity;
+  // The value's length: with LARDER_OK and LARDER_BUFFER_TOO_SMALL.
+  size_t value_len;
+  // What larder_cache_get would have answered.
+  larder_status status;
+  // 0
+  uint32_t reserved;
+} larder_get_request;
+
+// One set of many.
+typedef struct larder_set_request {
+  // The key.
+  const void *key;
+  // Its length.
+  size_t key_len;
+  // The value.
+  const void *value;
+  // Its length.
+  size_t value_len;
+  // Its time to live.
+  uint64_t ttl_ms;
+  // What larder_cache_set would have answered.
+  larder_status status;
+  // 0
+  uint32_t reserved;
+} larder_set_request;
+
 // A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
 // payload_bytes + free_bytes + overhead_bytes == region_bytes, always.
 typedef struct larder_cache_stats_t {
@@ -820,6 +856,28 @@ larder_status larder_cache_init(void *memory,
                                 size_t size,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
+
+// As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
+// is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
+// LARDER_INVALID for a NULL array. After LARDER_BUSY the requests not answered have the status
+// LARDER_BUSY.
+//
+// # Safety
+// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys can be read and
+// whose buffers can be written.
+larder_status larder_cache_get_many(struct larder_cache *cache,
+                                    struct larder_get_request *requests,
+                                    size_t count);
+
+// As larder_cache_set for each of `count` requests, in their order where keys are the same; see
+// larder_cache_get_many.
+//
+// # Safety
+// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys and values can be
+// read.
+larder_status larder_cache_set_many(struct larder_cache *cache,
+                                    struct larder_set_request *requests,
+                                    size_t count);
 
 // All statistics. `out->struct_size` may be set to an earlier version's size. O(shards).
 //

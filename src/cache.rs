@@ -297,7 +297,7 @@ impl<'r> Cache<'r> {
     // ---- entering a shard ----------------------------------------------------------------------
 
     #[inline(always)]
-    fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.head().hasher.hash(key)
     }
 
@@ -535,7 +535,7 @@ impl<'r> Cache<'r> {
 
     /// A value to store, and whether the time has to be known for it.
     #[inline(always)]
-    fn new_value<'v>(
+    pub(crate) fn new_value<'v>(
         &self,
         bytes: &'v [u8],
         value_type: Type,

@@ -360,6 +360,12 @@ impl Index {
         self.segment(slab, hash)
     }
 
+    /// Asks for the lines that a lookup of this hash reads.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: u64) {
+        segment.prefetch(slab, self.plan.buckets, hash);
+    }
+
     /// Counts whatever lets a hash belong to another segment.
     #[inline(always)]
     pub(crate) fn epoch(&self) -> u32 {

@@ -24,6 +24,7 @@
 //! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
 //! | `pins`, `view` | what is held outside the lock; values without copying |
 //! | [`Cache`] | shards over one region |
+//! | `batch` | many requests in one call |
 //! | [`Monitor`] | watches a cache's pressure |
 //!
 //! ```
@@ -43,6 +44,7 @@
 extern crate alloc;
 
 mod arena;
+mod batch;
 mod cache;
 mod callbacks;
 mod class;

@@ -47,6 +47,22 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
     }
 }
 
+#[inline(always)]
+fn prefetch(p: NonNull<u8>) {
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
+    // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(p.as_ptr().cast())
+    };
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{p}]", p = in(reg) p.as_ptr(), options(nostack, readonly, preserves_flags))
+    };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = p;
+}
+
 /// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
 /// reads.
 #[inline(always)]
@@ -164,6 +180,14 @@ impl Bytes {
         // SAFETY: as in `slice`.
         let here = unsafe { core::slice::from_raw_parts(p.as_ptr(), other.len()) };
         same(here, other)
+    }
+
+    /// Asks the processor to fetch the line that byte offset `at` lies in; a hint, where there is one.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, at: usize) {
+        if let Some(p) = self.pointer(at, 1) {
+            prefetch(p);
+        }
     }
 
     /// Copies bytes from byte offset `at`; nothing if they leave the run.

@@ -199,6 +199,21 @@ impl Segment {
             .map(|&id| Id(id))
     }
 
+    /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
+    /// enough for a hint.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, slab: &Slab, buckets: Buckets, hash: u64) {
+        let control = BLOCK_AT + buckets.count() * size_of::<u32>();
+        let position = hash as usize & (buckets.count() - 1);
+        // The entries of a group lie side by side, in two lines mostly, the last one first.
+        let entry = control - (position + 1) * size_of::<u32>();
+        let last = entry.saturating_sub(15 * size_of::<u32>()).max(BLOCK_AT);
+        let ghost = Self::ghost_at(buckets, Self::ghost_of(buckets, hash).0);
+        for at in [HEAD, control + position, entry, last, ghost as usize * 4] {
+            slab.prefetch(self.0, at / 4);
+        }
+    }
+
     /// Inserts, if there is room.
     #[inline(never)]
     pub(crate) fn insert(self, slab: &mut Slab, hash: u64, id: Id) -> bool {

@@ -846,6 +846,12 @@ impl Slab {
         self.mem.slice_mut(id.0 as usize * 4 + at, len)
     }
 
+    /// Asks for the line that a word of a slot lies in.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, id: Id, word: usize) {
+        self.mem.prefetch((id.0 as usize + word) * 4);
+    }
+
     #[inline(always)]
     pub(crate) fn bytes_are(&self, id: Id, at: usize, other: &[u8]) -> bool {
         self.mem.equal(id.0 as usize * 4 + at, other)

@@ -9,6 +9,7 @@
 pub mod arena;
 pub mod cache;
 pub mod cache_config;
+pub mod cache_many;
 pub mod cache_stats;
 pub mod cache_typed;
 pub mod cache_view;

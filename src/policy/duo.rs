@@ -607,6 +607,22 @@ impl Duo {
         self.looks
     }
 
+    /// In turns, the next slots of the window and of main, in the hands' pages.
+    pub(crate) fn upcoming(&self, slab: &Slab, class: Class, mut visit: impl FnMut(Id) -> bool) {
+        let queues = self.of(class);
+        let hands =
+            Self::valid(slab, class, queues.window).zip(Self::valid(slab, class, queues.main));
+        let Some((window, main)) = hands else { return };
+        let (mut slot, mut next) = (u32::from(window.slot), u32::from(main.slot));
+        while let Some(found) = slab.next_flag(window.page, slot, &mut 0) {
+            if !visit(slab.slot(window.page, found)) || !visit(slab.slot(main.page, next)) {
+                return;
+            }
+            slot = found + 1;
+            next = (next + 1).min(slab.page_touched(main.page).saturating_sub(1));
+        }
+    }
+
     // ---- pages ---------------------------------------------------------------------------------
 
     /// By whether such sizes are asked for, and by the time in which as many items go as the class holds.

@@ -211,6 +211,14 @@ impl Policy {
         }
     }
 
+    /// Slots that the next victims of a class are likely to be in, until `visit` says `false`. A hint:
+    /// nothing is read but planes and links.
+    pub(crate) fn upcoming(&self, slab: &Slab, class: Class, visit: impl FnMut(Id) -> bool) {
+        if let Self::Duo(duo) = self {
+            duo.upcoming(slab, class, visit);
+        }
+    }
+
     /// What its pages are worth to a class; `None` where no item has its first slot in the class.
     pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         match self {

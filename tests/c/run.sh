@@ -48,6 +48,12 @@ under_valgrind() {
     limited valgrind -q --error-exitcode=9 --leak-check=full --fair-sched=try "$out/$1" quick
 }
 
+# With the host's lock: helgrind knows a pthread mutex, but not the library's spin lock.
+under_helgrind() {
+    limited valgrind -q --tool=helgrind --error-exitcode=9 --suppressions=tests/c/helgrind.supp --fair-sched=try \
+        "$out/$1" hooks
+}
+
 # ---- installation ----
 
 root=$PWD/$out/root
@@ -190,6 +196,11 @@ for program in $programs; do
         skip "memcheck of $program: no valgrind"
     fi
 done
+if has valgrind; then
+    step 'helgrind of stress_threads' under_helgrind stress_threads
+else
+    skip 'helgrind of stress_threads: no valgrind'
+fi
 
 if [ "$skipped" -gt 0 ]; then
     echo "c: $passed passed, $failed failed, $skipped skipped"

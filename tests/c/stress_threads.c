@@ -471,7 +471,7 @@ static void threads_do_everything_at_once(const struct variant *variant)
     larder_monitor monitor;
 
     start_monitor(&monitor, cache);
-    struct tally tally = run_threads(cache, variant->size, check_rounds(30000, 2000), work_on_all);
+    struct tally tally = run_threads(cache, variant->size, check_rounds(20000, 1500), work_on_all);
     CHECK_STATUS(larder_monitor_stop(&monitor), LARDER_OK);
 
     check_cache(cache, &region);

@@ -1,0 +1,162 @@
+//! Many requests in one call, in C.
+
+use super::cache::{handle, larder_cache};
+use super::input::{buffer, bytes, key, required, status};
+use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
+use crate::item::Type;
+use crate::shard::SetMode;
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+
+/// One get of many.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_get_request {
+    /// The key.
+    pub key: *const c_void,
+    /// Its length.
+    pub key_len: usize,
+    /// Where the value is copied to.
+    pub buffer: *mut c_void,
+    /// Bytes at `buffer`.
+    pub capacity: usize,
+    /// The value's length: with LARDER_OK and LARDER_BUFFER_TOO_SMALL.
+    pub value_len: usize,
+    /// What larder_cache_get would have answered.
+    pub status: larder_status,
+    /// 0
+    pub reserved: u32,
+}
+
+/// One set of many.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_set_request {
+    /// The key.
+    pub key: *const c_void,
+    /// Its length.
+    pub key_len: usize,
+    /// The value.
+    pub value: *const c_void,
+    /// Its length.
+    pub value_len: usize,
+    /// Its time to live.
+    pub ttl_ms: u64,
+    /// What larder_cache_set would have answered.
+    pub status: larder_status,
+    /// 0
+    pub reserved: u32,
+}
+
+/// The requests of an array.
+///
+/// # Safety
+/// `requests` is NULL or has `count` elements that nobody else uses.
+unsafe fn array<'a, R>(requests: *mut R, count: usize) -> Result<&'a mut [R]> {
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    let first = required(requests)?;
+    if count > isize::MAX as usize / size_of::<R>() {
+        return Err(Error::Invalid);
+    }
+    // SAFETY: the caller's promise; no longer than memory.
+    Ok(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), count) })
+}
+
+/// As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
+/// is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
+/// LARDER_INVALID for a NULL array. After LARDER_BUSY the requests not answered have the status
+/// LARDER_BUSY.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys can be read and
+/// whose buffers can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_many(
+    cache: *mut larder_cache,
+    requests: *mut larder_get_request,
+    count: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let requests = unsafe { array(requests, count) };
+    status(cache.and_then(|cache| {
+        let requests = requests?;
+        for request in &mut *requests {
+            request.status = Error::Busy.code();
+        }
+        cache.for_each_request(
+            requests,
+            false,
+            // SAFETY: the caller's promise.
+            |request| unsafe { key(request.key, request.key_len) },
+            |_| None,
+            |shard, request, key, hash| {
+                // SAFETY: the caller's promise.
+                let buffer = unsafe { buffer(request.buffer, request.capacity) };
+                let got = buffer.and_then(|buffer| shard.get(hash, key, buffer));
+                request.status = match got {
+                    Ok((len, copied)) => {
+                        request.value_len = len;
+                        if copied {
+                            LARDER_OK
+                        } else {
+                            LARDER_BUFFER_TOO_SMALL
+                        }
+                    }
+                    Err(error) => error.code(),
+                };
+            },
+            |request, error| request.status = error.code(),
+        )
+    }))
+}
+
+/// As larder_cache_set for each of `count` requests, in their order where keys are the same; see
+/// larder_cache_get_many.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys and values can be
+/// read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_many(
+    cache: *mut larder_cache,
+    requests: *mut larder_set_request,
+    count: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let requests = unsafe { array(requests, count) };
+    status(cache.and_then(|cache| {
+        let requests = requests?;
+        let mut needs_time = false;
+        for request in &mut *requests {
+            request.status = Error::Busy.code();
+            needs_time |= cache.new_value(&[], Type::Bytes, request.ttl_ms).1;
+        }
+        cache.for_each_request(
+            requests,
+            needs_time,
+            // SAFETY: the caller's promise.
+            |request| unsafe { key(request.key, request.key_len) },
+            |request| {
+                request
+                    .key_len
+                    .checked_add(request.value_len)?
+                    .checked_add(4)
+            },
+            |shard, request, key, hash| {
+                // SAFETY: the caller's promise.
+                let value = unsafe { bytes(request.value, request.value_len) };
+                request.status = status(value.and_then(|value| {
+                    let (value, _) = cache.new_value(value, Type::Bytes, request.ttl_ms);
+                    shard.set(hash, key, &value, SetMode::Set)
+                }));
+            },
+            |request, error| request.status = error.code(),
+        )
+    }))
+}
