@@ -107,7 +107,7 @@ impl Shard {
         }
         let words = 1 + u32::from(self.pins.most) * ENTRY_WORDS;
         let class = self.slab.class_for(words as usize * 4);
-        let table = self.take_slot(class).ok_or(Error::NoMemory)?;
+        let (table, _) = self.take_slot(class).ok_or(Error::NoMemory)?;
         for at in 1..words {
             self.slab.set_word(table, at, Id::NONE.0);
         }

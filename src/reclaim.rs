@@ -24,7 +24,7 @@ use crate::slab::{Class, Id, Kind, Page, Slab};
 pub(crate) const SHRINK_STEPS: u32 = 8;
 /// Slots that one set empties of a page: at least, and at most.
 const DRAIN_STEPS: u32 = 8;
-const DRAIN_STEPS_MAX: u32 = 64;
+const DRAIN_STEPS_MAX: u32 = 24;
 /// Classes are compared again after so many evictions for each item that there is, but at least and at
 /// most after so many.
 const COMPARE_SHARE: u32 = 256;
@@ -71,23 +71,26 @@ pub(crate) enum Drained {
 }
 
 impl Shard {
-    /// A slot of this class, whatever has to go for it; `None` where nothing is left to go.
+    /// A slot of this class, or where the class has none of a larger one, whatever has to go for it; and
+    /// its class. `None` where nothing is left to go.
     #[inline(always)]
-    pub(crate) fn take_slot(&mut self, class: Class) -> Option<Id> {
+    pub(crate) fn take_slot(&mut self, class: Class) -> Option<(Id, Class)> {
         // The steady state: the class evicts an item of its own, and nobody compares.
-        if self.ttl_items == 0 && self.slab.is_stuck(class, self.reserve) && self.is_settled(class)
+        if self.ttl_items == 0
+            && self.slab.is_stuck(class, self.kept())
+            && self.is_settled(class)
+            && let Evicted::Slot(id) = self.evict_from(class)
         {
-            if let Evicted::Slot(id) = self.evict_from(class) {
-                return Some(id);
-            }
+            return Some((id, class));
         }
-        self.find_slot(class)
+        let id = self.find_slot(class)?;
+        Some((id, self.slab.class_of(id)))
     }
 
     /// As [`Shard::take_slot`], in any state.
     fn find_slot(&mut self, class: Class) -> Option<Id> {
         let keep = if self.holds_items(class) {
-            self.reserve
+            self.kept()
         } else {
             0
         };
@@ -119,6 +122,7 @@ impl Shard {
     }
 
     fn make_slot(&mut self, class: Class) -> Option<Id> {
+        let mut in_vain = 0;
         loop {
             let has_open = self.slab.has_open_slot(class);
             let grows = !has_open && self.may_take_reserve(class);
@@ -128,7 +132,7 @@ impl Shard {
                 }
                 continue;
             }
-            let keep = if grows { 0 } else { self.reserve };
+            let keep = if grows { 0 } else { self.kept() };
             if let Some(id) = self.free_slot(class, keep) {
                 return Some(id);
             }
@@ -139,13 +143,24 @@ impl Shard {
             if self.holds_items(class) {
                 match self.evict_from(class) {
                     Evicted::Slot(id) => return Some(id),
-                    Evicted::Item => continue,
+                    Evicted::Item => {
+                        in_vain += 1;
+                        if in_vain >= SHRINK_STEPS {
+                            self.keep_page(class);
+                        }
+                        continue;
+                    }
                     Evicted::Nothing => {}
                 }
             }
             if !self.slab.fits(class) {
                 self.evict_least()?;
                 continue;
+            }
+            if self.slab.pages_free() == 0
+                && let Some(id) = self.lodge(class)
+            {
+                return Some(id);
             }
             if self.slab.pages_free() == 0 && !self.empty_some_page() {
                 return None;
@@ -154,6 +169,69 @@ impl Shard {
                 return Some(id);
             }
         }
+    }
+
+    /// What the class evicts lies in the page that is being emptied, for longer than one call can wait: it
+    /// keeps the page.
+    #[cold]
+    fn keep_page(&mut self, class: Class) {
+        if let Some(drain) = self.drain
+            && self.slab.page_class(drain.page) == class
+        {
+            self.slab.stop_drain(drain.page);
+            self.drain = None;
+        }
+    }
+
+    /// A slot for a segment of the index, if a few evictions make room for it. No page is emptied for it
+    /// at once: the segment waits, and the next free page is its.
+    pub(crate) fn segment_slot(&mut self, class: Class) -> Option<Id> {
+        for _ in 0..=SHRINK_STEPS {
+            if let Some(id) = self.slab.alloc(class, 0) {
+                self.split_waits = false;
+                return Some(id);
+            }
+            if self.slab.fits(class) {
+                self.split_waits = true;
+                if self.drain.is_none() {
+                    self.start_drain();
+                }
+                return None;
+            }
+            self.evict_least()?;
+        }
+        None
+    }
+
+    /// Free pages that a class of items leaves to others.
+    #[inline(always)]
+    fn kept(&self) -> u32 {
+        self.reserve + u32::from(self.split_waits)
+    }
+
+    /// A slot of a larger class, for a class that has no item and finds no page: a page is emptied for it
+    /// in slices meanwhile. O(classes).
+    fn lodge(&mut self, class: Class) -> Option<Id> {
+        if !self.holds_items(class) {
+            return None;
+        }
+        if self.drain.is_none() {
+            self.start_drain();
+        }
+        for larger in (class.0 + 1..self.slab.item_class_count()).map(Class) {
+            if self.slab.class_used(larger) == 0 {
+                continue;
+            }
+            let slot = match self.evict_from(larger) {
+                Evicted::Slot(id) => Some(id),
+                Evicted::Item => self.free_slot(larger, self.kept()),
+                Evicted::Nothing => None,
+            };
+            if slot.is_some() {
+                return slot;
+            }
+        }
+        None
     }
 
     /// Evicts the item that this class can spare best. Its slot is handed over, not freed, where it is
@@ -263,7 +341,7 @@ impl Shard {
             return true;
         }
         let gone = self.gone();
-        if is_before(gone, self.compare_at) {
+        if is_before(gone, self.compare_at) || self.split_waits {
             return false;
         }
         let least = self.least_class().filter(|&least| least != class);

@@ -94,6 +94,8 @@ pub(crate) struct Shard {
     /// Free pages kept for whoever has none, so that nobody waits for a page to be emptied.
     pub(crate) reserve: u32,
     pub(crate) drain: Option<Drain>,
+    /// A segment of the index waits for a page to be split into.
+    pub(crate) split_waits: bool,
     pub(crate) pins: Pins,
     /// Half of the hash of the key that was missed last.
     missed: u32,
@@ -282,6 +284,7 @@ impl Shard {
             limit: part,
             reserve: Footprint::reserve(pages) as u32,
             drain: None,
+            split_waits: false,
             missed: 0,
             compare_at: 0,
             least: Class(0),
@@ -649,20 +652,20 @@ impl Shard {
         let remembered = self.index.take_ghost(&mut self.slab, segment, hash);
         self.policy.expect(remembered);
         let epoch = self.index.epoch();
-        let id = if shape.is_chained() {
-            self.write_chained(draft, shape)?
+        let (id, class) = if shape.is_chained() {
+            (self.write_chained(draft, shape)?, shape.head)
         } else {
-            let id = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
+            let (id, class) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
             self.layout.write(&mut self.slab, id, draft);
             self.items += 1;
-            self.slab.add_live(shape.head, draft.payload() as isize);
-            id
+            self.slab.add_live(class, draft.payload() as isize);
+            (id, class)
         };
         if draft.expiry.is_some() || shape.is_chained() {
             self.ttl_items += 1;
             self.note_own_expiry(id);
         }
-        self.policy.inserted(&mut self.slab, id, shape.head);
+        self.policy.inserted(&mut self.slab, id, class);
         if replaces {
             // Making room may have moved the old item, or taken it out.
             let old = self.find(hash, draft.key);
@@ -689,7 +692,7 @@ impl Shard {
 
     fn write_parts(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
         let first = self.take_parts(shape)?;
-        let Some(id) = self.take_slot(shape.head) else {
+        let Some((id, _)) = self.take_slot(shape.head) else {
             self.free_parts(first);
             return Err(Error::NoMemory);
         };
@@ -702,7 +705,7 @@ impl Shard {
         if shape.is_chained() {
             return self.write_parts(draft, shape);
         }
-        let id = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
+        let (id, _) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
         self.layout.write(&mut self.slab, id, draft);
         Ok(id)
     }
@@ -730,7 +733,7 @@ impl Shard {
                 Some(last) if i == 0 => last,
                 _ => self.slab.largest_class(),
             };
-            let Some(part) = self.take_slot(class) else {
+            let Some((part, _)) = self.take_slot(class) else {
                 self.free_parts(first);
                 return Err(Error::NoMemory);
             };
@@ -763,7 +766,7 @@ impl Shard {
         // While a lowered limit is being reached, items go: the index does not grow for them.
         if self.slab.ceiling() <= self.limit
             && self.index.wants_split(&mut self.slab, hash)
-            && let Some(slot) = self.take_slot(self.index.segment_class())
+            && let Some(slot) = self.segment_slot(self.index.segment_class())
         {
             // Evictions may have changed the segment meanwhile.
             if self.index.wants_split(&mut self.slab, hash) {
@@ -918,7 +921,7 @@ impl Shard {
         }
         let class = self.slab.class_for(size);
         self.work_ahead(class, 1);
-        let to = self.take_slot(class).ok_or(Error::NoMemory)?;
+        let (to, class) = self.take_slot(class).ok_or(Error::NoMemory)?;
         // Making room may have moved the item, or evicted it.
         let Some(id) = self.lookup(hash, key) else {
             self.slab.free(to);
@@ -981,6 +984,7 @@ impl Shard {
         self.policy.clear();
         self.index.start(&mut self.slab);
         self.drain = None;
+        self.split_waits = false;
         self.sweep = crate::sweep::Sweep::default();
         self.optimizing = crate::optimize::Pass::default();
         (self.items, self.ttl_items) = (0, 0);

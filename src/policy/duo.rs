@@ -590,15 +590,11 @@ impl Duo {
             && slab.is_claimed(hand.page)
             && slab.page_class(hand.page) == class
             && u32::from(hand.slot) < slab.page_touched(hand.page);
-        let first = slab.first_page(class)?;
-        Some(if stands {
-            hand
-        } else {
-            Hand {
-                page: first,
-                slot: 0,
-            }
-        })
+        if stands {
+            return Some(hand);
+        }
+        let page = slab.first_page(class)?;
+        Some(Hand { page, slot: 0 })
     }
 
     /// Slots looked at for the latest victim.

@@ -78,6 +78,11 @@ pub(crate) struct Shadows {
     used: u16,
     /// Keys whose hash's upper half lies below are sampled: one in (items of the cache / `used`).
     below: u32,
+    /// What `below` is while a key is pending, which lets every request through.
+    sampled_below: u32,
+    /// A key that some of the shadows have seen, and how many; 0 = none.
+    pending: u16,
+    seen_by: u8,
     /// Slots of each.
     slots: u16,
     each: Table<Shadow>,
@@ -117,6 +122,9 @@ impl Shadows {
         Some(Self {
             used: slots as u16,
             below: u32::MAX / SAMPLE_MAX,
+            sampled_below: 0,
+            pending: 0,
+            seen_by: 0,
             slots: slots as u16,
             each: cutter.table(rules as u32, Shadow::default())?,
             keys: cutter.table((rules * slots) as u32, 0)?,
@@ -169,17 +177,39 @@ impl Shadows {
         }
     }
 
+    /// A few shadows see a sampled key at once, the others with the next requests, whichever they are: no
+    /// request waits for all of them.
     #[cold]
     fn simulate(&mut self, hash: u64) {
-        let key = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        for (i, rule) in (0..self.each.len()).zip(&RULES) {
-            let hit = self.access(i, rule, key);
-            self.shadow(i).hits += u32::from(hit);
+        if self.pending == 0 {
+            self.pending = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u16 | 1;
+            self.seen_by = 0;
+            self.sampled_below = core::mem::replace(&mut self.below, u32::MAX);
         }
+        let turn = if self.used() > SLOTS_CHEAP as u32 {
+            1
+        } else {
+            2
+        };
+        let first = u32::from(self.seen_by);
+        self.see(first, (first + turn).min(self.each.len()));
+        self.seen_by += turn as u8;
+        if u32::from(self.seen_by) < self.each.len() {
+            return;
+        }
+        (self.pending, self.below) = (0, self.sampled_below);
         self.requests += 1;
         if u32::from(self.requests) >= PERIOD_MIN + PERIOD_PER_SLOT * self.used() {
             self.requests = 0;
             self.choose();
+        }
+    }
+
+    /// Some of the shadows see the pending key.
+    fn see(&mut self, first: u32, end: u32) {
+        for (i, rule) in (first..end).zip(RULES.iter().skip(first as usize)) {
+            let hit = self.access(i, rule, self.pending);
+            self.shadow(i).hits += u32::from(hit);
         }
     }
 
@@ -226,8 +256,7 @@ impl Shadows {
     }
 
     /// A request for a sampled key; whether it hits.
-    fn access(&mut self, i: u32, rule: &Rule, key: u32) -> bool {
-        let name = (key as u16).max(1);
+    fn access(&mut self, i: u32, rule: &Rule, name: u16) -> bool {
         let keys = self.keys.slice(i * self.slots(), self.used());
         let Some(number) = find(keys, name) else {
             self.miss(i, rule, name);

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Instructions of single calls through the C interface: the median of each kind, and the longest of 200,000 calls on a
+# full cache. Needs `make lib`, a C compiler and valgrind.
+set -eu
+cd "$(dirname "$0")/../.."
+out=target/calls
+mkdir -p "$out"
+command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; }
+${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \
+    -o "$out/calls" target/lib/liblarder.a -lpthread -lm
+printf '%-8s %8s  %-9s %7s %8s %6s\n' values items call median longest ratio
+for shape in ${SHAPES:-64 mixed}; do
+    for items in ${ITEMS:-1000 100000 1000000}; do
+        rm -f "$out"/dump*
+        "$out/calls" time "$items" "$shape" >"$out/list"
+        valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file="$out/dump" \
+            "$out/calls" count "$items" "$shape" "$out/list" 2>"$out/log"
+        # What the marks around a call cost is in all of them alike: some ten instructions.
+        for dump in "$out"/dump.*; do
+            awk '/^desc: Trigger: Client Request: / { kind = $5; why = $6 } /^summary: / { sum = $2 }
+                 /^totals: / { if (!sum) sum = $2 } END { if (kind != "") print kind, why, sum }' "$dump"
+        done | sort -k1,1 -k3,3n | awk -v shape="$shape" -v items="$items" '
+            function flush() {
+                if (kind != "" && n > 0)
+                    printf "%-8s %8d  %-9s %7d %8d %6.1f\n", shape, items, kind, samples[int((n + 1) / 2)], most,
+                        most / samples[int((n + 1) / 2)]
+            }
+            $1 != kind { flush(); kind = $1; n = 0; most = 0 }
+            $2 == "sample" { samples[++n] = $3 }
+            { if ($3 > most) most = $3 }
+            END { flush() }'
+    done
+done
