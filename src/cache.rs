@@ -24,7 +24,7 @@ use crate::policy::PolicyKind;
 use crate::region::{ALIGN, Cutter, Shared, align_up, check_region};
 use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
-use crate::stats::CacheStats;
+use crate::stats::{CacheStats, Gone};
 use crate::status::{Error, Result};
 use crate::{ClassStats, sizing};
 use core::cell::UnsafeCell;
@@ -43,7 +43,9 @@ pub(crate) struct Header {
     /// Bytes of the region before the shards' parts and behind them.
     outside: usize,
     limit: AtomicUsize,
-    cells: NonNull<Guarded<Shard>>,
+    /// The first shard's cell, and from each one to the next.
+    cells: NonNull<u8>,
+    cell_stride: u32,
     cell_count: u32,
     policy: PolicyKind,
     item_times: bool,
@@ -80,6 +82,8 @@ unsafe impl Sync for Cache<'_> {}
 pub(crate) struct Entered<'a> {
     cache: &'a Cache<'a>,
     shard: Locked<'a, Shard>,
+    /// Whether the call may wait for another thread's callback to end.
+    waits: bool,
 }
 
 impl Deref for Entered<'_> {
@@ -154,13 +158,15 @@ impl<'r> Cache<'r> {
     fn lay_out(mut cutter: Cutter, len: usize, config: &Config) -> Option<Self> {
         let count = config.shard_count(len);
         let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
-        let cells = cutter.cut(size_of::<Guarded<Shard>>() * count as usize)?;
-        let cells = cells.cast::<Guarded<Shard>>();
+        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
         let setup = config.setup();
-        let hasher = cutter.shared(KeyHasher::new(setup.seed))?;
+        let hasher = cutter.place()?;
         let used = align_up(cutter.used(), ALIGN)?;
         let part = sizing::part_size(len.checked_sub(used)?, count);
         sizing::check_limit(config, len, part)?;
+        // Nothing was written before this.
+        let hasher = hasher.fill(KeyHasher::new(setup.seed));
+        let stride = sizing::cell_stride::<Guarded<Shard>>(count);
         let mut cuts = cutter.cuts();
         for i in 0..count as usize {
             let at = cutter.cut(part)?;
@@ -168,10 +174,10 @@ impl<'r> Cache<'r> {
             let mut cutter = unsafe { Cutter::new(at, part) };
             let shard = Shard::new(&mut cutter, part, &setup, hasher)?;
             cuts += cutter.cuts();
-            // SAFETY: i < count, and count cells were cut.
-            let cell = unsafe { cells.add(i) };
-            // SAFETY: cut above, aligned to ALIGN.
-            unsafe { cell.write(Guarded::new(shard)) };
+            // SAFETY: i < count, and room for count cells was cut.
+            let cell = unsafe { cells.add(i * stride) };
+            // SAFETY: cut above; start and stride are aligned to ALIGN.
+            unsafe { cell.cast::<Guarded<Shard>>().write(Guarded::new(shard)) };
         }
         let value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
         // SAFETY: cut above, aligned to ALIGN.
@@ -186,7 +192,7 @@ impl<'r> Cache<'r> {
         config: &Config,
         region: usize,
         parts: usize,
-        cells: NonNull<Guarded<Shard>>,
+        cells: NonNull<u8>,
         hasher: Shared<KeyHasher>,
         cuts: u32,
     ) -> Header {
@@ -196,6 +202,7 @@ impl<'r> Cache<'r> {
             outside: region - parts,
             limit: AtomicUsize::new(region),
             cells,
+            cell_stride: sizing::cell_stride::<Guarded<Shard>>(config.shard_count(region)) as u32,
             cell_count: config.shard_count(region),
             policy: config.policy,
             item_times: config.item_times,
@@ -268,10 +275,11 @@ impl<'r> Cache<'r> {
     /// `i` is below `cell_count`.
     #[inline(always)]
     unsafe fn cell_at(&self, i: u32) -> &Guarded<Shard> {
+        let at = i as usize * self.head().cell_stride as usize;
         // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
-        let cell = unsafe { self.head().cells.add(i as usize) };
+        let cell = unsafe { self.head().cells.add(at) };
         // SAFETY: as above; cells are never moved or dropped.
-        unsafe { cell.as_ref() }
+        unsafe { cell.cast().as_ref() }
     }
 
     /// The same cache, for a shorter life.
@@ -319,15 +327,27 @@ impl<'r> Cache<'r> {
         self.turn_away()?;
         let shard = cell.lock(&self.head().lock);
         let shard = shard.inspect_err(|_| self.count_busy())?;
-        Ok(Entered { cache: self, shard })
+        Ok(Entered {
+            cache: self,
+            shard,
+            waits: true,
+        })
     }
 
     /// As [`Cache::enter`], unless somebody is inside.
     fn try_enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
         self.turn_away()?;
         let shard = cell.try_lock(&self.head().lock);
-        let shard = shard.inspect_err(|_| self.count_busy())?;
-        Ok(Entered { cache: self, shard })
+        let shard = shard.inspect_err(|&error| {
+            if error == Error::Busy {
+                self.count_busy();
+            }
+        })?;
+        Ok(Entered {
+            cache: self,
+            shard,
+            waits: false,
+        })
     }
 
     #[inline(always)]
@@ -349,20 +369,45 @@ impl<'r> Cache<'r> {
             .inspect_err(|_| self.count_busy())
     }
 
+    #[cfg(target_has_atomic = "32")]
+    #[cold]
+    fn count_busy(&self) {
+        self.head().busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Without such instructions there is one core; an interrupt may make a count of two one.
+    #[cfg(not(target_has_atomic = "32"))]
     #[cold]
     fn count_busy(&self) {
         let busy = &self.head().busy;
-        busy.store(
-            busy.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Relaxed,
-        );
+        let count = busy.load(Ordering::Relaxed).wrapping_add(1);
+        busy.store(count, Ordering::Relaxed);
     }
 
+    /// Tells the host what went. Where that would mean to wait and the call must not, the next call
+    /// tells it.
     #[cold]
     fn tell(&self, shard: &mut Entered<'_>) {
-        let gone = core::mem::take(&mut shard.counters.gone);
-        // SAFETY: the end of this value: the shard is not used any more.
-        unsafe { shard.shard.unlock() };
+        let Gone {
+            evicted, expired, ..
+        } = shard.counters.gone;
+        if evicted == 0 && expired == 0 {
+            return;
+        }
+        if shard.waits {
+            let gone = core::mem::take(&mut shard.counters.gone);
+            // SAFETY: the end of this value: the shard is not used any more.
+            unsafe { shard.shard.unlock() };
+            self.call_back(|| self.tell_of(&gone));
+        } else if let Some(_inside) = self.head().callbacks.try_enter() {
+            let gone = core::mem::take(&mut shard.counters.gone);
+            // SAFETY: as above.
+            unsafe { shard.shard.unlock() };
+            self.tell_of(&gone);
+        }
+    }
+
+    fn tell_of(&self, gone: &Gone) {
         let evicted = Event {
             kind: EventKind::Evicted,
             items: u64::from(gone.evicted),
@@ -373,17 +418,13 @@ impl<'r> Cache<'r> {
             items: u64::from(gone.expired),
             bytes: gone.expired_bytes,
         };
+        let Some(hook) = self.hook() else { return };
         for event in [evicted, expired] {
             if event.items > 0 {
-                self.tell_one(&event);
+                // SAFETY: hook, target and context were given together.
+                unsafe { (hook.call)(hook.target, hook.ctx, &event) };
             }
         }
-    }
-
-    fn tell_one(&self, event: &Event) {
-        let Some(hook) = self.hook() else { return };
-        // SAFETY: hook, target and context were given together.
-        self.call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, event) });
     }
 
     /// Runs a callback of the host's that must not call back into this cache.
@@ -811,12 +852,17 @@ impl<'r> Cache<'r> {
         }
         let mut lowest = 0;
         self.each_shard(|shard| lowest = lowest.max(shard.limit_min()))?;
-        let shares = sizing::share(limit, head.outside, head.cell_count);
-        if shares < lowest {
+        if sizing::share(limit, head.outside, head.cell_count) < lowest {
             return Err(Error::NoMemory);
         }
-        head.limit.store(limit, Ordering::Relaxed);
-        self.each_shard(|shard| shard.set_limit(shares.min(shard.region())))
+        head.limit.store(limit, Ordering::Release);
+        // Another thread may move it meanwhile: each shard gets what it is by then, so that all get the
+        // last one's.
+        self.each_shard(|shard| {
+            let limit = head.limit.load(Ordering::Acquire);
+            let share = sizing::share(limit, head.outside, head.cell_count);
+            shard.set_limit(share.min(shard.region()));
+        })
     }
 
     /// The limit in bytes.

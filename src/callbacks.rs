@@ -7,7 +7,13 @@
 #![forbid(unsafe_code)]
 
 use crate::status::{Error, Result};
-use core::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(loom))]
+use core::hint::spin_loop as pause;
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering;
+#[cfg(loom)]
+use loom::{sync::atomic::AtomicUsize, thread::yield_now as pause};
 
 /// Who is inside a callback.
 #[derive(Debug, Default)]
@@ -15,13 +21,18 @@ pub(crate) struct Callbacks {
     owner: AtomicUsize,
 }
 
-#[cfg(feature = "hosted")]
+#[cfg(all(feature = "hosted", not(loom)))]
 fn this_thread() -> usize {
     crate::hosted::this_thread()
 }
 
+#[cfg(loom)]
+fn this_thread() -> usize {
+    crate::interleavings::this_thread()
+}
+
 /// Without threads of our own to tell apart, whoever calls during a callback is turned away.
-#[cfg(not(feature = "hosted"))]
+#[cfg(all(not(feature = "hosted"), not(loom)))]
 fn this_thread() -> usize {
     1
 }
@@ -39,32 +50,34 @@ impl Callbacks {
 
     /// Runs a callback; waits for another thread's to end.
     pub(crate) fn run<R>(&self, call: impl FnOnce() -> R) -> R {
-        self.acquire();
-        let _inside = Inside(self);
+        let _inside = loop {
+            if let Some(inside) = self.try_enter() {
+                break inside;
+            }
+            pause();
+        };
         call()
     }
 
+    /// The right to run callbacks until the value goes, unless another thread has it.
     #[cfg(target_has_atomic = "ptr")]
-    fn acquire(&self) {
-        let me = this_thread();
-        while self
-            .owner
-            .compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            core::hint::spin_loop();
-        }
+    pub(crate) fn try_enter(&self) -> Option<Inside<'_>> {
+        self.owner
+            .compare_exchange(0, this_thread(), Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+            .then(|| Inside(self))
     }
 
     /// Without compare-and-swap there is one core, and the lock hooks keep others out.
     #[cfg(not(target_has_atomic = "ptr"))]
-    fn acquire(&self) {
+    pub(crate) fn try_enter(&self) -> Option<Inside<'_>> {
         self.owner.store(this_thread(), Ordering::Release);
+        Some(Inside(self))
     }
 }
 
 /// A thread inside a callback, which it leaves by a panic of the host's too.
-struct Inside<'c>(&'c Callbacks);
+pub(crate) struct Inside<'c>(&'c Callbacks);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {

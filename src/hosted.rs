@@ -28,6 +28,13 @@ pub(crate) fn this_thread() -> usize {
     (unsafe { libc::pthread_self() }) as usize | 1
 }
 
+/// Lets another thread run.
+#[cfg(feature = "spin")]
+pub(crate) fn give_way() {
+    // SAFETY: always callable.
+    unsafe { libc::sched_yield() };
+}
+
 /// A thread that calls a function at an interval until it is stopped.
 ///
 /// It is not movable while it runs: the thread holds its address.

@@ -55,6 +55,8 @@ mod hash;
 #[cfg(feature = "hosted")]
 mod hosted;
 mod index;
+#[cfg(all(loom, test))]
+mod interleavings;
 mod item;
 mod lock;
 mod monitor;

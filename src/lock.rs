@@ -37,6 +37,18 @@ pub(crate) enum LockKind {
     Hooks(LockHooks),
 }
 
+/// Looks at a lock that is taken before another thread is let run.
+#[cfg(feature = "spin")]
+const SPINS: u32 = 200;
+
+#[cfg(all(feature = "spin", feature = "hosted"))]
+fn give_way() {
+    crate::hosted::give_way();
+}
+
+#[cfg(all(feature = "spin", not(feature = "hosted")))]
+fn give_way() {}
+
 /// A value behind a lock.
 #[derive(Debug)]
 pub(crate) struct Guarded<T> {
@@ -63,13 +75,36 @@ impl<T> Guarded<T> {
     pub(crate) fn lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {
             #[cfg(feature = "spin")]
-            LockKind::Default => core::mem::forget(self.spin.lock()),
+            LockKind::Default => match self.spin.try_lock() {
+                Some(guard) => core::mem::forget(guard),
+                None => self.wait(),
+            },
             #[cfg(not(feature = "spin"))]
             LockKind::Default => {}
             LockKind::None => {}
             LockKind::Hooks(hooks) => hooks.lock()?,
         }
         Ok(Locked { cell: self, kind })
+    }
+
+    /// Waits for the spin lock: a while, and from then on lets other threads run, since one that was
+    /// interrupted may have it.
+    #[cfg(feature = "spin")]
+    #[cold]
+    fn wait(&self) {
+        let mut spins = 0u32;
+        loop {
+            while self.spin.is_locked() {
+                spins = spins.wrapping_add(1);
+                if spins.is_multiple_of(SPINS) {
+                    give_way();
+                }
+                core::hint::spin_loop();
+            }
+            if let Some(guard) = self.spin.try_lock() {
+                return core::mem::forget(guard);
+            }
+        }
     }
 
     /// Takes the lock, if nobody has it. `Busy` where somebody does, `Invalid` where the host gave no

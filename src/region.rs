@@ -334,8 +334,20 @@ impl<T> Deref for Shared<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: written by `Cutter::shared` into bytes that nobody else gets, and never changed.
+        // SAFETY: written by `Place::fill` into bytes that nobody else gets, and never changed.
         unsafe { self.0.as_ref() }
+    }
+}
+
+/// Where a [`Shared`] value is to be.
+#[derive(Debug)]
+pub(crate) struct Place<T>(NonNull<T>);
+
+impl<T> Place<T> {
+    pub(crate) fn fill(self, value: T) -> Shared<T> {
+        // SAFETY: cut for this value alone, aligned (`Cutter::place`).
+        unsafe { self.0.write(value) };
+        Shared(self.0)
     }
 }
 
@@ -395,13 +407,11 @@ impl Cutter {
         Some(unsafe { Table::new(at, len, fill) })
     }
 
-    /// A value for everybody to read.
-    pub(crate) fn shared<T>(&mut self, value: T) -> Option<Shared<T>> {
+    /// A place for a value that everybody is to read.
+    pub(crate) fn place<T>(&mut self) -> Option<Place<T>> {
         const { assert!(align_of::<T>() <= TABLE_ALIGN) };
-        let at = self.cut_aligned(size_of::<T>(), TABLE_ALIGN)?.cast::<T>();
-        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once.
-        unsafe { at.write(value) };
-        Some(Shared(at))
+        let at = self.cut_aligned(size_of::<T>(), TABLE_ALIGN)?;
+        Some(Place(at.cast()))
     }
 
     /// A run of bytes.

@@ -904,13 +904,13 @@ impl Shard {
             return Ok(());
         }
         match expiry {
-            Some(expiry) => self.add_expiry(id, hash, key, expiry),
+            Some(expiry) => self.add_expiry(id, hash, expiry),
             None => Ok(()),
         }
     }
 
     /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
-    fn add_expiry(&mut self, id: Id, hash: u64, key: &[u8], expiry: Instant) -> Result<()> {
+    fn add_expiry(&mut self, id: Id, hash: u64, expiry: Instant) -> Result<()> {
         let size = self.layout.size(&self.slab, id) + 4;
         let free = self.slab.kind(id) == Kind::Item;
         if free && size <= self.slab.slot_size(self.slab.class_of(id)) {
@@ -920,13 +920,8 @@ impl Shard {
             return Ok(());
         }
         let class = self.slab.class_for(size);
-        self.work_ahead(class, 1);
-        let (to, class) = self.take_slot(class).ok_or(Error::NoMemory)?;
-        // Making room may have moved the item, or evicted it.
-        let Some(id) = self.lookup(hash, key) else {
-            self.slab.free(to);
-            return Err(Error::NotFound);
-        };
+        let to = self.take_slot_beside(id, class);
+        let (to, class) = to.ok_or(Error::NoMemory)?;
         self.layout.add_expiry(&mut self.slab, id, to, expiry);
         self.slab.set_kind(to, Kind::Item);
         self.note_own_expiry(to);
@@ -936,6 +931,25 @@ impl Shard {
         self.policy.replaced(&mut self.slab, id, to);
         self.drop_item(id);
         Ok(())
+    }
+
+    /// A slot for a copy of an item, which is neither moved nor evicted for it.
+    fn take_slot_beside(&mut self, id: Id, class: Class) -> Option<(Id, Class)> {
+        let own = self.slab.class_of(id);
+        let is_free = self.slab.kind(id) == Kind::Item;
+        if is_free {
+            self.policy.removed(&mut self.slab, id, own);
+            self.slab.set_kind(id, Kind::Pinned);
+        }
+        if self.has_work() {
+            self.work_ahead(class, 1);
+        }
+        let slot = self.take_slot(class);
+        if is_free {
+            self.slab.set_kind(id, Kind::Item);
+            self.policy.returned(&mut self.slab, id, own);
+        }
+        slot
     }
 
     /// Adds to an integer; a sum that leaves the type's range is `Invalid` and changes nothing.

@@ -7,6 +7,19 @@ use crate::region::ALIGN;
 use crate::shard::{Footprint, Needs};
 use crate::status::{Error, Result};
 
+/// No line of the processor's caches is longer than this.
+const LINE: usize = 64;
+
+/// Bytes from one cell to the next: where there are several, two never share a line.
+pub(crate) const fn cell_stride<C>(count: u32) -> usize {
+    let gap = if count > 1 { LINE } else { 0 };
+    (size_of::<C>() + gap).next_multiple_of(ALIGN)
+}
+
+pub(crate) const fn cells_size<C>(count: u32) -> usize {
+    cell_stride::<C>(count) * count as usize
+}
+
 /// Bytes of each of `count` equal parts of what is left of a region, aligned.
 pub(crate) fn part_size(left: usize, count: u32) -> usize {
     (left / count.max(1) as usize) & !(ALIGN - 1)
@@ -52,7 +65,7 @@ pub(crate) fn required_size<H, C>(
             ttl,
         };
         let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
-        let head = size_of::<H>() + ALIGN + size_of::<C>() * count as usize;
+        let head = size_of::<H>() + ALIGN + cells_size::<C>(count);
         let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
         let sum = parts
             .checked_add(head)

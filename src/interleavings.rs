@@ -1,0 +1,155 @@
+//! All interleavings of two threads over the lock's hand-over and the callbacks: `make test-loom`.
+#![allow(unsafe_code)]
+
+extern crate std;
+
+use crate::callbacks::Callbacks;
+use crate::lock::{Guarded, LockHooks, LockKind};
+use crate::status::Error;
+use core::ffi::c_void;
+use core::sync::atomic::Ordering;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+use std::boxed::Box;
+
+loom::thread_local! {
+    static THREAD: usize = NEXT.with(|next| {
+        next.set(next.get() + 1);
+        next.get()
+    });
+}
+std::thread_local! {
+    static NEXT: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
+pub(crate) fn this_thread() -> usize {
+    THREAD.with(|number| *number)
+}
+
+/// A lock as a host would give it.
+unsafe extern "C" fn lock(ctx: *mut c_void) -> i32 {
+    while try_lock_of(ctx) != 0 {
+        thread::yield_now();
+    }
+    0
+}
+
+unsafe extern "C" fn try_lock(ctx: *mut c_void) -> i32 {
+    try_lock_of(ctx)
+}
+
+fn try_lock_of(ctx: *mut c_void) -> i32 {
+    // SAFETY: the tests hand over a flag that lives as long as they do.
+    let taken = unsafe { &*ctx.cast::<AtomicBool>() };
+    let got = taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+    i32::from(got.is_err())
+}
+
+unsafe extern "C" fn unlock(ctx: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { &*ctx.cast::<AtomicBool>() }.store(false, Ordering::Release);
+}
+
+struct Host {
+    guarded: Guarded<UnsafeCell<u32>>,
+    kind: LockKind,
+}
+
+// SAFETY: what the lock protects is what these tests are about; loom tells where it does not.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
+fn host() -> Arc<Host> {
+    let flag = Box::into_raw(Box::new(AtomicBool::new(false)));
+    let hooks = LockHooks {
+        lock,
+        unlock,
+        try_lock: Some(try_lock),
+        ctx: flag.cast(),
+    };
+    Arc::new(Host {
+        guarded: Guarded::new(UnsafeCell::new(0)),
+        kind: LockKind::Hooks(hooks),
+    })
+}
+
+/// Loom reports two threads inside at once.
+fn add_one(value: &UnsafeCell<u32>) {
+    value.with_mut(|n| {
+        // SAFETY: under the lock.
+        unsafe { *n += 1 }
+    });
+}
+
+#[test]
+fn whoever_has_the_lock_is_alone_and_who_tries_never_waits() {
+    loom::model(|| {
+        let host = host();
+        let other = {
+            let host = host.clone();
+            thread::spawn(move || add_one(&host.guarded.lock(&host.kind).unwrap()))
+        };
+        let tried = host
+            .guarded
+            .try_lock(&host.kind)
+            .map(|value| add_one(&value));
+        assert!(matches!(tried, Ok(()) | Err(Error::Busy)));
+        other.join().unwrap();
+        let sum = host.guarded.lock(&host.kind).unwrap();
+        let sum = sum.with(|n| {
+            // SAFETY: under the lock.
+            unsafe { *n }
+        });
+        assert_eq!(sum, 1 + u32::from(tried.is_ok()));
+    });
+}
+
+#[test]
+fn a_lock_given_back_early_is_given_back_once() {
+    loom::model(|| {
+        let host = host();
+        let other = {
+            let host = host.clone();
+            thread::spawn(move || add_one(&host.guarded.lock(&host.kind).unwrap()))
+        };
+        let mut value = host.guarded.lock(&host.kind).unwrap();
+        add_one(&value);
+        // SAFETY: not used any more.
+        unsafe { value.unlock() };
+        let again = host.guarded.lock(&host.kind).unwrap();
+        add_one(&again);
+        drop(value);
+        add_one(&again);
+        drop(again);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn callbacks_run_one_at_a_time_and_never_meet_their_own_thread() {
+    loom::model(|| {
+        let shared = Arc::new((Callbacks::default(), UnsafeCell::new(0)));
+        let call = |(callbacks, value): &(Callbacks, UnsafeCell<u32>)| {
+            assert_eq!(callbacks.check(), Ok(()));
+            callbacks.run(|| {
+                assert_eq!(callbacks.check(), Err(Error::Busy));
+                assert!(callbacks.try_enter().is_none());
+                add_one(value);
+            });
+            assert_eq!(callbacks.check(), Ok(()));
+        };
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || call(&shared))
+        };
+        call(&shared);
+        let (callbacks, value) = &*shared;
+        if let Some(_inside) = callbacks.try_enter() {
+            add_one(value);
+        }
+        other.join().unwrap();
+    });
+}
