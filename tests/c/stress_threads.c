@@ -24,7 +24,7 @@ enum {
 
 /* What calls answered: the cache must count the same. */
 struct tally {
-    uint64_t hits, misses, touch_misses, sets, deletes, exists, too_large, no_memory, too_short, mismatches, busy;
+    uint64_t hits, misses, sets, deletes, exists, too_large, no_memory, too_short, mismatches, busy;
 };
 
 struct worker {
@@ -215,7 +215,6 @@ static void touch(struct worker *worker)
     uint64_t ttl_ms = below(worker, 2) ? LARDER_TTL_NEVER : 1 + below(worker, TTL_MAX_MS);
     larder_status status = larder_cache_touch(worker->cache, &key, sizeof key, ttl_ms);
     tally_lookup(&worker->tally, status);
-    worker->tally.touch_misses += status == LARDER_NOT_FOUND;
     EXPECT(worker, status == LARDER_OK || status == LARDER_NOT_FOUND || status == LARDER_NO_MEMORY);
 }
 
@@ -242,19 +241,15 @@ static void optimize(struct worker *worker)
     EXPECT(worker, status == LARDER_OK || (status == LARDER_AGAIN && step_max != 0));
 }
 
-/* The limit is the first thread's to move, so that it can say when usage has reached it. */
+/* Whoever comes last says what the limit is; usage has to be below it in the end. */
 static void move_limit(struct worker *worker)
 {
     size_t half = worker->region_size / 2;
     size_t limit = below(worker, 2) ? worker->region_size : half + (size_t)below(worker, half);
-    if (worker->number != 0)
-        return;
     EXPECT(worker, larder_cache_set_memory_limit(worker->cache, limit) == LARDER_OK);
-    EXPECT(worker, larder_cache_memory_limit(worker->cache) == limit);
+    EXPECT(worker, larder_cache_memory_limit(worker->cache) >= half);
     if (below(worker, 2))
-        return;
-    EXPECT(worker, larder_cache_optimize(worker->cache, 0, NULL) == LARDER_OK);
-    EXPECT(worker, larder_cache_memory_usage(worker->cache) <= limit);
+        EXPECT(worker, larder_cache_optimize(worker->cache, 0, NULL) == LARDER_OK);
 }
 
 static void look_at_stats(struct worker *worker)
@@ -397,7 +392,6 @@ static struct tally run_threads(larder_cache *cache, size_t region_size, int rou
         check_passed += workers[i].checks - workers[i].failures;
         sum.hits += tally->hits;
         sum.misses += tally->misses;
-        sum.touch_misses += tally->touch_misses;
         sum.sets += tally->sets;
         sum.deletes += tally->deletes;
         sum.exists += tally->exists;
@@ -439,14 +433,11 @@ static void start_monitor(larder_monitor *monitor, larder_cache *cache)
     CHECK_STATUS(larder_monitor_start(monitor), LARDER_OK);
 }
 
-/* Everything went into the cache by a set, and left it by one of three ways. A hit by touch may be answered by not
- * found: the item itself may have to go where its first TTL needs room. A call that is turned away takes no lock, so
- * of two at once one may go uncounted. */
+/* Everything went into the cache by a set, and left it by one of three ways; nothing goes uncounted. */
 static void check_counters(const larder_cache *cache, const struct tally *tally)
 {
     larder_cache_stats_t stats = stats_of(cache);
-    CHECK(stats.hits + stats.misses == tally->hits + tally->misses);
-    CHECK(stats.hits >= tally->hits && stats.hits - tally->hits <= tally->touch_misses);
+    CHECK(stats.hits == tally->hits && stats.misses == tally->misses);
     CHECK(stats.sets == tally->sets);
     CHECK(stats.deletes == tally->deletes);
     CHECK(stats.failed_exists == tally->exists);
@@ -454,7 +445,7 @@ static void check_counters(const larder_cache *cache, const struct tally *tally)
     CHECK(stats.failed_no_memory == tally->no_memory);
     CHECK(stats.failed_buffer_too_small == tally->too_short);
     CHECK(stats.failed_type_mismatch == tally->mismatches);
-    CHECK(stats.failed_busy <= tally->busy && (stats.failed_busy > 0) == (tally->busy > 0));
+    CHECK(stats.failed_busy == tally->busy);
     uint64_t gone = stats.deletes + stats.evictions + stats.expirations;
     CHECK(stats.item_count == stats.sets - stats.updates - gone);
 }
