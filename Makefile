@@ -12,7 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib header examples demo test test-c bench bench-hitratio bench-memory install fmt clean FORCE
+.PHONY: help setup lib header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory install fmt \
+	clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -50,13 +51,21 @@ test: setup ## Run every check and test; stops at the first failure
 	cargo clippy --all-targets -- -D warnings
 	cargo test
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	$(MAKE) --no-print-directory test-loom
 	$(MAKE) --no-print-directory test-c
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
 
+test-loom: ## Try all interleavings of two threads over locks and callbacks
+	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
+
 bench: ## Run the benchmarks
 	cargo bench
+	$(MAKE) --no-print-directory bench-calls
+
+bench-calls: lib target/examples/threads ## Print instructions of single calls, and what batches and threads bring
+	CC='$(CC)' sh benches/calls/calls.sh
 
 bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
 	cargo bench --bench hitratio -- $(ARGS)

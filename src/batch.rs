@@ -18,6 +18,9 @@ use crate::status::{Error, Result};
 /// Requests of a group: so many misses of the caches are under way at most.
 const GROUP: usize = 8;
 
+/// A shard of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
+const SMALL: usize = 1 << 20;
+
 impl Cache<'_> {
     /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
     /// cannot be one goes to `refuse` instead. `size`: that of the item to store, if there is one.
@@ -57,17 +60,20 @@ impl Cache<'_> {
                 };
                 let mut shard = self.enter_number(number)?;
                 self.look_at_clock(&mut shard, needs_time);
+                let large = shard.slab.page_count() as usize * shard.slab.page_size() > SMALL;
                 let stored = group.get(turn().next().map_or(0, |(i, _)| i));
-                let victims = stored
-                    .and_then(&size)
-                    .map(|size| shard.prefetch_victims(size, turn().count()));
-                for (_, hash) in turn() {
-                    shard.prefetch_index(hash);
+                if large {
+                    let victims = stored
+                        .and_then(&size)
+                        .map(|size| shard.prefetch_victims(size, turn().count()));
+                    for (_, hash) in turn() {
+                        shard.prefetch_index(hash);
+                    }
+                    for (_, hash) in turn() {
+                        shard.prefetch_item(hash);
+                    }
+                    shard.prefetch_index_of(victims.as_deref().unwrap_or(&[]));
                 }
-                for (_, hash) in turn() {
-                    shard.prefetch_item(hash);
-                }
-                shard.prefetch_index_of(victims.as_deref().unwrap_or(&[]));
                 for (i, hash) in turn() {
                     if let Some(request) = group.get_mut(i)
                         && let Ok(key) = key(request)

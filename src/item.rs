@@ -102,7 +102,7 @@ impl Format {
     /// The expiry takes a word, what a chained value needs two: just what their bits weigh.
     #[inline(always)]
     fn header_words(self, word: u32) -> u32 {
-        self.fixed_words() + (word / HAS_TTL & 3)
+        self.fixed_words() + ((word / HAS_TTL) & 3)
     }
 
     fn header_size(self, has_ttl: bool, chained: bool) -> usize {

@@ -307,7 +307,7 @@ impl<T: Copy> Table<T> {
     /// `count` elements from `from` on; none where they are not all there.
     #[inline]
     pub(crate) fn slice(&self, from: u32, count: u32) -> &[T] {
-        if !from.checked_add(count).is_some_and(|end| end <= self.len) {
+        if from.checked_add(count).is_none_or(|end| end > self.len) {
             return &[];
         }
         // SAFETY: from <= len (checked above).

@@ -282,10 +282,8 @@ fn stress(seed: u64, size: usize, policy: PolicyKind, shards: u32, zero_on_free:
         let id = rng.log_uniform(1, 400) as u64;
         let bytes = value(n, rng.log_uniform(1, size / 40));
         match rng.below(12) {
-            0..=3 => {
-                if cache.set(&key(id), &bytes, 0).is_ok() {
-                    model.insert(id, bytes);
-                }
+            0..=3 if cache.set(&key(id), &bytes, 0).is_ok() => {
+                model.insert(id, bytes);
             }
             4..=6 => {
                 if let Ok(len) = cache.get(&key(id), &mut buffer) {

@@ -1,10 +1,16 @@
 #!/bin/sh
-# Instructions of single calls through the C interface: the median of each kind, and the longest of 200,000 calls on a
-# full cache. Needs `make lib`, a C compiler and valgrind.
+# What batches and threads bring; and the instructions of single calls through the C interface: the median of each kind,
+# and the longest of 200,000 calls on a full cache. Needs `make lib target/examples/threads`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls
 mkdir -p "$out"
+${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/many.c \
+    -o "$out/many" target/lib/liblarder.a -lpthread -lm
+for items in ${MANY:-6500 3200000}; do
+    "$out/many" "$items"
+done
+target/examples/threads | sed -n '/1 thread/s/^ *//p'
 command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; }
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \
     -o "$out/calls" target/lib/liblarder.a -lpthread -lm

@@ -1,0 +1,202 @@
+//! No call does more steps than the table in the README says: counted after a million random calls, with the
+//! cache full all the time, whatever it is doing.
+
+mod common;
+
+use common::{Region, Rng, checked, key, now_ms, set_now};
+use larder::{Cache, CacheStats, Config, PolicyKind};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Calls before the steps are counted, over all caches of a test, and calls that are counted in each.
+const WARM_UP: usize = 1_000_000;
+const COUNTED: usize = 20_000;
+
+/// Items that a set evicts or moves besides those whose place it takes.
+const SET_STEPS: u64 = 48;
+/// No item is smaller than this, slot and all.
+const ITEM_MIN: u64 = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Get,
+    Contains,
+    Ttl,
+    Delete,
+    Touch,
+    Set { value_len: usize },
+    Optimize { steps: u32 },
+    Limit,
+    Pin,
+    Reserve { value_len: usize, commit: bool },
+}
+
+/// What a call did.
+#[derive(Clone, Copy, Debug)]
+struct Steps {
+    /// Items evicted, expired or moved.
+    items: u64,
+    /// Segments of the index written anew or split.
+    segments: u64,
+}
+
+fn steps_between(before: &CacheStats, after: &CacheStats) -> Steps {
+    let items = |s: &CacheStats| s.evictions + s.expirations + s.items_moved;
+    let segments = |s: &CacheStats| s.index_rebuilds + s.index_splits;
+    Steps {
+        items: items(after) - items(before),
+        segments: segments(after) - segments(before),
+    }
+}
+
+/// The table: items and segments.
+fn bound(call: Call) -> (u64, u64) {
+    let place_of = |value_len: usize| value_len as u64 / ITEM_MIN;
+    match call {
+        Call::Get | Call::Contains | Call::Ttl | Call::Delete => (1, 0),
+        // The first pin takes a slot for the table of what is held.
+        Call::Touch | Call::Pin => (SET_STEPS, 0),
+        Call::Set { value_len } | Call::Reserve { value_len, .. } => {
+            (SET_STEPS + place_of(value_len), 2)
+        }
+        Call::Optimize { steps } => (u64::from(steps), u64::from(steps)),
+        // Eight evicted, and what has expired of 64 slots looked at.
+        Call::Limit => (8 + 64, 0),
+    }
+}
+
+struct Driver<'c, 'r> {
+    cache: &'c Cache<'r>,
+    rng: Rng,
+    keys: usize,
+    value_max: usize,
+    buffer: Vec<u8>,
+    value: Vec<u8>,
+    region: usize,
+}
+
+impl<'c, 'r> Driver<'c, 'r> {
+    fn new(cache: &'c Cache<'r>, region: usize, seed: u64) -> Self {
+        let value_max = (region / 64).min(16 * KIB);
+        Self {
+            cache,
+            rng: Rng::new(seed),
+            keys: region / 40,
+            value_max,
+            buffer: vec![0; value_max],
+            value: vec![7; value_max],
+            region,
+        }
+    }
+
+    fn value_len(&mut self) -> usize {
+        // The sizes shift, so that pages change hands.
+        let shift = (now_ms() / 500) % 3;
+        match shift {
+            0 => self.rng.log_uniform(1, 100),
+            1 => self.rng.log_uniform(1, self.value_max),
+            _ => self.rng.log_uniform(self.value_max / 8, self.value_max / 4),
+        }
+    }
+
+    fn draw(&mut self) -> Call {
+        if self.rng.one_in(10) {
+            set_now(now_ms() + 1);
+        }
+        match self.rng.below(40) {
+            0..=11 => Call::Get,
+            12 => Call::Contains,
+            13 => Call::Ttl,
+            14..=15 => Call::Delete,
+            16 => Call::Touch,
+            17 => Call::Pin,
+            18 => Call::Reserve {
+                value_len: self.value_len(),
+                commit: self.rng.one_in(2),
+            },
+            19 if self.rng.one_in(20) => Call::Optimize {
+                steps: self.rng.below(300) as u32 + 1,
+            },
+            20 if self.rng.one_in(200) => Call::Limit,
+            _ => Call::Set {
+                value_len: self.value_len(),
+            },
+        }
+    }
+
+    fn run(&mut self, call: Call) {
+        let key = key(self.rng.log_uniform(1, self.keys) as u64);
+        let ttl = if self.rng.one_in(4) {
+            1 + self.rng.below(3_000) as u64
+        } else {
+            0
+        };
+        match call {
+            Call::Get => drop(self.cache.get(&key, &mut self.buffer)),
+            Call::Contains => drop(self.cache.contains(&key)),
+            Call::Ttl => drop(self.cache.ttl(&key)),
+            Call::Delete => drop(self.cache.delete(&key)),
+            Call::Touch => drop(self.cache.touch(&key, 1_000)),
+            Call::Set { value_len } => drop(self.cache.set(&key, &self.value[..value_len], ttl)),
+            Call::Optimize { steps } => drop(self.cache.optimize(steps)),
+            Call::Limit => {
+                let limit = self.region / 2 + self.rng.below(self.region / 2);
+                self.cache.set_memory_limit(limit).unwrap();
+            }
+            Call::Pin => drop(self.cache.pin(&key)),
+            Call::Reserve { value_len, commit } => {
+                if let Ok(reservation) = self.cache.reserve(&key, value_len, ttl)
+                    && commit
+                {
+                    reservation.commit().unwrap();
+                }
+            }
+        }
+    }
+}
+
+fn calls_stay_within_the_table(policy: PolicyKind) {
+    let sizes = [16 * KIB, 64 * KIB, MIB, 16 * MIB];
+    for (seed, size) in (1..).zip(sizes) {
+        let mut region = Region::new(size);
+        let mut config = Config::default().clock(now_ms);
+        config.policy = policy;
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let mut driver = Driver::new(&cache, size, seed);
+        for _ in 0..WARM_UP / sizes.len() {
+            let call = driver.draw();
+            driver.run(call);
+        }
+        checked(&cache);
+        let (mut most, mut worst) = (0, None);
+        let mut before = cache.stats();
+        for _ in 0..COUNTED {
+            let call = driver.draw();
+            driver.run(call);
+            let after = cache.stats();
+            let steps = steps_between(&before, &after);
+            let (items, segments) = bound(call);
+            assert!(
+                steps.items <= items && steps.segments <= segments,
+                "{policy:?} {size}: {call:?} did {steps:?}"
+            );
+            if matches!(call, Call::Set { .. }) && steps.items > most {
+                (most, worst) = (steps.items, Some(call));
+            }
+            before = after;
+        }
+        println!("{policy:?}, {size} B: at most {most} items by {worst:?}");
+        checked(&cache);
+    }
+}
+
+#[test]
+fn calls_stay_within_the_table_by_default() {
+    calls_stay_within_the_table(PolicyKind::Default);
+}
+
+#[test]
+fn calls_stay_within_the_table_under_lru() {
+    calls_stay_within_the_table(PolicyKind::Lru);
+}
