@@ -357,7 +357,9 @@ impl Index {
     /// The segment of a hash: until [`Index::epoch`] changes.
     #[inline(always)]
     pub(crate) fn segment_of(&self, slab: &Slab, hash: u64) -> Segment {
-        self.segment(slab, hash)
+        let segment = self.segment(slab, hash);
+        segment.prefetch_probe(slab, self.plan.buckets, hash);
+        segment
     }
 
     /// Asks for the lines that a lookup of this hash reads.
@@ -414,7 +416,7 @@ impl Index {
     /// As [`Index::remove`], and remembers the item.
     #[inline(always)]
     pub(crate) fn evict(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
-        let segment = self.segment(slab, hash);
+        let segment = self.segment_of(slab, hash);
         segment.remove(slab, hash, id);
         if self.plan.ghosts {
             segment.add_ghost(slab, self.plan.buckets, hash);

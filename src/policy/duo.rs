@@ -513,6 +513,8 @@ impl Duo {
                 },
             };
         }
+        // The next search starts there.
+        slab.prefetch(slab.slot(hand.page, u32::from(hand.slot)), 0);
         self.looks = looks;
         self.flagged = found.unwrap_or(Id::NONE);
         self.of_mut(class).window = hand;
