@@ -316,6 +316,15 @@ impl<'r> Cache<'r> {
 
     #[inline(always)]
     fn cell_of(&self, hash: u64) -> &Guarded<Shard> {
+        if self.head().cell_count == 1 {
+            // SAFETY: there is one. The lock need not wait for the hash then.
+            return unsafe { self.cell_at(0) };
+        }
+        self.cell_of_many(hash)
+    }
+
+    #[inline(never)]
+    fn cell_of_many(&self, hash: u64) -> &Guarded<Shard> {
         let i = self.shard_of(hash);
         // SAFETY: a number below 2^16, times cell_count, over 2^16, is below cell_count.
         unsafe { self.cell_at(i) }

@@ -646,7 +646,10 @@ impl Items {
 
 /// What the policy keeps in an item. It sees no bytes.
 pub(crate) mod marks {
-    use super::{CHAINED, FREQ, FREQ_SHIFT, Id, KEY_LEN, Kind, MAIN, Slab, VALUE_LEN, VALUE_SHIFT};
+    use super::{
+        CHAINED, FREQ, FREQ_SHIFT, Id, KEY_LEN, Kind, MAIN, Slab, TYPE_SHIFT, VALUE_LEN,
+        VALUE_SHIFT,
+    };
 
     /// The two-bit use count.
     #[inline]
@@ -672,6 +675,13 @@ pub(crate) mod marks {
     #[inline(always)]
     pub(crate) fn is_in_window(word: u32) -> bool {
         matches!(Kind::of(word), Kind::Item) && word & MAIN == 0
+    }
+
+    /// As [`is_in_window`], where the item has fewer uses than that, is in one piece and never expires.
+    #[inline(always)]
+    pub(crate) fn is_plain_in_window(word: u32, uses: u32) -> bool {
+        let plain = word & !(FREQ | KEY_LEN | VALUE_LEN << VALUE_SHIFT | 7 << TYPE_SHIFT);
+        plain == Kind::Item.word(0) && (word & FREQ) >> FREQ_SHIFT < uses
     }
 
     /// Puts an item into one of the queues, with so many uses.

@@ -28,7 +28,7 @@ const DRAIN_STEPS_MAX: u32 = 24;
 /// Classes are compared again after so many evictions for each item that there is, but at least and at
 /// most after so many.
 const COMPARE_SHARE: u32 = 256;
-const COMPARE_MIN: u32 = 8;
+const COMPARE_MIN: u32 = 16;
 const COMPARE_MAX: u32 = 512;
 
 /// Whether a count that wraps has not come to `at` yet.
@@ -76,12 +76,15 @@ impl Shard {
     #[inline(always)]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<(Id, Class)> {
         // The steady state: the class evicts an item of its own, and nobody compares.
-        if self.ttl_items == 0
-            && self.slab.is_stuck(class, self.kept())
-            && self.is_settled(class)
-            && let Evicted::Slot(id) = self.evict_from(class)
-        {
-            return Some((id, class));
+        if self.ttl_items == 0 && self.slab.is_stuck(class, self.kept()) && self.is_settled(class) {
+            if let Some((id, word)) = self.policy.usual_victim(&self.slab, class) {
+                let bytes = self.layout.plain_payload(word).unwrap_or(0);
+                self.hand_over(id, class, word, bytes);
+                return Some((id, class));
+            }
+            if let Evicted::Slot(id) = self.evict_from(class) {
+                return Some((id, class));
+            }
         }
         let id = self.find_slot(class)?;
         Some((id, self.slab.class_of(id)))

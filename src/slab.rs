@@ -786,6 +786,24 @@ impl Slab {
         None
     }
 
+    /// As [`Slab::next_flag`], in one word of the plane, and for a page of this class that hands out slots:
+    /// the slot's number and the slot. `None` is no answer; nor is there one for the page's last slots.
+    #[inline(always)]
+    pub(crate) fn near_flag(&self, page: Page, class: Class, slot: u32) -> Option<(u32, Id)> {
+        let (meta, of_class) = (self.meta(page.some()?), self.class(class));
+        if meta.class != class.0 || meta.flags & (CLAIMED | DRAINING) != CLAIMED {
+            return None;
+        }
+        let start = self.page_start(page);
+        let word = match self.plane_word(u32::from(of_class.slots_per_page), slot) {
+            Some(at) => self.word(start, at),
+            None => meta.plane,
+        } >> (slot % PLANE_BITS);
+        let found = slot + word.trailing_zeros();
+        let id = Id(start.0 + found * of_class.slot_words.get());
+        (word != 0 && found + 1 < u32::from(meta.fresh)).then_some((found, id))
+    }
+
     fn clear_plane(&mut self, page: Page, class: Class) {
         let slots = self.slots_per_page(class);
         if !self.planes || class.0 >= self.item_classes || slots <= PLANE_BITS {

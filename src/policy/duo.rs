@@ -330,6 +330,7 @@ impl Duo {
     }
 
     /// An item of the class goes to make room, and not because its page is taken away.
+    #[inline]
     fn count_gone(&mut self, class: Class) {
         let now = self.inserts;
         let queues = self.of_mut(class);
@@ -360,6 +361,30 @@ impl Duo {
     }
 
     // ---- victims -------------------------------------------------------------------------------
+
+    /// The victim in the usual case, in few instructions: a newcomer that nobody remembers, and a next
+    /// item of a full window that nobody used enough, that is in one piece and never expires. In any other
+    /// case `None`, and [`Duo::victim`] finds out.
+    #[inline(always)]
+    pub(crate) fn usual_victim(&mut self, slab: &Slab, class: Class) -> Option<(Id, u32)> {
+        let rule = self.rule();
+        let queues = self.of(class);
+        let share = rule.window_of(queues.count);
+        if self.newcomer.main || queues.window_count < share || queues.window_count == 0 {
+            return None;
+        }
+        let hand = queues.window;
+        let (slot, id) = slab.near_flag(hand.page, class, u32::from(hand.slot))?;
+        let word = slab.word(id, 0);
+        if !marks::is_plain_in_window(word, rule.uses) || self.dice.one_in(rule.lucky) {
+            return None;
+        }
+        self.newcomer.settled = true;
+        self.flagged = id;
+        self.of_mut(class).window.slot = slot as u16 + 1;
+        self.count_gone(class);
+        Some((id, word))
+    }
 
     pub(crate) fn victim(
         &mut self,

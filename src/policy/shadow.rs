@@ -23,8 +23,11 @@ const SLOTS_MAX: usize = 128;
 /// A period is so many sampled requests, and so many for each slot.
 const PERIOD_MIN: u32 = 64;
 const PERIOD_PER_SLOT: u32 = 2;
-/// At most one key in so many is sampled.
+/// At most one key in so many is sampled: of few items, and of more than [`SLOTS_FEW`] times as many.
 const SAMPLE_MAX: u32 = 4;
+const SAMPLE: u32 = 16;
+/// Slots that are enough to tell one rule from another, where more would cost each request too much.
+const SLOTS_FEW: u32 = 24;
 /// Parts of fewer bytes have no shadows: they would cost more than they bring.
 const AREA_MIN: usize = 4 << 10;
 /// Parts of fewer bytes have the smallest shadows, and those of the first [`RULES_FEW`] rules only.
@@ -143,7 +146,8 @@ impl Shadows {
     /// The cache holds about so many items when it is full: the sample is to be as small a part of
     /// all keys as a shadow is of those.
     pub(crate) fn scale(&mut self, items: u32) {
-        let used = ((items / SAMPLE_MAX) & !3).clamp(4, self.slots().max(4));
+        let few = (items / SAMPLE_MAX).min(SLOTS_FEW);
+        let used = ((items / SAMPLE).max(few) & !3).clamp(4, self.slots().max(4));
         if used.abs_diff(self.used()) * 8 > self.used() {
             self.used = used.min(self.slots()) as u16;
             for i in 0..self.each.len() {
