@@ -368,6 +368,12 @@ impl Index {
         segment.prefetch(slab, self.plan.buckets, hash);
     }
 
+    /// Whether the index is too large for the processor's caches, so that hints about its lines pay.
+    #[inline(always)]
+    pub(crate) fn is_far(&self) -> bool {
+        self.plan.buckets == Buckets::B128
+    }
+
     /// Counts whatever lets a hash belong to another segment.
     #[inline(always)]
     pub(crate) fn epoch(&self) -> u32 {

@@ -586,6 +586,12 @@ impl Shard {
     ) -> Result<()> {
         let expiry = self.time.expiry(self.effective_ttl(value.ttl_ms));
         let segment = self.index.segment_of(&self.slab, hash);
+        let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some());
+        if self.index.is_far() {
+            // While the lines for this key are on their way, those for the likely victim can be, too.
+            self.index.prefetch(&self.slab, segment, hash);
+            self.prefetch_victim(&shape);
+        }
         let old = self.find_in(segment, hash, key);
         let old = match old {
             Some((id, word)) if Items::word_has_ttl(word) && self.expire_if_due(id, hash) => None,
@@ -596,7 +602,7 @@ impl Shard {
             (SetMode::Replace, None) => return Err(Error::NotFound),
             _ => {}
         }
-        let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some())?;
+        let shape = shape?;
         let draft = Draft {
             key,
             value: value.bytes,
@@ -617,6 +623,17 @@ impl Shard {
                 Ok(())
             }
             old => self.store(hash, &draft, &shape, old.is_some()),
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_victim(&self, shape: &Result<Shape>) {
+        if let Ok(shape) = shape
+            && let Some(id) = self.policy.next_up(&self.slab, shape.head)
+        {
+            let hash = self.hash_of(id);
+            let segment = self.index.segment_of(&self.slab, hash);
+            self.index.prefetch(&self.slab, segment, hash);
         }
     }
 

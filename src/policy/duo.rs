@@ -386,6 +386,14 @@ impl Duo {
         Some((id, word))
     }
 
+    /// The item that the window's hand comes to next, if it is near.
+    #[inline(always)]
+    pub(crate) fn next_up(&self, slab: &Slab, class: Class) -> Option<Id> {
+        let hand = self.of(class).window;
+        let (_, id) = slab.near_flag(hand.page, class, u32::from(hand.slot))?;
+        marks::is_in_window(slab.word(id, 0)).then_some(id)
+    }
+
     pub(crate) fn victim(
         &mut self,
         slab: &mut Slab,

@@ -198,6 +198,15 @@ impl Policy {
         }
     }
 
+    /// The item that is likely to be the next victim; a hint.
+    #[inline(always)]
+    pub(crate) fn next_up(&self, slab: &Slab, class: Class) -> Option<Id> {
+        match self {
+            Self::Duo(duo) => duo.next_up(slab, class),
+            Self::Lru(_) => None,
+        }
+    }
+
     /// As [`Policy::victim`], with the first word of its header, where the usual case makes that quick.
     #[inline(always)]
     pub(crate) fn usual_victim(&mut self, slab: &Slab, class: Class) -> Option<(Id, u32)> {
