@@ -13,13 +13,14 @@
 #include <time.h>
 #include <valgrind/callgrind.h>
 
-enum { CALLS = 200000, RUNS = 3, SLOWEST = 60, SAMPLES = 60, VALUE_MAX = 2000, KINDS = 4 };
+enum { CALLS = 200000, RUNS = 3, SLOWEST = 60, SAMPLES = 60, VALUE_MAX = 2000, KINDS = 5 };
 
 static const char *const labels[KINDS][2] = {
     { "get-hit sample", "get-hit slow" },
     { "get-miss sample", "get-miss slow" },
     { "set sample", "set slow" },
-    { "delete sample", "delete slow" },
+    { "delete-hit sample", "delete-hit slow" },
+    { "delete-miss sample", "delete-miss slow" },
 };
 
 struct call {
@@ -104,10 +105,12 @@ static larder_cache *full_cache(void *region, size_t size, uint64_t items, int m
     return cache;
 }
 
-/* A get is a hit or a miss by what it answers. */
+/* A get or a delete is a hit or a miss by what it answers. */
 static int kind_of(const struct call *call, larder_status status)
 {
-    return call->kind <= 1 ? status != LARDER_OK : call->kind;
+    if (call->kind == 2)
+        return 2;
+    return (call->kind == 3 ? 3 : 0) + (status != LARDER_OK);
 }
 
 struct timed {

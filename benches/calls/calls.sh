@@ -14,7 +14,7 @@ target/examples/threads | sed -n '/1 thread/s/^ *//p'
 command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; }
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \
     -o "$out/calls" target/lib/liblarder.a -lpthread -lm
-printf '%-8s %8s  %-9s %7s %8s %6s\n' values items call median longest ratio
+printf '%-8s %8s  %-11s %7s %8s %6s\n' values items call median longest ratio
 for shape in ${SHAPES:-64 mixed}; do
     for items in ${ITEMS:-1000 100000 1000000}; do
         rm -f "$out"/dump*
@@ -28,7 +28,7 @@ for shape in ${SHAPES:-64 mixed}; do
         done | sort -k1,1 -k3,3n | awk -v shape="$shape" -v items="$items" '
             function flush() {
                 if (kind != "" && n > 0)
-                    printf "%-8s %8d  %-9s %7d %8d %6.1f\n", shape, items, kind, samples[int((n + 1) / 2)], most,
+                    printf "%-8s %8d  %-11s %7d %8d %6.1f\n", shape, items, kind, samples[int((n + 1) / 2)], most,
                         most / samples[int((n + 1) / 2)]
             }
             $1 != kind { flush(); kind = $1; n = 0; most = 0 }

@@ -149,7 +149,7 @@ static void world_begin(struct world *world)
     CHECK_STATUS(larder_cache_set(cache, "short", 5, "0123456789", 10, 0), LARDER_OK);
     CHECK_STATUS(larder_cache_set(cache, "empty", 5, NULL, 0, 0), LARDER_OK);
     CHECK_STATUS(larder_cache_pin(cache, "held", 4, &world->view), LARDER_OK);
-    CHECK_STATUS(larder_cache_reserve(cache, "new", 3, VALUE_LEN, 0, &world->reservation), LARDER_OK);
+    CHECK_STATUS(larder_cache_reserve(cache, "next", 4, VALUE_LEN, 0, &world->reservation), LARDER_OK);
     CHECK_STATUS(larder_cache_pin(cache, "short", 5, &world->view_gone), LARDER_OK);
     CHECK_STATUS(larder_cache_unpin(cache, &world->view_gone), LARDER_OK);
     CHECK_STATUS(larder_cache_reserve(cache, "empty", 5, 0, 0, &world->committed), LARDER_OK);
@@ -217,9 +217,9 @@ static void check_still_held(struct world *world)
         CHECK(memcmp(data, long_bytes + at, len) == 0);
     }
     CHECK(at == VALUE_LEN);
-    CHECK_STATUS(larder_cache_contains(cache, "new", 3), LARDER_NOT_FOUND);
+    CHECK_STATUS(larder_cache_contains(cache, "next", 4), LARDER_NOT_FOUND);
     CHECK_STATUS(larder_cache_commit(cache, &world->reservation), LARDER_OK);
-    CHECK_STATUS(larder_cache_contains(cache, "new", 3), LARDER_OK);
+    CHECK_STATUS(larder_cache_contains(cache, "next", 4), LARDER_OK);
     CHECK_STATUS(larder_cache_unpin(cache, &world->view), LARDER_OK);
     CHECK(stats_of(cache).views == 0 && stats_of(cache).reservations == 0);
 }
@@ -766,36 +766,102 @@ static void try_calls_do_not_wait(void)
     region_free(&region);
 }
 
+/* A cache in which a view and a reservation are held. */
+struct holder {
+    larder_cache *cache;
+    larder_view view;
+    larder_reservation reservation;
+    int visited;
+};
+
+static void holder_begin(struct holder *holder, larder_cache *cache)
+{
+    holder->cache = cache;
+    holder->visited = 0;
+    CHECK_STATUS(larder_cache_set(cache, "a", 1, "value", 5, 0), LARDER_OK);
+    CHECK_STATUS(larder_cache_pin(cache, "a", 1, &holder->view), LARDER_OK);
+    CHECK_STATUS(larder_cache_reserve(cache, "b", 1, 5, 0, &holder->reservation), LARDER_OK);
+    memcpy(holder->reservation.data, "other", 5);
+}
+
+static void check_all_busy(struct holder *holder)
+{
+    larder_cache *cache = holder->cache;
+    larder_view *view = &holder->view;
+    larder_reservation *reservation = &holder->reservation;
+    check_try_calls(cache, LARDER_BUSY);
+    CHECK_STATUS(larder_cache_pin(cache, "a", 1, (larder_view *)(void *)out.bytes), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_reserve(cache, "b", 1, 5, 0, (larder_reservation *)(void *)out.bytes), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_view_span(cache, view, 0, (const void **)(void *)&data_out, &len_out), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_reservation_span(cache, reservation, 0, &data_out.data, &len_out), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_unpin(cache, view), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_commit(cache, reservation), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_abort(cache, reservation), LARDER_BUSY);
+    check_outputs_unwritten();
+}
+
+static void holder_end(struct holder *holder)
+{
+    larder_cache *cache = holder->cache;
+    CHECK(stats_of(cache).views == 1 && stats_of(cache).reservations == 1);
+    CHECK(holder->view.len == 5 && memcmp(holder->view.data, "value", 5) == 0);
+    CHECK_STATUS(larder_cache_unpin(cache, &holder->view), LARDER_OK);
+    CHECK_STATUS(larder_cache_commit(cache, &holder->reservation), LARDER_OK);
+    CHECK_STATUS(larder_cache_try_get(cache, "b", 1, buffer, sizeof buffer, &len_out), LARDER_OK);
+    CHECK(len_out == 5 && memcmp(buffer, "other", 5) == 0);
+}
+
 /* A lock that is refused refuses every call, and what is held stays held. */
 static void refused_locks_refuse(void)
 {
     struct region region = region_new(REGION_SIZE);
-    larder_view view;
-    larder_reservation reservation;
-    set_context("views", "lock refused");
-    larder_cache *cache = cache_with_lock(&region, take_lock, take_lock);
-    CHECK_STATUS(larder_cache_set(cache, "a", 1, "value", 5, 0), LARDER_OK);
-    CHECK_STATUS(larder_cache_pin(cache, "a", 1, &view), LARDER_OK);
-    CHECK_STATUS(larder_cache_reserve(cache, "b", 1, 5, 0, &reservation), LARDER_OK);
-    memcpy(reservation.data, "other", 5);
+    struct holder holder;
+    set_context("every call", "lock refused");
+    holder_begin(&holder, cache_with_lock(&region, take_lock, take_lock));
     lock_is_refused = 1;
-    outputs_begin();
-    CHECK_STATUS(larder_cache_pin(cache, "a", 1, (larder_view *)(void *)out.bytes), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_reserve(cache, "b", 1, 5, 0, (larder_reservation *)(void *)out.bytes), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_view_span(cache, &view, 0, (const void **)(void *)&data_out, &len_out), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_reservation_span(cache, &reservation, 0, &data_out.data, &len_out), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_unpin(cache, &view), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_commit(cache, &reservation), LARDER_BUSY);
-    CHECK_STATUS(larder_cache_abort(cache, &reservation), LARDER_BUSY);
-    check_outputs_unwritten();
+    check_all_busy(&holder);
     lock_is_refused = 0;
-    CHECK(stats_of(cache).views == 1 && stats_of(cache).reservations == 1);
-    CHECK(view.len == 5 && memcmp(view.data, "value", 5) == 0);
-    CHECK_STATUS(larder_cache_unpin(cache, &view), LARDER_OK);
-    CHECK_STATUS(larder_cache_commit(cache, &reservation), LARDER_OK);
-    CHECK_STATUS(larder_cache_try_get(cache, "b", 1, buffer, sizeof buffer, &len_out), LARDER_OK);
-    CHECK(len_out == 5 && memcmp(buffer, "other", 5) == 0);
-    check_cache(cache, &region);
+    holder_end(&holder);
+    check_cache(holder.cache, &region);
+    region_free(&region);
+}
+
+static int32_t reenter_on_visit(void *ctx, const larder_item_info *item)
+{
+    struct holder *holder = (struct holder *)ctx;
+    CHECK(item->key_len > 0);
+    holder->visited++;
+    check_all_busy(holder);
+    return 0;
+}
+
+static void reenter_on_event(void *ctx, const larder_event *event)
+{
+    struct holder *holder = (struct holder *)ctx;
+    CHECK(event->items > 0);
+    holder->visited++;
+    check_all_busy(holder);
+}
+
+/* A cache whose callback runs refuses every call, too. */
+static void callbacks_are_turned_away(void)
+{
+    struct region region = region_new(REGION_SIZE);
+    struct holder holder;
+    larder_cursor cursor = {0};
+    larder_cache_config config = config_default();
+    config.on_event = reenter_on_event;
+    config.event_ctx = &holder;
+    holder_begin(&holder, cache_new(&region, &config));
+    set_context("every call", "from a scan");
+    CHECK_STATUS(larder_cache_scan(holder.cache, &cursor, reenter_on_visit, &holder), LARDER_OK);
+    CHECK(holder.visited == 1);
+    set_context("every call", "from an event");
+    for (uint64_t key = 0; holder.visited < 20 && key < 100000; key++)
+        CHECK_STATUS(larder_cache_set(holder.cache, &key, sizeof key, long_bytes, 100, 0), LARDER_OK);
+    CHECK(holder.visited == 20);
+    holder_end(&holder);
+    check_cache(holder.cache, &region);
     region_free(&region);
 }
 
@@ -811,5 +877,6 @@ int main(int argc, char **argv)
     configured_maxima_are_kept();
     try_calls_do_not_wait();
     refused_locks_refuse();
+    callbacks_are_turned_away();
     return check_end("bad_input_view");
 }

@@ -369,23 +369,23 @@ static void ttls_are_those_of_the_requests(uint32_t shards)
 {
     static const uint64_t ttls_ms[] = {HOUR_MS, LARDER_TTL_NEVER, LARDER_TTL_DEFAULT, 2 * HOUR_MS};
     struct region region = region_new(LARGE_REGION_SIZE);
-    uint64_t now_ms = 1000, numbers[20], ttl_ms = 0;
+    uint64_t now_ms = 1000, ttl_keys[20], ttl_ms = 0;
     larder_cache_config config = config_with_clock(&now_ms);
     config.shards = shards;
     config.default_ttl_ms = 3 * HOUR_MS;
     larder_cache *cache = cache_new(&region, &config);
     set_context("set_many", "TTL");
     for (uint64_t i = 0; i < 20; i++) {
-        numbers[i] = i;
-        set_batch[i] = set_request(&numbers[i], sizeof numbers[i], "v", 1);
+        ttl_keys[i] = i;
+        set_batch[i] = set_request(&ttl_keys[i], sizeof ttl_keys[i], "v", 1);
         set_batch[i].ttl_ms = ttls_ms[i % 4];
     }
     CHECK_STATUS(larder_cache_set_many(cache, set_batch, 20), LARDER_OK);
     for (uint64_t i = 0; i < 20; i++) {
         uint64_t want = ttls_ms[i % 4] == LARDER_TTL_DEFAULT ? 3 * HOUR_MS : ttls_ms[i % 4];
-        CHECK_STATUS(larder_cache_ttl(cache, &numbers[i], sizeof numbers[i], &ttl_ms), LARDER_OK);
+        CHECK_STATUS(larder_cache_ttl(cache, &ttl_keys[i], sizeof ttl_keys[i], &ttl_ms), LARDER_OK);
         CHECK(ttl_ms == want);
-        get_batch[i] = get_request(&numbers[i], sizeof numbers[i], many_buffers[i], BUFFER_SIZE);
+        get_batch[i] = get_request(&ttl_keys[i], sizeof ttl_keys[i], many_buffers[i], BUFFER_SIZE);
     }
     now_ms += 2 * HOUR_MS;
     CHECK_STATUS(larder_cache_get_many(cache, get_batch, 20), LARDER_OK);
@@ -511,11 +511,62 @@ static void give_lock(void *ctx)
     (void)ctx;
 }
 
+enum { REFUSED_COUNT = 100 };
+
+static uint64_t numbers[REFUSED_COUNT], values[REFUSED_COUNT];
+
+/* Sets, with the lock refused after `left` times; tells how many requests were served. */
+static size_t set_until_refused(larder_cache *cache, int32_t left)
+{
+    size_t served = 0;
+    for (uint64_t i = 0; i < REFUSED_COUNT; i++) {
+        numbers[i] = i;
+        values[i] = i + 1000;
+        set_batch[i] = set_request(&numbers[i], sizeof numbers[i], &values[i], sizeof values[i]);
+    }
+    locks_left = left;
+    larder_status status = larder_cache_set_many(cache, set_batch, REFUSED_COUNT);
+    locks_left = INT32_MAX;
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        if (set_batch[i].status == LARDER_OK)
+            served++;
+        else
+            CHECK_STATUS(set_batch[i].status, LARDER_BUSY);
+    CHECK_STATUS(status, served < REFUSED_COUNT ? LARDER_BUSY : LARDER_OK);
+    CHECK(left > 0 || served == 0);
+    return served;
+}
+
+/* Gets likewise: each request is either answered as the set before it says, or left alone. */
+static void get_until_refused(larder_cache *cache, int32_t left)
+{
+    size_t served = 0;
+    memset(many_buffers, DIRT_BYTE, sizeof many_buffers);
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        get_batch[i] = get_request(&numbers[i], sizeof numbers[i], many_buffers[i], BUFFER_SIZE);
+    locks_left = left;
+    larder_status status = larder_cache_get_many(cache, get_batch, REFUSED_COUNT);
+    locks_left = INT32_MAX;
+    for (size_t i = 0; i < REFUSED_COUNT; i++) {
+        larder_status want = set_batch[i].status == LARDER_OK ? LARDER_OK : LARDER_NOT_FOUND;
+        CHECK_STATUS(larder_cache_contains(cache, &numbers[i], sizeof numbers[i]), want);
+        if (get_batch[i].status == LARDER_BUSY) {
+            CHECK(all_bytes_are(many_buffers[i], BUFFER_SIZE, DIRT_BYTE));
+            continue;
+        }
+        served++;
+        CHECK_STATUS(get_batch[i].status, want);
+        if (want == LARDER_OK)
+            CHECK(get_batch[i].value_len == sizeof values[i] &&
+                  memcmp(many_buffers[i], &values[i], sizeof values[i]) == 0);
+    }
+    CHECK_STATUS(status, served < REFUSED_COUNT ? LARDER_BUSY : LARDER_OK);
+    CHECK(left > 0 || served == 0);
+}
+
 /* Where the lock is refused halfway, some requests are served, and the others are told that it was busy. */
 static void refused_locks_leave_the_rest_busy(uint32_t shards)
 {
-    enum { COUNT = 100 };
-    uint64_t numbers[COUNT], values[COUNT];
     struct region region = region_new(LARGE_REGION_SIZE);
     larder_cache_config config = config_default();
     config.shards = shards;
@@ -525,46 +576,14 @@ static void refused_locks_leave_the_rest_busy(uint32_t shards)
     larder_cache *cache = cache_new(&region, &config);
     set_context("get_many, set_many", "lock refused");
     for (int32_t left = 0; left < 20; left++) {
-        int busy_sets = 0, busy_gets = 0;
-        memset(many_buffers, DIRT_BYTE, sizeof many_buffers);
         CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
-        for (uint64_t i = 0; i < COUNT; i++) {
-            numbers[i] = i;
-            values[i] = i + 1000;
-            set_batch[i] = set_request(&numbers[i], sizeof numbers[i], &values[i], sizeof values[i]);
-            get_batch[i] = get_request(&numbers[i], sizeof numbers[i], many_buffers[i], BUFFER_SIZE);
-        }
-        locks_left = left;
-        larder_status status = larder_cache_set_many(cache, set_batch, COUNT);
-        for (size_t i = 0; i < COUNT; i++) {
-            CHECK(set_batch[i].status == LARDER_OK || set_batch[i].status == LARDER_BUSY);
-            busy_sets += set_batch[i].status == LARDER_BUSY;
-        }
-        CHECK_STATUS(status, busy_sets ? LARDER_BUSY : LARDER_OK);
-        CHECK(busy_sets > 0 || left > 0);
-        CHECK(left > 0 || busy_sets == COUNT);
-
-        locks_left = left;
-        status = larder_cache_get_many(cache, get_batch, COUNT);
-        for (size_t i = 0; i < COUNT; i++) {
-            busy_gets += get_batch[i].status == LARDER_BUSY;
-            if (get_batch[i].status == LARDER_BUSY)
-                CHECK(all_bytes_are(many_buffers[i], BUFFER_SIZE, DIRT_BYTE));
-            else
-                CHECK_STATUS(get_batch[i].status, set_batch[i].status == LARDER_OK ? LARDER_OK : LARDER_NOT_FOUND);
-            if (get_batch[i].status == LARDER_OK)
-                CHECK(get_batch[i].value_len == sizeof values[i] &&
-                      memcmp(many_buffers[i], &values[i], sizeof values[i]) == 0);
-        }
-        CHECK_STATUS(status, busy_gets ? LARDER_BUSY : LARDER_OK);
-        CHECK(left > 0 || busy_gets == COUNT);
-        locks_left = INT32_MAX;
-        for (size_t i = 0; i < COUNT; i++)
-            CHECK_STATUS(larder_cache_contains(cache, &numbers[i], sizeof numbers[i]),
-                         set_batch[i].status == LARDER_OK ? LARDER_OK : LARDER_NOT_FOUND);
-        CHECK(larder_cache_item_count(cache) == (uint64_t)(COUNT - busy_sets));
+        size_t served = set_until_refused(cache, left);
+        CHECK(larder_cache_item_count(cache) == served);
+        get_until_refused(cache, left);
         check_cache(cache, &region);
     }
+    CHECK(set_until_refused(cache, INT32_MAX) == REFUSED_COUNT);
+    get_until_refused(cache, INT32_MAX);
     region_free(&region);
 }
 

@@ -767,54 +767,69 @@ static void clear_waits_for_what_is_held(const struct setting *setting)
 
 enum { PINS_LIMIT = 64 };
 
-/* Views and reservations of one key, hence of one shard, until `most` are held: one more is refused. */
-static void as_many_are_held(struct world *world, uint32_t most, uint64_t kinds)
+/* What is held of key 1, hence of one shard. */
+static struct {
+    larder_view views[PINS_LIMIT];
+    larder_reservation reservations[PINS_LIMIT];
+    uint32_t view_count, reservation_count;
+} pins;
+
+static void take_one(const struct world *world, int is_view)
 {
-    static larder_view views[PINS_LIMIT];
-    static larder_reservation reservations[PINS_LIMIT];
+    if (is_view)
+        CHECK_STATUS(pin(world->cache, 1, &pins.views[pins.view_count++]), LARDER_OK);
+    else
+        CHECK_STATUS(reserve(world->cache, 1, 9, 0, &pins.reservations[pins.reservation_count++]), LARDER_OK);
+    larder_cache_stats_t stats = stats_of(world->cache);
+    CHECK(stats.views == pins.view_count && stats.reservations == pins.reservation_count);
+}
+
+static void give_one(const struct world *world)
+{
+    if (pins.view_count > 0) {
+        check_view(world, &pins.views[--pins.view_count], 9, 1);
+        CHECK_STATUS(larder_cache_unpin(world->cache, &pins.views[pins.view_count]), LARDER_OK);
+    } else {
+        CHECK_STATUS(larder_cache_abort(world->cache, &pins.reservations[--pins.reservation_count]), LARDER_OK);
+    }
+    larder_cache_stats_t stats = stats_of(world->cache);
+    CHECK(stats.views == pins.view_count && stats.reservations == pins.reservation_count);
+}
+
+/* One too many is refused, and nothing else happens. */
+static void check_none_can_be_taken(const struct world *world)
+{
     larder_view view;
     larder_reservation reservation;
-    uint32_t view_count = 0, reservation_count = 0;
-    CHECK_STATUS(set_long_lived(world->cache, 1, 9, 1), LARDER_OK);
-    for (uint32_t i = 0; i < most; i++) {
-        if (kinds >> i % 8 & 1)
-            CHECK_STATUS(pin(world->cache, 1, &views[view_count++]), LARDER_OK);
-        else
-            CHECK_STATUS(reserve(world->cache, 1, 9, 0, &reservations[reservation_count++]), LARDER_OK);
-        larder_cache_stats_t stats = stats_of(world->cache);
-        CHECK(stats.views == view_count && stats.reservations == reservation_count);
-    }
-    for (int round = 0; round < 2; round++) {
-        larder_cache_stats_t before = stats_of(world->cache);
-        memset(&view, DIRT_BYTE, sizeof view);
-        memset(&reservation, DIRT_BYTE, sizeof reservation);
-        CHECK_STATUS(pin(world->cache, 1, &view), LARDER_NO_MEMORY);
-        CHECK_STATUS(reserve(world->cache, 1, 9, 0, &reservation), LARDER_NO_MEMORY);
-        CHECK(all_bytes_are(&view, sizeof view, DIRT_BYTE));
-        CHECK(all_bytes_are(&reservation, sizeof reservation, DIRT_BYTE));
-        larder_cache_stats_t after = stats_of(world->cache);
-        CHECK(after.views == before.views && after.reservations == before.reservations);
-        CHECK(after.hits == before.hits && after.total_used == before.total_used);
-        CHECK(after.failed_no_memory > before.failed_no_memory);
-        check_value(world->cache, 1, 9, 1);
+    larder_cache_stats_t before = stats_of(world->cache);
+    memset(&view, DIRT_BYTE, sizeof view);
+    memset(&reservation, DIRT_BYTE, sizeof reservation);
+    CHECK_STATUS(pin(world->cache, 1, &view), LARDER_NO_MEMORY);
+    CHECK_STATUS(reserve(world->cache, 1, 9, 0, &reservation), LARDER_NO_MEMORY);
+    CHECK(all_bytes_are(&view, sizeof view, DIRT_BYTE));
+    CHECK(all_bytes_are(&reservation, sizeof reservation, DIRT_BYTE));
+    larder_cache_stats_t after = stats_of(world->cache);
+    CHECK(after.views == before.views && after.reservations == before.reservations);
+    CHECK(after.hits == before.hits && after.total_used == before.total_used);
+    CHECK(after.failed_no_memory > before.failed_no_memory);
+    check_value(world->cache, 1, 9, 1);
+}
 
-        /* one place less taken is one more to take */
-        if (view_count > 0) {
-            CHECK_STATUS(larder_cache_unpin(world->cache, &views[0]), LARDER_OK);
-            CHECK_STATUS(pin(world->cache, 1, &views[0]), LARDER_OK);
-        } else {
-            CHECK_STATUS(larder_cache_abort(world->cache, &reservations[0]), LARDER_OK);
-            CHECK_STATUS(reserve(world->cache, 1, 9, 0, &reservations[0]), LARDER_OK);
-        }
+/* Views and reservations, in the order that the bits of `kinds` say, until `most` are held. */
+static void as_many_are_held(const struct world *world, uint32_t most, uint64_t kinds)
+{
+    pins.view_count = pins.reservation_count = 0;
+    CHECK_STATUS(set_long_lived(world->cache, 1, 9, 1), LARDER_OK);
+    for (uint32_t i = 0; i < most; i++)
+        take_one(world, (int)(kinds >> i % 8 & 1));
+    for (int round = 0; round < 3; round++) {
+        check_none_can_be_taken(world);
+        give_one(world);
+        take_one(world, round == 1);
     }
     check_cache(world->cache, &world->region);
-    for (uint32_t i = 0; i < view_count; i++) {
-        check_view(world, &views[i], 9, 1);
-        CHECK_STATUS(larder_cache_unpin(world->cache, &views[i]), LARDER_OK);
-    }
-    for (uint32_t i = 0; i < reservation_count; i++)
-        CHECK_STATUS(larder_cache_abort(world->cache, &reservations[i]), LARDER_OK);
-    CHECK(stats_of(world->cache).views == 0 && stats_of(world->cache).reservations == 0);
+    for (uint32_t i = 0; i < most; i++)
+        give_one(world);
     check_value(world->cache, 1, 9, 1);
 }
 
@@ -1014,6 +1029,37 @@ static void all_can_be_held_in_turn(const struct setting *setting, size_t len)
     world_end(&world);
 }
 
+/* A limit below what is held is reached when it is given back; usage does not rise meanwhile. */
+static void lowered_limits_wait_for_unpins(const struct setting *setting, size_t len)
+{
+    size_t limit = (size_t)setting->shards * LARGE_REGION_SIZE / 4;
+    struct world world;
+    uint64_t next = 1;
+    set_context(setting->name, "limit below what is held");
+    world_begin(&world, setting, (size_t)setting->shards * LARGE_REGION_SIZE, PINS_OF_ALL);
+    int count = hold_until_full(&world, len, setting->shards > 1 ? 60 : 3, &next);
+    size_t usage = larder_cache_memory_usage(world.cache);
+    CHECK_STATUS(larder_cache_set_memory_limit(world.cache, limit), LARDER_OK);
+    CHECK_STATUS(larder_cache_optimize(world.cache, 0, NULL), LARDER_OK);
+    for (uint64_t i = 0; i < 50; i++) {
+        CHECK_STATUS(set_long_lived(world.cache, ++next, len, 0), LARDER_NO_MEMORY);
+        CHECK(larder_cache_memory_usage(world.cache) <= usage);
+        usage = larder_cache_memory_usage(world.cache);
+    }
+    check_cache(world.cache, &world.region);
+    check_all_held(&world, count, len);
+    for (int i = 0; i < count; i++)
+        CHECK_STATUS(larder_cache_unpin(world.cache, &held[i].view), LARDER_OK);
+    CHECK_STATUS(larder_cache_optimize(world.cache, 0, NULL), LARDER_OK);
+    check_limit(&world);
+    CHECK(larder_cache_item_count(world.cache) > 0);
+    for (uint64_t i = 0; i < 50; i++) {
+        CHECK_STATUS(set_long_lived(world.cache, ++next, len, 0), LARDER_OK);
+        check_limit(&world);
+    }
+    world_end(&world);
+}
+
 /* Where some items are held and others are not, every set finds room. */
 static void sets_work_beside_what_is_held(const struct setting *setting)
 {
@@ -1044,11 +1090,12 @@ static void sets_work_beside_what_is_held(const struct setting *setting)
 
 #define MARK_BYTE 0x5B
 
-/* Whether three marks lie side by side anywhere in the region. */
+/* Whether three marks lie side by side in the pages: the region's last bytes, but for a tail of less than a page. */
 static int marks_are_left(const struct world *world)
 {
-    size_t run = 0;
-    for (size_t i = 0; i < world->region.size; i++) {
+    larder_cache_stats_t stats = stats_of(world->cache);
+    size_t run = 0, searched = ((size_t)stats.page_count + 1) * stats.page_size;
+    for (size_t i = world->region.size - searched; i < world->region.size; i++) {
         run = world->region.memory[i] == MARK_BYTE ? run + 1 : 0;
         if (run == 3)
             return 1;
@@ -1059,7 +1106,7 @@ static int marks_are_left(const struct world *world)
 static larder_status set_marks(larder_cache *cache, uint64_t key, size_t len)
 {
     memset(pattern, MARK_BYTE, len);
-    return larder_cache_set(cache, &key, sizeof key, pattern, len, HOUR_MS);
+    return larder_cache_set(cache, &key, sizeof key, pattern, len, LARDER_TTL_NEVER);
 }
 
 static void write_marks(larder_cache *cache, const larder_reservation *reservation)
@@ -1082,8 +1129,11 @@ static void go_by_set(struct world *world)
     CHECK_STATUS(set_long_lived(world->cache, 1, 2000, 1), LARDER_OK);
 }
 
+/* The first TTL of an item that is held makes a copy of it. */
 static void go_by_expiry(struct world *world)
 {
+    uint64_t key = 1;
+    CHECK_STATUS(larder_cache_touch(world->cache, &key, sizeof key, HOUR_MS), LARDER_OK);
     world->now_ms += 2 * HOUR_MS;
     CHECK_STATUS(contains(world->cache, 1), LARDER_NOT_FOUND);
 }
@@ -1268,6 +1318,7 @@ int main(int argc, char **argv)
             all_can_be_held_in_turn(setting, 6144);
             all_can_be_held_in_turn(setting, 10001);
         }
+        lowered_limits_wait_for_unpins(setting, 8000);
         sets_work_beside_what_is_held(setting);
         whatever_happens(setting, 17 + s);
     }
