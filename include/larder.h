@@ -202,8 +202,9 @@ typedef struct larder_cache_config {
   uint64_t default_ttl_ms;
   // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
   uint32_t flags;
-  // Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
-  // has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
+  // Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
+  // largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
+  // LARDER_NO_MEMORY at the start.
   uint32_t pins_max;
   // Seed of the hash: random where keys may be crafted.
   uint64_t hash_seed;
@@ -1037,8 +1038,8 @@ larder_status larder_cache_view_span(struct larder_cache *cache,
                                      size_t *len);
 
 // Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
-// there before larder_cache_commit, and what the key has stays until then. The bytes are whatever lay
-// there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
+// there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
+// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
 // pins_max allows.
 //
 // # Safety

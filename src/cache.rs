@@ -290,6 +290,10 @@ impl<'r> Cache<'r> {
         }
     }
 
+    pub(crate) fn shard_count(&self) -> u32 {
+        self.head().cell_count
+    }
+
     pub(crate) fn lock_kind(&self) -> LockKind {
         self.head().lock
     }

@@ -109,8 +109,9 @@ pub struct Config {
     pub zero_on_free: bool,
     /// Keep the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
-    /// Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
-    /// has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
+    /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
+    /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
+    /// `NoMemory` at the start.
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,

@@ -53,8 +53,7 @@ pub(crate) struct Pins {
 impl Pins {
     /// `most`: entries asked for, 0 = the library's choice. `None` where no slot could hold so many.
     pub(crate) fn new(slab: &Slab, most: usize) -> Option<Self> {
-        let words = slab.slot_size(slab.largest_class()) / 4;
-        let fit = (words - 1) / ENTRY_WORDS as usize;
+        let fit = Self::fit(slab.slot_size(slab.largest_class()));
         let most = if most == 0 {
             PINS_DEFAULT.min(fit)
         } else {
@@ -67,6 +66,11 @@ impl Pins {
             reservations: 0,
             most: most as u16,
         })
+    }
+
+    /// Entries that a slot of so many bytes has room for.
+    pub(crate) fn fit(slot_size: usize) -> usize {
+        (slot_size / 4).saturating_sub(1) / ENTRY_WORDS as usize
     }
 
     /// Whether anything is held.
@@ -101,18 +105,30 @@ impl Shard {
 
     /// Makes sure that the table has an entry to give.
     fn ready_table(&mut self) -> Result<()> {
-        if self.pins.any() {
-            let free = self.pins.ids(&self.slab).any(Id::is_none);
-            return if free { Ok(()) } else { Err(Error::NoMemory) };
+        let ready = if self.pins.any() {
+            self.pins.ids(&self.slab).any(Id::is_none)
+        } else {
+            self.make_table()
+        };
+        if ready {
+            return Ok(());
         }
+        self.counters.count_failure(Error::NoMemory);
+        Err(Error::NoMemory)
+    }
+
+    /// Takes a slot for the table, if there is one to get.
+    fn make_table(&mut self) -> bool {
         let words = 1 + u32::from(self.pins.most) * ENTRY_WORDS;
         let class = self.slab.class_for(words as usize * 4);
-        let (table, _) = self.take_slot(class).ok_or(Error::NoMemory)?;
+        let Some((table, _)) = self.take_slot(class) else {
+            return false;
+        };
         for at in 1..words {
             self.slab.set_word(table, at, Id::NONE.0);
         }
         self.pins.table = table;
-        Ok(())
+        true
     }
 
     /// Gives the table's slot back where nothing is held any more.
@@ -166,22 +182,31 @@ impl Shard {
 
     /// Holds an item for a reader, as a get counts it.
     pub(crate) fn pin(&mut self, hash: u64, key: &[u8]) -> Result<(Ticket, Id)> {
-        let pinned = self.pin_found(hash, key);
-        self.tidy_table();
-        pinned
+        let id = self.touch_hit(hash, key)?;
+        // From here on it neither moves nor goes, also not for the table.
+        let was_free = self.keep(id);
+        match self.ready_table() {
+            Ok(()) => Ok((self.add_ticket(id, Purpose::View), id)),
+            Err(error) => {
+                if was_free {
+                    self.let_go(id);
+                }
+                Err(error)
+            }
+        }
     }
 
-    fn pin_found(&mut self, hash: u64, key: &[u8]) -> Result<(Ticket, Id)> {
-        self.ready_table()?;
-        let id = self.touch_hit(hash, key)?;
-        if self.slab.kind(id) == Kind::Item {
-            let class = self.slab.class_of(id);
-            self.policy.removed(&mut self.slab, id, class);
-            self.slab.set_kind(id, Kind::Pinned);
-            let parts = self.layout.first_part(&self.slab, id);
-            Items::unseal(&mut self.slab, parts);
+    /// Lets an item be where it is; whether nobody held it.
+    pub(crate) fn keep(&mut self, id: Id) -> bool {
+        if self.slab.kind(id) != Kind::Item {
+            return false;
         }
-        Ok((self.add_ticket(id, Purpose::View), id))
+        let class = self.slab.class_of(id);
+        self.policy.removed(&mut self.slab, id, class);
+        self.slab.set_kind(id, Kind::Pinned);
+        let parts = self.layout.first_part(&self.slab, id);
+        Items::unseal(&mut self.slab, parts);
+        true
     }
 
     /// A reader has done; `Stale` where it had before.
@@ -196,7 +221,7 @@ impl Shard {
     }
 
     /// Nobody holds the item any more.
-    fn let_go(&mut self, id: Id) {
+    pub(crate) fn let_go(&mut self, id: Id) {
         if self.slab.kind(id) != Kind::Pinned {
             return self.free_whole(id);
         }
@@ -232,15 +257,14 @@ impl Shard {
     ) -> Result<(Ticket, Id)> {
         let reserved = self.reserve_slots(key, value_len, ttl_ms);
         self.tidy_table();
-        if let Err(error) = reserved {
-            self.counters.count_failure(error);
-        }
         reserved
     }
 
     fn reserve_slots(&mut self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<(Ticket, Id)> {
         let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
-        let shape = self.shape_for(key.len(), value_len, expiry.is_some())?;
+        let shape = self
+            .shape_for(key.len(), value_len, expiry.is_some())
+            .inspect_err(|&error| self.counters.count_failure(error))?;
         self.ready_table()?;
         let draft = Draft {
             key,
@@ -253,7 +277,9 @@ impl Shard {
         if self.has_work() {
             self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
         }
-        let id = self.write_new(&draft, &shape)?;
+        let id = self
+            .write_new(&draft, &shape)
+            .inspect_err(|&error| self.counters.count_failure(error))?;
         self.slab.set_kind(id, Kind::Pending);
         Ok((self.add_ticket(id, Purpose::Reservation), id))
     }
@@ -278,6 +304,8 @@ impl Shard {
         self.policy.arrived(remembered);
         self.policy.inserted(&mut self.slab, id, class);
         let old = self.find(hash, self.layout.key(&self.slab, id));
+        let old = old
+            .filter(|&(old, word)| !(Items::word_has_ttl(word) && self.expire_if_due(old, hash)));
         self.put_in_place(hash, old.map(|(old, _)| old), id);
         Ok(())
     }

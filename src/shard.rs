@@ -128,6 +128,7 @@ pub(crate) struct Footprint {
     /// Bytes left for pages and their descriptors.
     left: usize,
     format: Format,
+    pins_max: usize,
 }
 
 /// What a part of a region is to hold.
@@ -156,6 +157,7 @@ impl Footprint {
             classes,
             left,
             format: setup.format,
+            pins_max: setup.pins_max,
         })
     }
 
@@ -186,9 +188,16 @@ impl Footprint {
         self.pages_for(2, segment) + 1
     }
 
+    /// Pages for the table of what is held, where its size was asked for; `None` where no slot holds it.
+    fn pins_pages(&self) -> Option<u64> {
+        let fit = Pins::fit(self.geometry.slot_size_max as usize);
+        (self.pins_max <= fit).then_some(u64::from(self.pins_max > 0))
+    }
+
     /// The lowest limit under which one item fits beside fixed parts and index; `None` where the part
     /// is too small for that.
     pub(crate) fn limit_min(&self, part: usize) -> Option<usize> {
+        self.pins_pages()?;
         let (pages, needed) = (self.pages(), self.index_pages() + 1);
         let fixed = part.checked_sub((pages as usize) << self.geometry.page_shift)?;
         (pages >= needed).then(|| fixed + ((needed as usize) << self.geometry.page_shift))
@@ -223,7 +232,10 @@ impl Footprint {
             .into_iter()
             .fold(0, u64::saturating_add),
         };
-        pages >= items.saturating_add(index + Self::reserve(pages))
+        let Some(pins) = self.pins_pages() else {
+            return false;
+        };
+        pages >= items.saturating_add(index + pins + Self::reserve(pages))
     }
 
     /// Size of an item's first slot, number of full parts behind it, size of its last part.
@@ -385,7 +397,7 @@ impl Shard {
     }
 
     /// Takes an item out if its time has come.
-    fn expire_if_due(&mut self, id: Id, hash: u64) -> bool {
+    pub(crate) fn expire_if_due(&mut self, id: Id, hash: u64) -> bool {
         let due = self.is_expired(id);
         if due {
             self.expire(id, hash);
@@ -570,8 +582,9 @@ impl Shard {
         mode: SetMode,
     ) -> Result<()> {
         let done = self.set_uncounted(hash, key, value, mode);
-        if let Err(error) = done {
-            self.counters.count_failure(error);
+        match done {
+            Ok(()) => self.counters.sets += 1,
+            Err(error) => self.counters.count_failure(error),
         }
         done
     }
@@ -611,7 +624,6 @@ impl Shard {
             expiry,
             set_time: self.layout.format.stamp(&self.time),
         };
-        self.counters.sets += 1;
         // A set that fills a miss belongs to the request that missed.
         if self.missed != hash as u32 {
             self.policy.requested(hash);
@@ -622,8 +634,21 @@ impl Shard {
                 self.overwrite(old, shape.head, &draft);
                 Ok(())
             }
+            // Where items are held, there may be too little room in the end: the old value stays then.
+            Some(old) if self.pins.any() => self.store_held(old, hash, &draft, &shape),
             old => self.store(hash, &draft, &shape, old.is_some()),
         }
+    }
+
+    #[cold]
+    fn store_held(&mut self, old: Id, hash: u64, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
+        let was_free = self.keep(old);
+        let stored = self.store(hash, draft, shape, true);
+        // Stored, the old item is nobody's: it goes now. Not stored, it is an item again.
+        if was_free {
+            self.let_go(old);
+        }
+        stored
     }
 
     #[inline(always)]
@@ -953,11 +978,7 @@ impl Shard {
     /// A slot for a copy of an item, which is neither moved nor evicted for it.
     fn take_slot_beside(&mut self, id: Id, class: Class) -> Option<(Id, Class)> {
         let own = self.slab.class_of(id);
-        let is_free = self.slab.kind(id) == Kind::Item;
-        if is_free {
-            self.policy.removed(&mut self.slab, id, own);
-            self.slab.set_kind(id, Kind::Pinned);
-        }
+        let is_free = self.keep(id);
         if self.has_work() {
             self.work_ahead(class, 1);
         }

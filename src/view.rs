@@ -9,7 +9,7 @@
 //!    writes the bytes of its value (`pins`, inv. 1 and 2).
 #![allow(unsafe_code)]
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Entered};
 use crate::pins::Ticket;
 use crate::shard::Shard;
 use crate::slab::Id;
@@ -60,13 +60,21 @@ impl Cache<'_> {
         })
     }
 
+    /// The shard of a ticket: `Stale` where there is none of this number.
+    fn enter_shard(&self, shard: u32) -> Result<Entered<'_>> {
+        if shard >= self.shard_count() {
+            return Err(Error::Stale);
+        }
+        self.enter_number(shard)
+    }
+
     pub(crate) fn let_go(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.enter_number(shard)?.unpin(ticket)
+        self.enter_shard(shard)?.unpin(ticket)
     }
 
     /// Span number `index` of a viewed value: `NotFound` past the last.
     pub(crate) fn viewed_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
-        let shard = self.enter_number(shard)?;
+        let shard = self.enter_shard(shard)?;
         let id = shard.viewed(ticket)?;
         shard.span(id, index).ok_or(Error::NotFound)
     }
@@ -80,19 +88,19 @@ impl Cache<'_> {
 
     /// Span number `index` of a reserved value: `NotFound` past the last.
     pub(crate) fn reserved_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
-        let shard = self.enter_number(shard)?;
+        let shard = self.enter_shard(shard)?;
         let id = shard.reserved(ticket)?;
         shard.span(id, index).ok_or(Error::NotFound)
     }
 
     pub(crate) fn commit_slots(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
-        let mut shard = self.enter_number(shard)?;
+        let mut shard = self.enter_shard(shard)?;
         self.look_at_clock(&mut shard, true);
         shard.commit(ticket, ttl_ms)
     }
 
     pub(crate) fn abort_slots(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.enter_number(shard)?.abort(ticket)
+        self.enter_shard(shard)?.abort(ticket)
     }
 
     /// Holds an item to read it where it lies. Counted as a get.

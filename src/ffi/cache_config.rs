@@ -69,8 +69,9 @@ pub struct larder_cache_config {
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
     pub flags: u32,
-    /// Views and reservations that each shard can have at a time; 0 = 16, or as many as the largest slot
-    /// has room for: 15 in 4 KiB, 31 from 8 KiB, 63 from 256 KiB on. More than that make no cache.
+    /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
+    /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
+    /// LARDER_NO_MEMORY at the start.
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,

@@ -90,8 +90,12 @@ pub unsafe extern "C" fn larder_cache_get_many(
         cache.for_each_request(
             requests,
             false,
-            // SAFETY: the caller's promise.
-            |request| unsafe { key(request.key, request.key_len) },
+            |request| {
+                // SAFETY: the caller's promise.
+                unsafe { buffer(request.buffer, request.capacity) }?;
+                // SAFETY: the caller's promise.
+                unsafe { key(request.key, request.key_len) }
+            },
             |_| None,
             |shard, request, key, hash| {
                 // SAFETY: the caller's promise.
