@@ -698,8 +698,8 @@ larder_status larder_arena_stats(const struct larder_arena *arena,
 // Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
 // evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
 // LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
-// is left to evict. On any error the old value is still there. O(value_len), evictions included,
-// plus a bounded slice of work under way.
+// is left to evict (others may have gone by then). On any error the old value is still there.
+// O(value_len), evictions included, plus a bounded slice of work under way.
 //
 // # Safety
 // `cache` is what larder_cache_init gave; key and value can be read until the call returns.

@@ -182,18 +182,20 @@ impl Shard {
 
     /// Holds an item for a reader, as a get counts it.
     pub(crate) fn pin(&mut self, hash: u64, key: &[u8]) -> Result<(Ticket, Id)> {
-        let id = self.touch_hit(hash, key)?;
+        self.policy.requested(hash);
+        let Some(id) = self.lookup(hash, key) else {
+            return self.miss(hash);
+        };
         // From here on it neither moves nor goes, also not for the table.
         let was_free = self.keep(id);
-        match self.ready_table() {
-            Ok(()) => Ok((self.add_ticket(id, Purpose::View), id)),
-            Err(error) => {
-                if was_free {
-                    self.let_go(id);
-                }
-                Err(error)
+        if let Err(error) = self.ready_table() {
+            if was_free {
+                self.let_go(id);
             }
+            return Err(error);
         }
+        self.count_hit(id);
+        Ok((self.add_ticket(id, Purpose::View), id))
     }
 
     /// Lets an item be where it is; whether nobody held it.

@@ -410,14 +410,18 @@ impl Shard {
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
-    pub(crate) fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+    fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
         self.policy.requested(hash);
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);
         };
+        self.count_hit(id);
+        Ok(id)
+    }
+
+    pub(crate) fn count_hit(&mut self, id: Id) {
         self.counters.hits += 1;
         self.policy_hit(id);
-        Ok(id)
     }
 
     fn policy_hit(&mut self, id: Id) {
@@ -426,7 +430,7 @@ impl Shard {
     }
 
     #[inline(always)]
-    fn miss<T>(&mut self, hash: u64) -> Result<T> {
+    pub(crate) fn miss<T>(&mut self, hash: u64) -> Result<T> {
         self.counters.misses += 1;
         self.missed = hash as u32;
         Err(Error::NotFound)

@@ -144,8 +144,12 @@ pub unsafe extern "C" fn larder_cache_set_many(
         cache.for_each_request(
             requests,
             needs_time,
-            // SAFETY: the caller's promise.
-            |request| unsafe { key(request.key, request.key_len) },
+            |request| {
+                // SAFETY: the caller's promise.
+                unsafe { bytes(request.value, request.value_len) }?;
+                // SAFETY: the caller's promise.
+                unsafe { key(request.key, request.key_len) }
+            },
             |request| {
                 request
                     .key_len
