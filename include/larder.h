@@ -1089,7 +1089,8 @@ larder_status larder_cache_item_info(struct larder_cache *cache,
                                      size_t key_len,
                                      struct larder_item_info *out);
 
-// Takes every item out; the counters stay. O(pages), O(region) with LARDER_ZERO_ON_FREE.
+// Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
+// O(pages), O(region) with LARDER_ZERO_ON_FREE.
 //
 // # Safety
 // `cache` is what larder_cache_init gave.

@@ -20,7 +20,7 @@
 //! | `hash`, `segment`, `index` | from a key's hash to its slot |
 //! | `policy` | whom to evict |
 //! | `expiry` | time, and when an item expires |
-//! | `shard` | one lock's worth of all that |
+//! | `shard`, `footprint` | one lock's worth of all that; its layout |
 //! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
 //! | `pins`, `view` | what is held outside the lock; values without copying |
 //! | [`Cache`] | shards over one region |
@@ -51,6 +51,7 @@ mod class;
 mod config;
 mod expiry;
 pub mod ffi;
+mod footprint;
 mod hash;
 #[cfg(feature = "hosted")]
 mod hosted;

@@ -10,8 +10,9 @@
 //!
 //! # Time
 //! One set evicts what it needs, and does at most [`DRAIN_STEPS_MAX`] steps of emptying and
-//! [`SHRINK_STEPS`] evictions towards a lowered limit. A whole page is emptied at once only where a
-//! class without any item finds no free page.
+//! [`SHRINK_STEPS`] evictions towards a lowered limit. A class without any item that finds no free page
+//! lodges in a larger one meanwhile; a whole page is emptied at once only where no larger class has an
+//! item either. A segment of the index waits for its page.
 
 #![forbid(unsafe_code)]
 

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::config::{Config, SHARDS_MAX};
+use crate::footprint::{Footprint, Needs};
 use crate::region::ALIGN;
-use crate::shard::{Footprint, Needs};
 use crate::status::{Error, Result};
 
 /// No line of the processor's caches is longer than this.

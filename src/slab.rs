@@ -22,7 +22,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::class::{AREA_MAX, Geometry, PLANE_BITS};
+mod check;
+mod planes;
+
+use crate::class::{AREA_MAX, Geometry};
 use crate::region::{ALIGN, Bytes, Cutter, Table};
 use core::num::NonZeroU32;
 
@@ -720,102 +723,6 @@ impl Slab {
         ((u64::from(within) * u64::from(self.class(class).inverse)) >> 32) as u32
     }
 
-    // ---- planes ------------------------------------------------------------------------------
-
-    /// The plane's word, counted from the page's start, that has the bit of this slot; `None` where the
-    /// plane is in the page's descriptor.
-    #[inline]
-    fn plane_word(&self, slots: u32, slot: u32) -> Option<u32> {
-        let words = 1 << (self.page_shift - 2);
-        (slots > PLANE_BITS).then(|| words - slots.div_ceil(PLANE_BITS) + slot / PLANE_BITS)
-    }
-
-    /// Sets the bit of a slot.
-    #[inline]
-    pub(crate) fn set_flag(&mut self, id: Id) {
-        let page = self.page_of(id);
-        let slot = self.slot_number(id, self.page_class(page));
-        self.change_flags(page, slot, |word, bit| word | bit);
-    }
-
-    /// Clears the bit of a slot.
-    #[inline]
-    pub(crate) fn clear_flag(&mut self, page: Page, slot: u32) {
-        self.change_flags(page, slot, |word, bit| word & !bit);
-    }
-
-    #[inline]
-    fn change_flags(&mut self, page: Page, slot: u32, change: impl FnOnce(u32, u32) -> u32) {
-        let bit = 1 << (slot % PLANE_BITS);
-        match self.plane_word(self.slots_per_page(self.page_class(page)), slot) {
-            Some(at) => {
-                let start = self.page_start(page);
-                self.set_word(start, at, change(self.word(start, at), bit));
-            }
-            None => {
-                let meta = self.meta_mut(page);
-                meta.plane = change(meta.plane, bit);
-            }
-        }
-    }
-
-    /// Whether the bit of a slot is set.
-    pub(crate) fn flag(&self, id: Id) -> bool {
-        let page = self.page_of(id);
-        let slot = self.slot_number(id, self.page_class(page));
-        self.next_flag(page, slot, &mut 0) == Some(slot)
-    }
-
-    /// The next slot of a page, from `slot` on, whose bit is set; each word looked at is a look.
-    #[inline]
-    pub(crate) fn next_flag(&self, page: Page, slot: u32, looks: &mut u32) -> Option<u32> {
-        let (mut slot, mut keep) = (slot, u32::MAX << (slot % PLANE_BITS));
-        let slots = self.slots_per_page(self.page_class(page));
-        while slot < slots {
-            *looks += 1;
-            let word = match self.plane_word(slots, slot) {
-                Some(at) => self.word(self.page_start(page), at),
-                None => self.meta(page).plane,
-            } & keep;
-            slot &= !(PLANE_BITS - 1);
-            if word != 0 {
-                return Some(slot + word.trailing_zeros());
-            }
-            (slot, keep) = (slot + PLANE_BITS, u32::MAX);
-        }
-        None
-    }
-
-    /// As [`Slab::next_flag`], in one word of the plane, and for a page of this class that hands out slots:
-    /// the slot's number and the slot. `None` is no answer; nor is there one for the page's last slots.
-    #[inline(always)]
-    pub(crate) fn near_flag(&self, page: Page, class: Class, slot: u32) -> Option<(u32, Id)> {
-        let (meta, of_class) = (self.meta(page.some()?), self.class(class));
-        if meta.class != class.0 || meta.flags & (CLAIMED | DRAINING) != CLAIMED {
-            return None;
-        }
-        let start = self.page_start(page);
-        let word = match self.plane_word(u32::from(of_class.slots_per_page), slot) {
-            Some(at) => self.word(start, at),
-            None => meta.plane,
-        } >> (slot % PLANE_BITS);
-        let found = slot + word.trailing_zeros();
-        let id = Id(start.0 + found * of_class.slot_words.get());
-        (word != 0 && found + 1 < u32::from(meta.fresh)).then_some((found, id))
-    }
-
-    fn clear_plane(&mut self, page: Page, class: Class) {
-        let slots = self.slots_per_page(class);
-        if !self.planes || class.0 >= self.item_classes || slots <= PLANE_BITS {
-            return;
-        }
-        let start = self.page_start(page);
-        for slot in (0..slots).step_by(PLANE_BITS as usize) {
-            let at = self.plane_word(slots, slot).unwrap_or(0);
-            self.set_word(start, at, 0);
-        }
-    }
-
     /// A page of the class that has a free slot.
     pub(crate) fn open_page_of(&self, class: Class) -> Option<Page> {
         self.class(class).open.some()
@@ -1237,83 +1144,5 @@ impl Slab {
                 self.free_page_count += 1;
             }
         }
-    }
-
-    // ---- walker ------------------------------------------------------------------------------
-
-    /// Walks every page and free list; whether all invariants hold. `run_pages` pages belong to runs.
-    pub(crate) fn check(&self, run_pages: u32) -> bool {
-        let mut usage = self.fixed + ((run_pages as usize) << self.page_shift);
-        let mut claimed = run_pages;
-        for c in 0..self.class_count() {
-            let Some((pages, bytes)) = self.check_class(Class(c)) else {
-                return false;
-            };
-            usage += bytes;
-            claimed += pages;
-        }
-        let mut free = 0;
-        let mut page = self.free_pages;
-        while page != Page::NONE && free <= self.cut {
-            if self.is_claimed(page) {
-                return false;
-            }
-            free += 1;
-            page = self.meta(page).next;
-        }
-        usage == self.usage && free == self.free_page_count && claimed + free == self.cut
-    }
-
-    /// Pages of the class and bytes that they take; `None` where an invariant is broken.
-    fn check_class(&self, class: Class) -> Option<(u32, usize)> {
-        let meta = *self.class(class);
-        let (mut pages, mut used, mut open) = (0u32, 0u32, 0u32);
-        let mut page = meta.ring;
-        while let Some(p) = page.some() {
-            let m = *self.meta(p);
-            let ok = m.flags & CLAIMED != 0
-                && m.class == class.0
-                && self.meta(m.next).prev == p
-                && self.check_free_list(p) == Some(u32::from(m.fresh) - u32::from(m.used));
-            let has_room = m.used < meta.slots_per_page && m.flags & DRAINING == 0;
-            if !ok || has_room != (m.flags & OPEN != 0) {
-                return None;
-            }
-            open += u32::from(has_room);
-            used += u32::from(m.used);
-            pages += 1;
-            page = if m.next == meta.ring {
-                Page::NONE
-            } else {
-                m.next
-            };
-            if pages > self.pages.len() {
-                return None;
-            }
-        }
-        let mut listed = 0;
-        let mut page = meta.open;
-        while let Some(p) = page.some().filter(|_| listed <= open) {
-            listed += 1;
-            page = self.meta(p).open_next;
-        }
-        let bytes = pages as usize * self.page_tail(class) + used as usize * self.slot_size(class);
-        (listed == open && used == meta.used && pages == u32::from(meta.pages))
-            .then_some((pages, bytes))
-    }
-
-    fn check_free_list(&self, page: Page) -> Option<u32> {
-        let meta = self.meta(page);
-        let mut count = 0;
-        let mut slot = meta.free;
-        while slot != NO_SLOT {
-            let id = self.slot(page, u32::from(slot));
-            if slot >= meta.fresh || self.kind(id) != Kind::Free || count > meta.fresh {
-                return None;
-            }
-            count += 1;
-            slot = self.word(id, 0) as u16;
-        }
-        Some(u32::from(count))
     }
 }

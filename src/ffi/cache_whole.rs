@@ -116,7 +116,8 @@ pub unsafe extern "C" fn larder_cache_item_info(
     status(unsafe { with_key(cache, key, key_len, get) })
 }
 
-/// Takes every item out; the counters stay. O(pages), O(region) with LARDER_ZERO_ON_FREE.
+/// Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
+/// O(pages), O(region) with LARDER_ZERO_ON_FREE.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.
