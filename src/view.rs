@@ -139,7 +139,8 @@ impl Cache<'_> {
     }
 }
 
-/// A value that is read where it lies; see [`Cache::pin`].
+/// A value that is read where it lies; see [`Cache::pin`]. Not to be dropped inside a callback of its
+/// cache, or where a lock hook fails: it would stay held.
 #[derive(Debug)]
 pub struct View<'c> {
     cache: Cache<'c>,
@@ -188,7 +189,8 @@ impl Drop for View<'_> {
     }
 }
 
-/// A value that is written where it will lie; see [`Cache::reserve`]. Dropped, it is given up.
+/// A value that is written where it will lie; see [`Cache::reserve`]. Dropped, it is given up; as for
+/// [`View`], not inside a callback.
 #[derive(Debug)]
 pub struct Reservation<'c> {
     cache: Cache<'c>,
