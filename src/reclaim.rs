@@ -10,8 +10,8 @@
 //!
 //! # Time
 //! One set evicts what it needs, and does at most [`DRAIN_STEPS_MAX`] steps of emptying and
-//! [`SHRINK_STEPS`] evictions towards a lowered limit. A class without any item that finds no free page
-//! lodges in a larger one meanwhile; a whole page is emptied at once only where no larger class has an
+//! [`SHRINK_STEPS`] evictions towards a lowered limit. A class without any item that finds no free page,
+//! and none that holds little, lodges in a larger one meanwhile; a whole page is emptied at once only where no larger class has an
 //! item either. A segment of the index waits for its page.
 
 #![forbid(unsafe_code)]
@@ -162,6 +162,7 @@ impl Shard {
                 continue;
             }
             if self.slab.pages_free() == 0
+                && self.is_long_to_empty()
                 && let Some(id) = self.lodge(class)
             {
                 return Some(id);
@@ -211,6 +212,16 @@ impl Shard {
     #[inline(always)]
     fn kept(&self) -> u32 {
         self.reserve + u32::from(self.split_waits)
+    }
+
+    /// Whether the page that can be spared best holds more than one call empties.
+    fn is_long_to_empty(&mut self) -> bool {
+        let page = match (self.drain, self.least_class()) {
+            (Some(drain), _) => Some(drain.page),
+            (None, Some(least)) => self.policy.page_to_empty(&self.slab, least),
+            (None, None) => None,
+        };
+        page.is_none_or(|page| self.slab.page_used(page) > DRAIN_STEPS_MAX)
     }
 
     /// A slot of a larger class, for a class that has no item and finds no page: a page is emptied for it

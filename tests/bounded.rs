@@ -13,9 +13,10 @@ const MIB: usize = 1024 * KIB;
 const WARM_UP: usize = 1_000_000;
 const COUNTED: usize = 20_000;
 
-/// Items that a set evicts or moves besides those whose place it takes: 24 for a page that is being emptied, 8 for a
-/// segment of the index, 8 in that page, some for a slot of another class or the table of what is held.
-const SET_STEPS: u64 = 64;
+/// Items that a set evicts or moves besides those whose place it takes: 24 of a page that is being emptied, 24 of one
+/// that it needs at once, 8 for a segment of the index, 8 in vain, some for a slot of another class or the table of
+/// what is held.
+const SET_STEPS: u64 = 80;
 /// No item is smaller than this, slot and all.
 const ITEM_MIN: u64 = 12;
 
