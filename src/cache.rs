@@ -471,6 +471,14 @@ impl<'r> Cache<'r> {
         }
     }
 
+    /// What comes before any verb on a key.
+    #[inline(always)]
+    fn prepare(&self, shard: &mut Shard, key: &[u8], needs_time: bool) -> Result<()> {
+        shard.check_key(key)?;
+        self.look_at_clock(shard, needs_time);
+        Ok(())
+    }
+
     /// Enters the shard of a key, with the time looked at where it matters.
     #[inline(always)]
     pub(crate) fn with_key<R>(
@@ -481,8 +489,7 @@ impl<'r> Cache<'r> {
     ) -> Result<R> {
         let hash = self.hash(key);
         let mut shard = self.enter(self.cell_of(hash))?;
-        shard.check_key(key)?;
-        self.look_at_clock(&mut shard, needs_time);
+        self.prepare(&mut shard, key, needs_time)?;
         call(&mut shard, hash)
     }
 
@@ -495,8 +502,7 @@ impl<'r> Cache<'r> {
     ) -> Result<R> {
         let hash = self.hash(key);
         let mut shard = self.try_enter(self.cell_of(hash))?;
-        shard.check_key(key)?;
-        self.look_at_clock(&mut shard, needs_time);
+        self.prepare(&mut shard, key, needs_time)?;
         call(&mut shard, hash)
     }
 
@@ -580,10 +586,10 @@ impl<'r> Cache<'r> {
         mode: SetMode,
     ) -> Result<()> {
         let (value, needs_time) = self.new_value(bytes, value_type, ttl_ms);
+        // By `with_key` this would be a call more: a closure so large is not put in its place.
         let hash = self.hash(key);
         let mut shard = self.enter(self.cell_of(hash))?;
-        shard.check_key(key)?;
-        self.look_at_clock(&mut shard, needs_time);
+        self.prepare(&mut shard, key, needs_time)?;
         shard.set(hash, key, &value, mode)
     }
 
@@ -621,11 +627,7 @@ impl<'r> Cache<'r> {
     /// As [`Cache::get`], with the length even where the buffer was too short.
     #[inline(always)]
     pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        let hash = self.hash(key);
-        let mut shard = self.enter(self.cell_of(hash))?;
-        shard.check_key(key)?;
-        self.look_at_clock(&mut shard, false);
-        shard.get(hash, key, buffer)
+        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
     }
 
     /// As [`Cache::get`], without waiting: for interrupt handlers.
