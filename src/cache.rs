@@ -89,21 +89,21 @@ pub(crate) struct Entered<'a> {
 impl Deref for Entered<'_> {
     type Target = Shard;
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn deref(&self) -> &Shard {
         &self.shard
     }
 }
 
 impl DerefMut for Entered<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn deref_mut(&mut self) -> &mut Shard {
         &mut self.shard
     }
 }
 
 impl Drop for Entered<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn drop(&mut self) {
         if self.cache.hook().is_some() {
             self.cache.tell(self);
@@ -273,7 +273,7 @@ impl<'r> Cache<'r> {
 
     /// # Safety
     /// `i` is below `cell_count`.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     unsafe fn cell_at(&self, i: u32) -> &Guarded<Shard> {
         let at = i as usize * self.head().cell_stride as usize;
         // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
@@ -308,17 +308,17 @@ impl<'r> Cache<'r> {
 
     // ---- entering a shard ----------------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.head().hasher.hash(key)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn shard_of(&self, hash: u64) -> u32 {
         (((hash >> 32) & 0xffff) as u32 * self.head().cell_count) >> 16
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn cell_of(&self, hash: u64) -> &Guarded<Shard> {
         if self.head().cell_count == 1 {
             // SAFETY: there is one. The lock need not wait for the hash then.
@@ -335,7 +335,7 @@ impl<'r> Cache<'r> {
     }
 
     /// A shard under its lock; at its end the host is told what else happened.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
         self.turn_away()?;
         let shard = cell.lock(&self.head().lock);
@@ -363,18 +363,18 @@ impl<'r> Cache<'r> {
         })
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
         self.enter(self.cell(i))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn hook(&self) -> Option<&EventHook> {
         // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
         unsafe { (*self.head().on_event.get()).as_ref() }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn turn_away(&self) -> Result<()> {
         self.head()
             .callbacks
@@ -446,7 +446,7 @@ impl<'r> Cache<'r> {
     }
 
     /// Lets the shard look at the clock, where it has something that can expire, or is to get it.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
         if needed || shard.ttl_items > 0 {
             self.observe(shard);
@@ -472,7 +472,7 @@ impl<'r> Cache<'r> {
     }
 
     /// What comes before any verb on a key.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn prepare(&self, shard: &mut Shard, key: &[u8], needs_time: bool) -> Result<()> {
         shard.check_key(key)?;
         self.look_at_clock(shard, needs_time);
@@ -480,7 +480,7 @@ impl<'r> Cache<'r> {
     }
 
     /// Enters the shard of a key, with the time looked at where it matters.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn with_key<R>(
         &self,
         key: &[u8],
@@ -576,7 +576,7 @@ impl<'r> Cache<'r> {
         self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn set_typed(
         &self,
         key: &[u8],
@@ -594,7 +594,7 @@ impl<'r> Cache<'r> {
     }
 
     /// A value to store, and whether the time has to be known for it.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn new_value<'v>(
         &self,
         bytes: &'v [u8],
@@ -625,7 +625,7 @@ impl<'r> Cache<'r> {
     }
 
     /// As [`Cache::get`], with the length even where the buffer was too short.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
         self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
     }

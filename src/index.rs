@@ -164,7 +164,7 @@ const ROOTS: [u8; 256] = {
 };
 
 /// The root's number, and above it further bits of the hash.
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn directory_bits(hash: u64) -> u32 {
     let bits = (hash >> DIRECTORY_SHIFT) as u32;
     let root = ROOTS.get((bits & 0xff) as usize).copied().unwrap_or(0);
@@ -228,7 +228,7 @@ impl Index {
 
     // ---- directory -----------------------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn entry(&self, slab: &Slab, i: u32) -> Segment {
         if let Some(&id) = self.inline.get(i as usize) {
             return Segment(Id(id));
@@ -247,7 +247,7 @@ impl Index {
         slab.set_word(chunk, at, segment.0.0);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn segment(&self, slab: &Slab, hash: u64) -> Segment {
         let i = directory_bits(hash) & self.wide;
         self.entry(
@@ -355,7 +355,7 @@ impl Index {
     // ---- entries -------------------------------------------------------------------------------
 
     /// The segment of a hash: until [`Index::epoch`] changes.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn segment_of(&self, slab: &Slab, hash: u64) -> Segment {
         let segment = self.segment(slab, hash);
         segment.prefetch_probe(slab, self.plan.buckets, hash);
@@ -363,30 +363,30 @@ impl Index {
     }
 
     /// Asks for the lines that a lookup of this hash reads.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: u64) {
         segment.prefetch(slab, self.plan.buckets, hash);
     }
 
     /// Whether the index is too large for the processor's caches, so that hints about its lines pay.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_far(&self) -> bool {
         self.plan.buckets == Buckets::B128
     }
 
     /// Counts whatever lets a hash belong to another segment.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn find(&self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
         self.segment(slab, hash).find(slab, hash, is)
     }
 
     /// Whether the next insert finds room in a segment, which is not due for a split.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_ready(&self, slab: &Slab, segment: Segment) -> bool {
         segment.len(slab) < self.plan.buckets.split_at() && segment.has_room(slab)
     }
@@ -412,7 +412,7 @@ impl Index {
     }
 
     /// Takes an entry out. Returns whether the segment is nearly empty now: [`Index::merge`] then.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let segment = self.segment(slab, hash);
         segment.remove(slab, hash, id);
@@ -420,7 +420,7 @@ impl Index {
     }
 
     /// As [`Index::remove`], and remembers the item.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn evict(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let segment = self.segment_of(slab, hash);
         segment.remove(slab, hash, id);
@@ -430,7 +430,7 @@ impl Index {
         self.is_sparse(slab, segment)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn is_sparse(&self, slab: &Slab, segment: Segment) -> bool {
         // Now and then is often enough to look at the neighbour.
         let len = segment.len(slab);
@@ -452,7 +452,7 @@ impl Index {
     }
 
     /// Whether an item was evicted not long ago; from then on it is not remembered.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: u64) -> bool {
         self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets, hash)
     }

@@ -100,7 +100,7 @@ impl Format {
     }
 
     /// The expiry takes a word, what a chained value needs two: just what their bits weigh.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn header_words(self, word: u32) -> u32 {
         self.fixed_words() + ((word / HAS_TTL) & 3)
     }
@@ -217,7 +217,7 @@ impl Items {
     }
 
     /// Writes an item whose value fits in its slot.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) {
         let at = self.write_head(slab, id, draft, false);
         slab.write(id, at, draft.value);
@@ -256,7 +256,7 @@ impl Items {
     }
 
     /// Header and key; returns the byte at which the value starts.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn write_head(self, slab: &mut Slab, id: Id, draft: &Draft<'_>, chained: bool) -> usize {
         let value_len = if chained { 0 } else { draft.value_len as u32 };
         let mut low = draft.key.len() as u32
@@ -324,7 +324,7 @@ impl Items {
     }
 
     /// Whether an item whose header starts with this word has this key.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn key_is(self, slab: &Slab, id: Id, word: u32, key: &[u8]) -> bool {
         let at = self.format.header_words(word) as usize * 4;
         (word & KEY_LEN) as usize == key.len() && slab.bytes_are(id, at, key)
@@ -376,7 +376,7 @@ impl Items {
 
     /// Where an item whose header starts with this word has its value, and its length: in one piece and
     /// with nothing that expires. Others: `None`.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn plain_value(self, word: u32) -> Option<(usize, usize)> {
         if word & (HAS_TTL | CHAINED) != 0 {
             return None;
@@ -386,7 +386,7 @@ impl Items {
     }
 
     /// Key and value bytes of an item whose header starts with this word, unless it is chained.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn plain_payload(self, word: u32) -> Option<usize> {
         (word & CHAINED == 0)
             .then(|| ((word & KEY_LEN) + (word >> VALUE_SHIFT & VALUE_LEN)) as usize)
@@ -664,7 +664,7 @@ pub(crate) mod marks {
     }
 
     /// Counts a use, up to three, in an item whose header starts with this word.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn count_use(slab: &mut Slab, id: Id, word: u32) {
         if word & FREQ != FREQ {
             slab.set_word(id, 0, word + (1 << FREQ_SHIFT));
@@ -672,20 +672,20 @@ pub(crate) mod marks {
     }
 
     /// Whether an item of the window lies in the slot that starts with this word.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_in_window(word: u32) -> bool {
         matches!(Kind::of(word), Kind::Item) && word & MAIN == 0
     }
 
     /// As [`is_in_window`], where the item has fewer uses than that, is in one piece and never expires.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_plain_in_window(word: u32, uses: u32) -> bool {
         let plain = word & !(FREQ | KEY_LEN | VALUE_LEN << VALUE_SHIFT | 7 << TYPE_SHIFT);
         plain == Kind::Item.word(0) && (word & FREQ) >> FREQ_SHIFT < uses
     }
 
     /// Puts an item into one of the queues, with so many uses.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn start(slab: &mut Slab, id: Id, main: bool, uses: u32) {
         let word = slab.word(id, 0) & !(MAIN | FREQ);
         let main = if main { MAIN } else { 0 };
@@ -693,13 +693,13 @@ pub(crate) mod marks {
     }
 
     /// Whether nobody had used the item when its header's first word was this.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_unused(word: u32) -> bool {
         word & FREQ == 0
     }
 
     /// About how many bytes of its slot the item takes whose header starts with this word.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn size(slab: &Slab, id: Id, word: u32) -> usize {
         if word & CHAINED != 0 {
             return slab.slot_size(slab.class_of(id));

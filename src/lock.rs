@@ -71,7 +71,7 @@ impl<T> Guarded<T> {
     }
 
     /// Waits for the lock. `Busy` where a hook did not lock.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {
             #[cfg(feature = "spin")]
@@ -109,7 +109,7 @@ impl<T> Guarded<T> {
 
     /// Takes the lock, if nobody has it. `Busy` where somebody does, `Invalid` where the host gave no
     /// hook for this.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn try_lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {
             #[cfg(feature = "spin")]
@@ -160,7 +160,7 @@ pub(crate) struct Locked<'a, T> {
 impl<T> Deref for Locked<'_, T> {
     type Target = T;
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn deref(&self) -> &T {
         // SAFETY: as in `deref_mut`.
         unsafe { &*self.cell.value.get() }
@@ -168,7 +168,7 @@ impl<T> Deref for Locked<'_, T> {
 }
 
 impl<T> DerefMut for Locked<'_, T> {
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: made under the lock, or by callers that were promised to be alone; a callback that
         // calls back is turned away before it gets here (cache, `Callbacks`).
@@ -186,7 +186,7 @@ impl<T> Locked<'_, T> {
         self.kind = &LockKind::None;
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn release(&mut self) {
         match self.kind {
             #[cfg(feature = "spin")]
@@ -202,7 +202,7 @@ impl<T> Locked<'_, T> {
 }
 
 impl<T> Drop for Locked<'_, T> {
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn drop(&mut self) {
         self.release();
     }

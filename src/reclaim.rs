@@ -33,7 +33,7 @@ const COMPARE_MIN: u32 = 16;
 const COMPARE_MAX: u32 = 512;
 
 /// Whether a count that wraps has not come to `at` yet.
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn is_before(count: u32, at: u32) -> bool {
     (count.wrapping_sub(at) as i32) < 0
 }
@@ -74,7 +74,7 @@ pub(crate) enum Drained {
 impl Shard {
     /// A slot of this class, or where the class has none of a larger one, whatever has to go for it; and
     /// its class. `None` where nothing is left to go.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<(Id, Class)> {
         // The steady state: the class evicts an item of its own, and nobody compares.
         if self.ttl_items == 0 && self.slab.is_stuck(class, self.kept()) && self.is_settled(class) {
@@ -112,13 +112,13 @@ impl Shard {
     }
 
     /// Items that went so far without being deleted; it wraps.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn gone(&self) -> u32 {
         (self.counters.evictions as u32).wrapping_add(self.counters.expirations as u32)
     }
 
     /// Whether the class does not compare itself with others yet.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn is_settled(&self, class: Class) -> bool {
         self.holds_items(class)
             && is_before(self.gone(), self.compare_at)
@@ -209,7 +209,7 @@ impl Shard {
     }
 
     /// Free pages that a class of items leaves to others.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn kept(&self) -> u32 {
         self.reserve + u32::from(self.split_waits)
     }
@@ -276,7 +276,7 @@ impl Shard {
     }
 
     /// Evicts an item, and keeps its slot.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn hand_over(&mut self, id: Id, class: Class, word: u32, bytes: usize) {
         let hash = self.hash_of(id);
         self.counters.count_eviction(bytes);
@@ -430,7 +430,7 @@ impl Shard {
     }
 
     /// Whether anything is under way that every set does a slice of.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn has_work(&self) -> bool {
         self.slab.ceiling() > self.limit
             || self.drain.is_some()

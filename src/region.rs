@@ -47,7 +47,7 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
     }
 }
 
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn prefetch(p: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
     // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
@@ -65,7 +65,7 @@ fn prefetch(p: NonNull<u8>) {
 
 /// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
 /// reads.
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn same(a: &[u8], b: &[u8]) -> bool {
     match (a.first_chunk::<16>(), b.first_chunk::<16>()) {
         (Some(first), Some(other)) if a.len() <= 32 => {
@@ -76,7 +76,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Copies a run to one of the same length; 16 to 32 bytes by two overlapping moves.
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn copy(to: &mut [u8], from: &[u8]) {
     match (from.first_chunk::<16>(), from.last_chunk::<16>()) {
         (Some(first), Some(last)) if from.len() <= 32 => {
@@ -141,7 +141,7 @@ impl Bytes {
     }
 
     /// `len` bytes at byte offset `at`; an empty slice if they leave the run.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
         if !self.holds(at, len) {
             return &[];
@@ -153,12 +153,12 @@ impl Bytes {
     }
 
     /// Whether `at .. at + len` lies inside.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn holds(&self, at: usize, len: usize) -> bool {
         at.checked_add(len).is_some_and(|end| end <= self.len)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn slice_mut(&mut self, at: usize, len: usize) -> &mut [u8] {
         if !self.holds(at, len) {
             return &mut [];
@@ -170,7 +170,7 @@ impl Bytes {
     }
 
     /// Whether the bytes at byte offset `at` are these.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn equal(&self, at: usize, other: &[u8]) -> bool {
         if !self.holds(at, other.len()) {
             return false;
@@ -183,7 +183,7 @@ impl Bytes {
     }
 
     /// Asks the processor to fetch the line that byte offset `at` lies in; a hint, where there is one.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch(&self, at: usize) {
         if let Some(p) = self.pointer(at, 1) {
             prefetch(p);
@@ -191,7 +191,7 @@ impl Bytes {
     }
 
     /// Copies bytes from byte offset `at`; nothing if they leave the run.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn copy_out(&self, at: usize, to: &mut [u8]) {
         if !self.holds(at, to.len()) {
             return;
@@ -203,7 +203,7 @@ impl Bytes {
     }
 
     /// Copies bytes to byte offset `at`; nothing if they leave the run.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
         if !self.holds(at, from.len()) {
             return;
@@ -233,7 +233,7 @@ impl Bytes {
     }
 
     /// A pointer to byte offset `at`, with `len` bytes behind it inside the run.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
         if !self.holds(at, len) {
             return None;

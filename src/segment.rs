@@ -149,7 +149,7 @@ impl Segment {
         Self(id)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn head(self, slab: &Slab) -> Option<NonNull<Entries>> {
         let slot = slab.pointer(self.0, BLOCK_AT)?;
         // SAFETY: HEAD < BLOCK_AT, inside the slot.
@@ -157,7 +157,7 @@ impl Segment {
     }
 
     /// The table, to read.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn entries(self, slab: &Slab) -> Option<&Entries> {
         let head = self.head(slab)?;
         // SAFETY: `create` wrote a table there, and a segment's slot is not freed while the
@@ -165,7 +165,7 @@ impl Segment {
         Some(unsafe { head.as_ref() })
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn entries_mut(self, slab: &mut Slab) -> Option<&mut Entries> {
         let mut head = self.head(slab)?;
         // SAFETY: as in `entries`; `&mut Slab` makes us the only user.
@@ -180,19 +180,19 @@ impl Segment {
         slab.word(self.0, 1)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn len(self, slab: &Slab) -> usize {
         self.entries(slab).map_or(0, Entries::len)
     }
 
     /// Whether an insert needs no growing. Exactly this comparison lets the compiler drop
     /// hashbrown's growing path.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn has_room(self, slab: &Slab) -> bool {
         self.entries(slab).is_some_and(|t| t.capacity() != t.len())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn find(self, slab: &Slab, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
         self.entries(slab)?
             .find(hash, |&id| is(Id(id)))
@@ -201,7 +201,7 @@ impl Segment {
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
     /// enough for a hint.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch(self, slab: &Slab, buckets: Buckets, hash: u64) {
         let control = BLOCK_AT + buckets.count() * size_of::<u32>();
         let position = hash as usize & (buckets.count() - 1);
@@ -216,7 +216,7 @@ impl Segment {
 
     /// Asks for the lines of a probe that lie behind the table's head, so that they come with it and not
     /// after it. Few segments lie in the processor's caches anyway.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch_probe(self, slab: &Slab, buckets: Buckets, hash: u64) {
         if matches!(buckets, Buckets::B128) {
             const CONTROL: usize = BLOCK_AT + Buckets::B128.count() * size_of::<u32>();
@@ -254,7 +254,7 @@ impl Segment {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
         let entry = self
             .entries_mut(slab)
@@ -271,7 +271,7 @@ impl Segment {
     // ---- ghosts --------------------------------------------------------------------------------
 
     /// The bucket of four ghosts that this hash belongs to, and its fingerprint.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn ghost_of(buckets: Buckets, hash: u64) -> (u32, u32) {
         let mixed = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
         let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
@@ -284,7 +284,7 @@ impl Segment {
     }
 
     /// Remembers an item that was evicted.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
         let at = Self::ghost_at(buckets, bucket);
@@ -293,7 +293,7 @@ impl Segment {
     }
 
     /// Whether an item is remembered; from then on it is not.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) -> bool {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
         let word = slab.word(self.0, Self::ghost_at(buckets, bucket));

@@ -196,7 +196,7 @@ impl Shard {
     }
 
     /// The slots for an item, or `TooLarge` where the limit can never hold them.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn shape_for(&self, key_len: usize, value_len: usize, ttl: bool) -> Result<Shape> {
         if value_len > self.value_len_max {
             return Err(Error::TooLarge);
@@ -214,7 +214,7 @@ impl Shard {
         Ok(shape)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn effective_ttl(&self, ttl_ms: u64) -> u64 {
         match (ttl_ms, self.default_ttl_ms) {
             (0, 0) => TTL_NEVER,
@@ -226,12 +226,12 @@ impl Shard {
     // ---- reading -------------------------------------------------------------------------------
 
     /// The item with this key, expired or not, and the first word of its header.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
         self.find_in(self.index.segment_of(&self.slab, hash), hash, key)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn find_in(&self, segment: Segment, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
         let (slab, layout) = (&self.slab, self.layout);
         let mut word = 0;
@@ -284,7 +284,7 @@ impl Shard {
         self.policy.hit(&mut self.slab, id, word);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn miss<T>(&mut self, hash: u64) -> Result<T> {
         self.counters.misses += 1;
         self.missed = hash as u32;
@@ -292,7 +292,7 @@ impl Shard {
     }
 
     /// Copies the whole value; the length comes back even where the buffer is too short for it.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get(
         &mut self,
         hash: u64,
@@ -307,7 +307,7 @@ impl Shard {
     }
 
     /// As [`Shard::get`], where the item was found, expired or not.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn get_found(
         &mut self,
         id: Id,
@@ -432,7 +432,7 @@ impl Shard {
 
     // ---- writing -------------------------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn set(
         &mut self,
         hash: u64,
@@ -448,7 +448,7 @@ impl Shard {
         done
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn set_uncounted(
         &mut self,
         hash: u64,
@@ -510,7 +510,7 @@ impl Shard {
         stored
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn prefetch_victim(&self, shape: &Result<Shape>) {
         if let Ok(shape) = shape
             && let Some(id) = self.policy.next_up(&self.slab, shape.head)
@@ -540,7 +540,7 @@ impl Shard {
     }
 
     /// Stores an item in slots of its own, and takes out the one that had its key.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape, replaces: bool) -> Result<()> {
         if self.has_work() {
             self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
@@ -709,7 +709,7 @@ impl Shard {
         self.with_index(|index, slab, rehash| index.merge(slab, hash, rehash));
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hash_of(&self, id: Id) -> u64 {
         self.hasher.hash(self.layout.key(&self.slab, id))
     }

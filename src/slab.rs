@@ -624,7 +624,7 @@ impl Slab {
     }
 
     /// Whether the class has no free slot, and no page to take but those that are kept.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_stuck(&self, class: Class, keep: u32) -> bool {
         self.pages_free() <= keep && self.class(class).open == Page::NONE
     }
@@ -741,7 +741,7 @@ impl Slab {
 
     // ---- words and bytes of a slot -------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn word(&self, id: Id, at: u32) -> u32 {
         self.mem.word(id.0 as usize + at as usize)
     }
@@ -761,7 +761,7 @@ impl Slab {
         self.set_word(id, 0, kind.word(self.word(id, 0)));
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn bytes(&self, id: Id, at: usize, len: usize) -> &[u8] {
         self.mem.slice(id.0 as usize * 4 + at, len)
     }
@@ -772,28 +772,28 @@ impl Slab {
     }
 
     /// Asks for the line that a word of a slot lies in.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch(&self, id: Id, word: usize) {
         self.mem.prefetch((id.0 as usize + word) * 4);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn bytes_are(&self, id: Id, at: usize, other: &[u8]) -> bool {
         self.mem.equal(id.0 as usize * 4 + at, other)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn copy_out(&self, id: Id, at: usize, to: &mut [u8]) {
         self.mem.copy_out(id.0 as usize * 4 + at, to);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write(&mut self, id: Id, at: usize, from: &[u8]) {
         self.mem.copy_in(id.0 as usize * 4 + at, from);
     }
 
     /// Where a slot lies, with `len` bytes behind it inside the page area.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn pointer(&self, id: Id, len: usize) -> Option<core::ptr::NonNull<u8>> {
         self.mem.pointer(id.0 as usize * 4, len)
     }
@@ -901,7 +901,7 @@ impl Slab {
     }
 
     /// Hands out the slot of an item that was evicted: it had so many key and value bytes.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hand_over(&mut self, id: Id, class: Class, bytes: usize) {
         if self.zero_on_free {
             self.mem.zero(id.0 as usize * 4, self.slot_size(class));

@@ -173,7 +173,7 @@ pub unsafe extern "C" fn larder_cache_get(
 ///
 /// # Safety
 /// The length can be written.
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 unsafe fn put_len(got: Result<(NonNull<usize>, (usize, bool))>) -> larder_status {
     match got {
         Ok((out, (len, copied))) => {

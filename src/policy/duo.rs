@@ -188,7 +188,7 @@ impl Duo {
     }
 
     /// What came of items of such sizes, in the present period.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn sizes(&mut self, size: usize) -> &mut Sizes {
         let sizes = &mut self.sizes[group_of(size)];
         sizes.go_on(self.period);
@@ -306,7 +306,7 @@ impl Duo {
     }
 
     /// An item was read or overwritten whose header starts with this word.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id, word: u32) {
         marks::count_use(slab, id, word);
         if marks::is_unused(word) {
@@ -320,7 +320,7 @@ impl Duo {
         self.flagged = Id::NONE;
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn removed(&mut self, slab: &Slab, id: Id, class: Class) {
         self.items = self.items.saturating_sub(1);
         let main = marks::is_main(slab, id);
@@ -365,7 +365,7 @@ impl Duo {
     /// The victim in the usual case, in few instructions: a newcomer that nobody remembers, and a next
     /// item of a full window that nobody used enough, that is in one piece and never expires. In any other
     /// case `None`, and [`Duo::victim`] finds out.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn usual_victim(&mut self, slab: &Slab, class: Class) -> Option<(Id, u32)> {
         let rule = self.rule();
         let queues = self.of(class);
@@ -387,7 +387,7 @@ impl Duo {
     }
 
     /// The item that the window's hand comes to next, if it is near.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn next_up(&self, slab: &Slab, class: Class) -> Option<Id> {
         let hand = self.of(class).window;
         let (_, id) = slab.near_flag(hand.page, class, u32::from(hand.slot))?;

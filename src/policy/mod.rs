@@ -116,7 +116,7 @@ impl Policy {
     }
 
     /// A request for a key, hit or miss.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn requested(&mut self, hash: u64) {
         if let Self::Duo(duo) = self {
             duo.requested(hash);
@@ -148,7 +148,7 @@ impl Policy {
     }
 
     /// An item was read or overwritten whose header starts with this word.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id, word: u32) {
         match self {
             Self::Duo(p) => p.hit(slab, id, word),
@@ -199,7 +199,7 @@ impl Policy {
     }
 
     /// The item that is likely to be the next victim; a hint.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn next_up(&self, slab: &Slab, class: Class) -> Option<Id> {
         match self {
             Self::Duo(duo) => duo.next_up(slab, class),
@@ -208,7 +208,7 @@ impl Policy {
     }
 
     /// As [`Policy::victim`], with the first word of its header, where the usual case makes that quick.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn usual_victim(&mut self, slab: &Slab, class: Class) -> Option<(Id, u32)> {
         match self {
             Self::Duo(duo) => duo.usual_victim(slab, class),

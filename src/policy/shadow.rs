@@ -174,7 +174,7 @@ impl Shadows {
     }
 
     /// A request: sampled or not.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn requested(&mut self, hash: u64) {
         if ((hash >> 32) as u32) < self.below {
             self.simulate(hash);

@@ -13,7 +13,7 @@ const COLD_SHARE: u16 = 16;
 /// Groups of sizes: slots up to 63 B, up to 499 B, and larger ones.
 pub(super) const GROUPS: usize = 3;
 
-#[inline(always)]
+#[cfg_attr(not(feature = "small"), inline(always))]
 pub(super) fn group_of(size: usize) -> usize {
     usize::from(size >= 64) + usize::from(size >= 500)
 }

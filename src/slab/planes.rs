@@ -74,7 +74,7 @@ impl Slab {
 
     /// As [`Slab::next_flag`], in one word of the plane, and for a page of this class that hands out slots:
     /// the slot's number and the slot. `None` is no answer; nor is there one for the page's last slots.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn near_flag(&self, page: Page, class: Class, slot: u32) -> Option<(u32, Id)> {
         let (meta, of_class) = (self.meta(page.some()?), self.class(class));
         if meta.class != class.0 || meta.flags & (CLAIMED | DRAINING) != CLAIMED {
