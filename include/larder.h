@@ -30,6 +30,21 @@
 // TTL: never expires.
 #define LARDER_TTL_NEVER UINT64_MAX
 
+// The region held a cache, which was taken over.
+#define LARDER_FOUND_CACHE 0
+
+// The region held no cache, or one whose initialisation did not end.
+#define LARDER_FOUND_NOTHING 1
+
+// A cache of another version or build of the library, or of another kind of machine.
+#define LARDER_FOUND_OTHER_VERSION 2
+
+// A cache of another size, number of shards or policy, or whose items have other fields.
+#define LARDER_FOUND_OTHER_LAYOUT 3
+
+// A cache with another hash_seed.
+#define LARDER_FOUND_OTHER_SEED 4
+
 // The library's choice of whom to evict.
 #define LARDER_POLICY_DEFAULT 0
 
@@ -44,6 +59,11 @@
 
 // No lock: the host promises that one thread at a time calls, and no interrupt handler does.
 #define LARDER_SINGLE_THREAD 4
+
+// Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
+// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
+// read.
+#define LARDER_CHECKSUM 8
 
 // Items had to go to make room.
 #define LARDER_EVENT_EVICTED 1
@@ -200,7 +220,7 @@ typedef struct larder_cache_config {
   uint32_t shards;
   // Time to live of items that are given none; 0 = never expire.
   uint64_t default_ttl_ms;
-  // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
+  // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
   uint32_t flags;
   // Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
   // largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
@@ -230,6 +250,31 @@ typedef struct larder_cache_config {
   // 0
   uint64_t reserved[8];
 } larder_cache_config;
+
+// What larder_cache_attach found.
+typedef struct larder_attach_report {
+  // LARDER_FOUND_..
+  uint32_t found;
+  // 0
+  uint32_t reserved;
+  // Items that are back.
+  uint64_t items_recovered;
+  // Their key and value bytes.
+  uint64_t bytes_recovered;
+  // Items that are not: the sum of the five below.
+  uint64_t items_dropped;
+  // Items whose time has come.
+  uint64_t items_expired;
+  // Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
+  // stopped, or damaged.
+  uint64_t items_torn;
+  // Items that are not what their checksum was made of, with LARDER_CHECKSUM.
+  uint64_t items_corrupt;
+  // Copies of an item that was being moved or replaced.
+  uint64_t items_duplicate;
+  // Items for which the index had no room.
+  uint64_t items_homeless;
+} larder_attach_report;
 
 // One get of many.
 typedef struct larder_get_request {
@@ -346,6 +391,8 @@ typedef struct larder_cache_stats_t {
   uint32_t views;
   // Reservations held.
   uint32_t reservations;
+  // Reads of an item that was not what its checksum was made of: it was taken out.
+  uint64_t failed_corrupt;
 } larder_cache_stats_t;
 
 // What one size class holds.
@@ -823,6 +870,31 @@ larder_status larder_cache_ttl(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
                                uint64_t *ttl_ms);
+
+// Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
+// shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
+// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
+// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; nothing that
+// lies in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
+// owner at a time is the host's to ensure.
+//
+// Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
+// then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be
+// called again.
+//
+// LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
+// otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
+// larder_cache_init. `report` may be NULL; it is written on these errors, too. O(slots) and a hash of each
+// key; O(bytes) with LARDER_CHECKSUM.
+//
+// # Safety
+// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
+// bytes as its first field says; `out` can be written, `report` too unless it is NULL.
+larder_status larder_cache_attach(void *memory,
+                                  size_t size,
+                                  const struct larder_cache_config *config,
+                                  struct larder_cache **out,
+                                  struct larder_attach_report *report);
 
 // Writes the defaults into a configuration of `struct_size` bytes, which is
 // sizeof(larder_cache_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! ```text
-//! region   | header | shard cells | part 0: tables, pages | part 1: .. | .. | tail |
+//! region   | header: stamp, .. | shard cells | part 0: tables, pages | part 1: .. | .. | tail |
 //! ```
 //! The hash of a key picks the shard. Everything lies inside the region; a [`Cache`] is its address.
 //!
@@ -14,16 +14,19 @@
 //! What one shard does: `shard`. The C face: `ffi`.
 #![allow(unsafe_code)]
 
+use crate::attach::AttachReport;
 use crate::callbacks::Callbacks;
 use crate::config::{Clock, Config, Event, EventHook, EventKind};
+use crate::expiry::Time;
 use crate::hash::KeyHasher;
 use crate::item::Type;
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter, Shared, align_up, check_region};
-use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
+use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region};
+use crate::shard::{ItemInfo, NewValue, Origin, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
+use crate::stamp::{Found, MAGIC, Stamp};
 use crate::stats::{CacheStats, Gone};
 use crate::status::{Error, Result};
 use crate::{ClassStats, sizing};
@@ -33,12 +36,10 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// "LARDER" and the layout's version.
-const MAGIC: u64 = u64::from_le_bytes(*b"LARDER\x00\x01");
-
 /// What lies at the start of a cache's region.
+#[repr(C)]
 pub(crate) struct Header {
-    magic: u64,
+    stamp: Stamp,
     region: usize,
     /// Bytes of the region before the shards' parts and behind them.
     outside: usize,
@@ -140,22 +141,123 @@ impl<'r> Cache<'r> {
     /// # Safety
     /// `base .. base + len` is memory that nobody else touches for `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
+        Self::check_arguments(base, len, config)?;
+        // SAFETY: the caller gave this memory.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let cache = Self::lay_out(cutter, len, config, None).ok_or(Error::NoMemory)?;
+        cache.begin(config)
+    }
+
+    /// Takes over the cache that an earlier owner left in `region`, made with the same `config` (limit,
+    /// hooks, `zero_on_free`, lengths and default TTL may differ): after a reset, in another process, at
+    /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; views,
+    /// reservations, locks and statistics of the earlier owner are void, and so is what the default policy
+    /// remembers of evicted items.
+    ///
+    /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
+    /// anew since then, as after a reset, counts as one that stood still meanwhile. One owner at a time is
+    /// the caller's to ensure.
+    ///
+    /// # Errors
+    /// The report's `found` tells what is there instead, and nothing was changed: `NotFound` where there is no
+    /// cache, `VersionMismatch` where there is one that was made otherwise. Else as [`Cache::new`].
+    ///
+    /// # Time
+    /// O(slots), and a hash of each key; O(bytes) with checksums; O(n log n) with exact LRU.
+    pub fn attach(
+        region: &'r mut [u8],
+        config: &Config,
+        report: &mut AttachReport,
+    ) -> Result<Self> {
+        let len = region.len();
+        let base = NonNull::from(region).cast();
+        // SAFETY: the region is borrowed for as long as the cache lives.
+        unsafe { Self::attach_at(base, len, config, report) }
+    }
+
+    /// # Safety
+    /// As for [`Cache::new_at`].
+    pub(crate) unsafe fn attach_at(
+        base: NonNull<u8>,
+        len: usize,
+        config: &Config,
+        report: &mut AttachReport,
+    ) -> Result<Self> {
+        *report = AttachReport {
+            found: Found::Nothing,
+            ..AttachReport::default()
+        };
+        Self::check_arguments(base, len, config)?;
+        if len < size_of::<Header>() {
+            return Err(Error::NotFound);
+        }
+        let hasher = KeyHasher::new(config.hash_seed);
+        // SAFETY: at least so many bytes, aligned; words may be any bits.
+        let words = unsafe { base.cast::<[u64; 3]>().read() };
+        report.found = Self::stamp(config, len, &hasher).compare(&Stamp::of_words(words));
+        match report.found {
+            Found::Cache => {}
+            Found::Nothing => return Err(Error::NotFound),
+            _ => return Err(Error::VersionMismatch),
+        }
+        // SAFETY: the caller gave this memory.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let cache = Self::lay_out(cutter, len, config, Some(report)).ok_or(Error::NoMemory)?;
+        cache.begin(config)
+    }
+
+    fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
         config.check()?;
         check_region(base, len)?;
         if config.memory_limit > len {
             return Err(Error::Invalid);
         }
-        // SAFETY: the caller gave this memory.
-        let cutter = unsafe { Cutter::new(base, len) };
-        let cache = Self::lay_out(cutter, len, config).ok_or(Error::NoMemory)?;
-        cache.observe_time();
-        if config.memory_limit != 0 {
-            cache.set_memory_limit(config.memory_limit)?;
-        }
-        Ok(cache)
+        Ok(())
     }
 
-    fn lay_out(mut cutter: Cutter, len: usize, config: &Config) -> Option<Self> {
+    fn begin(self, config: &Config) -> Result<Self> {
+        self.observe_time();
+        if config.memory_limit != 0 {
+            self.set_memory_limit(config.memory_limit)?;
+        }
+        Ok(self)
+    }
+
+    /// What tells this cache from others.
+    fn stamp(config: &Config, len: usize, hasher: &KeyHasher) -> Stamp {
+        let build = [
+            size_of::<usize>(),
+            size_of::<Header>(),
+            size_of::<Guarded<Shard>>(),
+            Self::TIME_AT,
+        ];
+        let Config {
+            policy,
+            item_times,
+            checksum,
+            ..
+        } = *config;
+        let layout = [
+            len,
+            config.shard_count(len) as usize,
+            policy as usize,
+            usize::from(item_times),
+            usize::from(checksum),
+        ];
+        let wide = |n: usize| n as u64;
+        Stamp::new(&build.map(wide), &layout.map(wide), hasher)
+    }
+
+    /// Where a shard's time lies in its cell.
+    const TIME_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::TIME_AT;
+
+    /// Cuts the region; `report`: for what an earlier owner left there.
+    fn lay_out(
+        mut cutter: Cutter,
+        len: usize,
+        config: &Config,
+        mut report: Option<&mut AttachReport>,
+    ) -> Option<Self> {
         let count = config.shard_count(len);
         let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
         let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
@@ -165,6 +267,18 @@ impl<'r> Cache<'r> {
         let part = sizing::part_size(len.checked_sub(used)?, count);
         sizing::check_limit(config, len, part)?;
         // Nothing was written before this.
+        let by_hand = match &report {
+            // SAFETY: the header that the earlier owner wrote was cut above.
+            Some(_) => unsafe { Self::clock_left_by_hand(header) },
+            None => {
+                // Until the end, there is no cache.
+                // SAFETY: cut above; the stamp's magic comes first.
+                unsafe { header.cast::<u64>().write(0) };
+                barrier();
+                0
+            }
+        };
+        let stamp = Self::stamp(config, len, &KeyHasher::new(setup.seed));
         let hasher = hasher.fill(KeyHasher::new(setup.seed));
         let stride = sizing::cell_stride::<Guarded<Shard>>(count);
         let mut cuts = cutter.cuts();
@@ -172,20 +286,50 @@ impl<'r> Cache<'r> {
             let at = cutter.cut(part)?;
             // SAFETY: `cut` hands out each byte once.
             let mut cutter = unsafe { Cutter::new(at, part) };
-            let shard = Shard::new(&mut cutter, part, &setup, hasher)?;
-            cuts += cutter.cuts();
             // SAFETY: i < count, and room for count cells was cut.
             let cell = unsafe { cells.add(i * stride) };
+            let origin = match report.as_deref_mut() {
+                None => Origin::Fresh,
+                Some(report) => {
+                    // SAFETY: inside the cell.
+                    let time = unsafe { cell.add(Self::TIME_AT) };
+                    // SAFETY: as above, aligned as the time that lies there; words may be any bits.
+                    let words = unsafe { time.cast::<[u64; 3]>().read() };
+                    Origin::Left(Time::left_behind(words), report)
+                }
+            };
+            let shard = Shard::new(&mut cutter, part, &setup, hasher, origin)?;
+            cuts += cutter.cuts();
             // SAFETY: cut above; start and stride are aligned to ALIGN.
             unsafe { cell.cast::<Guarded<Shard>>().write(Guarded::new(shard)) };
         }
-        let value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
+        let mut value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
+        value.clock_by_hand = AtomicU32::new(by_hand);
+        // A region that is taken over holds a cache all the time.
+        let magic = stamp.magic;
+        value.stamp = match report {
+            Some(_) => stamp,
+            None => stamp.unfinished(),
+        };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { header.write(value) };
+        barrier();
+        // SAFETY: as above; the stamp's magic comes first.
+        unsafe { header.cast::<u64>().write(magic) };
         Some(Self {
             header,
             region: PhantomData,
         })
+    }
+
+    /// # Safety
+    /// `header` has as many bytes as one, initialised.
+    unsafe fn clock_left_by_hand(header: NonNull<Header>) -> u32 {
+        let at = core::mem::offset_of!(Header, clock_by_hand);
+        // SAFETY: inside the header, by the caller's promise.
+        let word = unsafe { header.cast::<u8>().add(at) };
+        // SAFETY: as above, and aligned as the header is; a word may be any bits.
+        unsafe { word.cast::<u32>().read() }
     }
 
     fn header(
@@ -197,7 +341,7 @@ impl<'r> Cache<'r> {
         cuts: u32,
     ) -> Header {
         Header {
-            magic: MAGIC,
+            stamp: Stamp::NONE,
             region,
             outside: region - parts,
             limit: AtomicUsize::new(region),
@@ -250,7 +394,7 @@ impl<'r> Cache<'r> {
             header,
             region: PhantomData,
         };
-        if cache.head().magic != MAGIC {
+        if cache.head().stamp.magic != MAGIC {
             Err(Error::Invalid)
         } else {
             Ok(cache)
@@ -796,9 +940,10 @@ impl<'r> Cache<'r> {
     /// `NotFound` on a miss; `Busy` from inside a callback.
     pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
         // An item whose time has come goes now: no event may be told from inside the callback.
-        if !self.contains(key)? {
-            return Err(Error::NotFound);
-        }
+        self.with_key(key, false, |shard, hash| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            shard.check_sum(id, hash)
+        })?;
         let (head, hash) = (self.head(), self.hash(key));
         let cell = self.cell_of(hash);
         head.callbacks.run(|| {

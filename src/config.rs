@@ -109,6 +109,11 @@ pub struct Config {
     pub zero_on_free: bool,
     /// Keep the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
+    /// Keep a checksum of each item, looked at by every read of its value and by [`Cache::attach`]: 4 bytes an
+    /// item, and O(value) a read.
+    ///
+    /// [`Cache::attach`]: crate::Cache::attach
+    pub checksum: bool,
     /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
     /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
     /// `NoMemory` at the start.
@@ -167,7 +172,11 @@ impl Config {
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
         Setup {
             policy: self.policy,
-            format: Format::new(self.policy == PolicyKind::Lru, self.item_times),
+            format: Format::new(
+                self.policy == PolicyKind::Lru,
+                self.item_times,
+                self.checksum,
+            ),
             zero_on_free: self.zero_on_free,
             seed: self.hash_seed,
             key_len_max: or(self.key_len_max, KEY_LEN_MAX),

@@ -41,33 +41,47 @@ const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
 
 /// The cache's time.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Time {
+    now: u64,
     /// What the host's clock showed last.
     host: u64,
-    now: u64,
+    /// What tells whether both were written, to whoever finds them: see [`Time::left_behind`].
+    check: u64,
+}
+
+const fn check_of(now: u64, host: u64) -> u64 {
+    now.wrapping_add(host.wrapping_mul(3)) ^ 0x9e37_79b9_7f4a_7c15
 }
 
 impl Default for Time {
     /// The first look is never behind: nothing has passed by then.
     fn default() -> Self {
-        Self {
-            host: u64::MAX,
-            now: 0,
-        }
+        Self::of(0, u64::MAX)
     }
 }
 
 impl Time {
+    fn of(now: u64, host: u64) -> Self {
+        let check = check_of(now, host);
+        Self { now, host, check }
+    }
+
+    /// The time that an earlier owner left, if it was not stopped while it wrote it.
+    pub(crate) fn left_behind([now, host, check]: [u64; 3]) -> Option<Self> {
+        (check == check_of(now, host)).then(|| Self::of(now, host))
+    }
+
     /// The host's clock shows `host` milliseconds.
     #[inline]
     pub(crate) fn observe(&mut self, host: u64) {
-        self.now = self.now.saturating_add(host.saturating_sub(self.host));
-        self.host = host;
+        let passed = host.saturating_sub(self.host);
+        *self = Self::of(self.now.saturating_add(passed), host);
     }
 
     /// Another clock takes over: nothing has passed since the last look at the old one.
     pub(crate) fn restart(&mut self, host: u64) {
-        self.host = host;
+        *self = Self::of(self.now, host);
     }
 
     /// Milliseconds since the first look.

@@ -172,11 +172,12 @@ fn directory_bits(hash: u64) -> u32 {
 }
 
 impl Index {
-    /// An index of one segment. The slab's last two classes are those of [`Plan::extras`].
-    pub(crate) fn new(cutter: &mut Cutter, slab: &mut Slab, plan: Plan) -> Option<Self> {
+    /// An index that [`Index::start`] is to give its first segment. The slab's last two classes are those of
+    /// [`Plan::extras`].
+    pub(crate) fn new(cutter: &mut Cutter, slab: &Slab, plan: Plan) -> Option<Self> {
         let chunks = cutter.table(plan.chunks_max, Id::NONE.0)?;
         let classes = slab.class_count();
-        let mut index = Self {
+        Some(Self {
             plan,
             segment_class: Class(classes - 2),
             chunk_class: Class(classes - 1),
@@ -192,11 +193,11 @@ impl Index {
             segments: 0,
             rebuilds: 0,
             splits: 0,
-        };
-        index.start(slab).then_some(index)
+        })
     }
 
-    /// Starts anew in a slab that holds nothing. Returns whether the first two slots were there.
+    /// Starts anew, with one segment, in a slab that holds none. Returns whether the first two slots were
+    /// there.
     pub(crate) fn start(&mut self, slab: &mut Slab) -> bool {
         for c in 0..self.chunks_held {
             *self.chunks.at_mut(c) = Id::NONE.0;
@@ -606,6 +607,7 @@ impl Index {
             }
             Kind::Chunk => {
                 slab.copy_slot(from, to);
+                slab.set_kind(to, Kind::Chunk);
                 let number = slab.word(from, 1);
                 *self.chunks.at_mut(number) = to.0;
             }

@@ -4,6 +4,7 @@
 //! ```text
 //! word 0   | kind 3 | main 1 | freq 2 | chained 1 | ttl 1 | type 3 | value length 13 | key length 8 |
 //! then     [ previous, next, stamp ]   where the policy keeps links
+//!          [ checksum ]                with LARDER_CHECKSUM
 //!          [ set time ]                with LARDER_ITEM_TIMES
 //!          [ expiry ]                  with a time to live
 //!          [ value length, next part ] where the value is chained
@@ -15,14 +16,24 @@
 //! All parts but the last are slots of the largest class, filled to the end; the last one is of the
 //! smallest class that holds what is left.
 //!
+//! An item is written into a pending slot, and its first word makes it one: so a slot of kind `Item` holds all
+//! of it, whenever its owner may have been stopped.
+//!
 //! # Invariants (walked by [`Items::check`])
 //! 1. Key, header and the head's share of the value fit in the head's slot.
 //! 2. Following `next part` from a head reaches slots of kind `Link` that together hold the value;
 //!    each one's `part before` names the one it was reached from.
+//!
+//! # Not here
+//! What the checksum is: `checksum`.
 
 #![forbid(unsafe_code)]
 
+mod whole;
+
+use crate::checksum;
 use crate::expiry::{Instant, NEVER, Time};
+use crate::hash::KeyHasher;
 use crate::slab::{Class, Id, Kind, Slab};
 
 /// What a value is; it comes back as what it was.
@@ -76,16 +87,25 @@ pub(crate) struct Format {
     fixed: u32,
     /// The time of the last set is among them.
     pub(crate) times: bool,
+    /// A checksum is among them.
+    pub(crate) checksum: bool,
 }
 
 impl Format {
     /// `links`: the policy keeps two links and a stamp in each item; `times`: the time of the last set
-    /// is kept.
-    pub(crate) fn new(links: bool, times: bool) -> Self {
+    /// is kept; `checksum`: so is a checksum.
+    pub(crate) fn new(links: bool, times: bool, checksum: bool) -> Self {
+        let links = if links { 3 } else { 0 };
         Self {
-            fixed: 1 + if links { 3 } else { 0 } + u32::from(times),
+            fixed: 1 + links + u32::from(checksum) + u32::from(times),
             times,
+            checksum,
         }
+    }
+
+    /// The word that the checksum is in, where items have one.
+    fn checksum_at(self) -> u32 {
+        self.fixed - 1 - u32::from(self.times)
     }
 
     #[inline]
@@ -216,26 +236,32 @@ impl Items {
         })
     }
 
-    /// Writes an item whose value fits in its slot.
+    /// Writes an item whose value fits in its slot, which is pending; returns the word that makes it an item.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn write(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) {
-        let at = self.write_head(slab, id, draft, false);
+    pub(crate) fn write(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) -> u32 {
+        let (at, word) = self.write_head(slab, id, draft, false);
         slab.write(id, at, draft.value);
+        word
     }
 
-    /// Writes an item over another one in its slot: the policy's marks stay, and no old byte does where
-    /// bytes are zeroed.
-    pub(crate) fn rewrite(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) {
-        let (freq, main) = (marks::freq(slab, id), marks::is_main(slab, id));
+    /// Writes an item over another one in its slot, which is pending: no old byte stays where bytes are
+    /// zeroed. Returns the word that makes it an item, with the marks that the policy gave the old one.
+    pub(crate) fn rewrite(self, slab: &mut Slab, id: Id, draft: &Draft<'_>) -> u32 {
+        let old = slab.word(id, 0);
         let before = self.size(slab, id);
-        self.write(slab, id, draft);
-        marks::set_freq(slab, id, freq);
-        marks::set_main(slab, id, main);
-        let after = self.size(slab, id);
+        let word = self.write(slab, id, draft) | old & (FREQ | MAIN);
+        let after = self.header_and(word);
         if slab.zeroes_on_free() {
             slab.bytes_mut(id, after, before.saturating_sub(after))
                 .fill(0);
         }
+        word
+    }
+
+    /// Bytes of header, key and value of an item in one piece whose header starts with this word.
+    fn header_and(self, word: u32) -> usize {
+        let payload = (word & KEY_LEN) + (word >> VALUE_SHIFT & VALUE_LEN);
+        self.format.header_words(word) as usize * 4 + payload as usize
     }
 
     /// Bytes of header, key and value of an item that is not chained.
@@ -244,20 +270,26 @@ impl Items {
         self.format.header_words(word) as usize * 4 + self.payload(slab, id)
     }
 
-    /// Copies an item that is not chained to `to`, which may be its own slot, and gives it an
-    /// expiry. The slot `to` holds four bytes more than the item has.
-    pub(crate) fn add_expiry(self, slab: &mut Slab, id: Id, to: Id, expiry: Instant) {
+    /// Copies an item that is not chained to `to`, a pending slot which may be its own, and gives it an
+    /// expiry; returns the word that makes it an item. The slot `to` holds four bytes more than the item has.
+    pub(crate) fn add_expiry(self, slab: &mut Slab, id: Id, to: Id, expiry: Instant) -> u32 {
         let fixed = self.format.fixed_words();
         let head = fixed as usize * 4;
+        let word = Kind::Item.word(slab.word(id, 0) | HAS_TTL);
         slab.copy_bytes((id, head), (to, head + 4), self.payload(slab, id));
-        slab.copy_bytes((id, 0), (to, 0), head);
-        slab.set_word(to, 0, slab.word(to, 0) | HAS_TTL);
+        slab.copy_bytes((id, 4), (to, 4), head - 4);
         slab.set_word(to, fixed, expiry.0);
+        if self.format.checksum {
+            let at = self.format.checksum_at();
+            let sum = checksum::with_expiry(slab.word(to, at), NEVER.0, expiry.0);
+            slab.set_word(to, at, sum);
+        }
+        word
     }
 
-    /// Header and key; returns the byte at which the value starts.
+    /// Header and key, but for the first word; returns the byte at which the value starts, and that word.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn write_head(self, slab: &mut Slab, id: Id, draft: &Draft<'_>, chained: bool) -> usize {
+    fn write_head(self, slab: &mut Slab, id: Id, draft: &Draft<'_>, chained: bool) -> (usize, u32) {
         let value_len = if chained { 0 } else { draft.value_len as u32 };
         let mut low = draft.key.len() as u32
             | value_len << VALUE_SHIFT
@@ -278,15 +310,22 @@ impl Items {
             slab.set_word(id, at + 1, Id::NONE.0);
             at += 2;
         }
-        slab.set_word(id, 0, Kind::Item.word(low));
         let at = at as usize * 4;
         slab.write(id, at, draft.key);
-        at + draft.key.len()
+        (at + draft.key.len(), Kind::Item.word(low))
     }
 
-    /// Writes a chained item whose later parts are linked behind `id` in order of their use.
-    pub(crate) fn write_chained(self, slab: &mut Slab, id: Id, first: Id, draft: &Draft<'_>) {
-        let at = self.write_head(slab, id, draft, true);
+    /// Writes a chained item, its head still pending, whose later parts are linked behind `id` in order of
+    /// their use; returns the word that makes it an item.
+    pub(crate) fn write_chained(
+        self,
+        slab: &mut Slab,
+        id: Id,
+        first: Id,
+        draft: &Draft<'_>,
+    ) -> u32 {
+        let (at, word) = self.write_head(slab, id, draft, true);
+        slab.set_word(id, 0, Kind::Pending.word(word));
         let share = slab.slot_size(slab.class_of(id)) - at;
         let (here, mut rest) = draft
             .value
@@ -305,6 +344,7 @@ impl Items {
         if let Some(first) = first.some() {
             Self::set_part_before(slab, first, id);
         }
+        word
     }
 
     // ---- fields --------------------------------------------------------------------------------
@@ -362,9 +402,53 @@ impl Items {
 
     /// Replaces the expiry of an item that has one.
     pub(crate) fn set_expiry(self, slab: &mut Slab, id: Id, expiry: Instant) {
-        if self.has_ttl(slab, id) {
-            slab.set_word(id, self.format.fixed_words(), expiry.0);
+        if !self.has_ttl(slab, id) {
+            return;
         }
+        let at = self.format.fixed_words();
+        if self.format.checksum {
+            let (old, sum_at) = (slab.word(id, at), self.format.checksum_at());
+            let sum = checksum::with_expiry(slab.word(id, sum_at), old, expiry.0);
+            slab.set_word(id, sum_at, sum);
+        }
+        slab.set_word(id, at, expiry.0);
+    }
+
+    // ---- checksum ------------------------------------------------------------------------------
+
+    /// Stores the checksum of an item that is written, where items have one; `word` is to be its first.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn sum_up(self, slab: &mut Slab, id: Id, word: u32, hasher: &KeyHasher) {
+        if self.format.checksum {
+            // The lengths are read from there.
+            slab.set_word(id, 0, Kind::Pending.word(word));
+            let sum = self.sum(slab, id, hasher);
+            slab.set_word(id, self.format.checksum_at(), sum);
+        }
+    }
+
+    /// Whether an item is what its checksum was made of; true where items have none.
+    #[inline]
+    pub(crate) fn is_intact(self, slab: &Slab, id: Id, hasher: &KeyHasher) -> bool {
+        !self.format.checksum
+            || slab.word(id, self.format.checksum_at()) == self.sum(slab, id, hasher)
+    }
+
+    #[cold]
+    fn sum(self, slab: &Slab, id: Id, hasher: &KeyHasher) -> u32 {
+        let word = slab.word(id, 0) & (KEY_LEN | VALUE_LEN << VALUE_SHIFT | 7 << TYPE_SHIFT);
+        let mut sum = checksum::Sum::new(hasher);
+        sum.add_bytes(self.key(slab, id));
+        self.for_each_span(slab, id, |span| {
+            sum.add_bytes(span);
+            true
+        });
+        sum.finish(
+            word,
+            self.value_len(slab, id) as u32,
+            self.set_time(slab, id).unwrap_or(0),
+            self.expiry(slab, id).unwrap_or(NEVER).0,
+        )
     }
 
     /// Encoded time of the last set, where the cache keeps it.
@@ -374,11 +458,11 @@ impl Items {
             .then(|| slab.word(id, self.format.fixed_words() - 1))
     }
 
-    /// Where an item whose header starts with this word has its value, and its length: in one piece and
-    /// with nothing that expires. Others: `None`.
+    /// Where an item whose header starts with this word has its value, and its length: in one piece, with
+    /// nothing that expires and no checksum. Others: `None`.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn plain_value(self, word: u32) -> Option<(usize, usize)> {
-        if word & (HAS_TTL | CHAINED) != 0 {
+        if word & (HAS_TTL | CHAINED) != 0 || self.format.checksum {
             return None;
         }
         let at = self.format.fixed_words() * 4 + (word & KEY_LEN);
@@ -411,11 +495,14 @@ impl Items {
     }
 
     /// Overwrites a value with one of the same length, in a slot of its own.
-    pub(crate) fn set_value(self, slab: &mut Slab, id: Id, value: &[u8]) {
+    pub(crate) fn set_value(self, slab: &mut Slab, id: Id, value: &[u8], hasher: &KeyHasher) {
         let word = slab.word(id, 0);
         if word & CHAINED == 0 && (word >> VALUE_SHIFT & VALUE_LEN) as usize == value.len() {
             let at = self.format.header_words(word) as usize * 4 + (word & KEY_LEN) as usize;
+            slab.withdraw(id);
             slab.write(id, at, value);
+            self.sum_up(slab, id, word, hasher);
+            slab.publish(id, word);
         }
     }
 

@@ -16,11 +16,12 @@
 //! | [`Arena`] | bump allocation over regions |
 //! | `class`, `slab` | size classes; pages, and the slots that they are cut into |
 //! | [`Pool`] | reusable blocks |
-//! | `item` | header, key and value in slots |
+//! | `item`, `checksum` | header, key and value in slots |
 //! | `hash`, `segment`, `index` | from a key's hash to its slot |
 //! | `policy` | whom to evict |
 //! | `expiry` | time, and when an item expires |
 //! | `shard`, `footprint` | one lock's worth of all that; its layout |
+//! | `stamp`, `attach` | what an earlier owner left in the region |
 //! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
 //! | `pins`, `view` | what is held outside the lock; values without copying |
 //! | [`Cache`] | shards over one region |
@@ -44,9 +45,11 @@
 extern crate alloc;
 
 mod arena;
+mod attach;
 mod batch;
 mod cache;
 mod callbacks;
+mod checksum;
 mod class;
 mod config;
 mod expiry;
@@ -71,6 +74,7 @@ mod segment;
 mod shard;
 mod sizing;
 mod slab;
+mod stamp;
 mod stats;
 mod status;
 mod sweep;
@@ -80,6 +84,7 @@ mod view;
 mod bare;
 
 pub use arena::{ARENA_REGIONS_MAX, Arena, ArenaStats};
+pub use attach::AttachReport;
 pub use cache::{Cache, Cursor};
 pub use config::{Config, Event, EventKind, SHARDS_MAX};
 pub use expiry::TTL_NEVER;
@@ -92,6 +97,7 @@ pub use pool::{Block, Pool, PoolConfig, PoolStats};
 pub use region::ALIGN;
 pub use shard::ItemInfo;
 pub use slab::{ClassKind, ClassStats, PageInfo};
+pub use stamp::Found;
 pub use stats::CacheStats;
 pub use status::{Error, Result};
 pub use view::{Reservation, View};

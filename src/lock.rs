@@ -62,6 +62,9 @@ pub(crate) struct Guarded<T> {
 unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
+    /// Where the value lies, in bytes.
+    pub(crate) const VALUE_AT: usize = core::mem::offset_of!(Self, value);
+
     pub(crate) fn new(value: T) -> Self {
         Self {
             #[cfg(feature = "spin")]

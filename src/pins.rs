@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::expiry::NEVER;
 use crate::item::{Draft, Items, Type};
 use crate::shard::Shard;
 use crate::slab::{Class, Id, Kind, Page, Slab};
@@ -186,6 +187,7 @@ impl Shard {
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);
         };
+        self.check_sum(id, hash)?;
         // From here on it neither moves nor goes, also not for the table.
         let was_free = self.keep(id);
         if let Err(error) = self.ready_table() {
@@ -228,9 +230,9 @@ impl Shard {
             return self.free_whole(id);
         }
         let class = self.slab.class_of(id);
-        self.slab.set_kind(id, Kind::Item);
         let parts = self.layout.first_part(&self.slab, id);
         Items::seal(&mut self.slab, parts);
+        self.slab.set_kind(id, Kind::Item);
         self.policy.returned(&mut self.slab, id, class);
         let at = self.expiry_at(id);
         self.expiry_moved(id, at);
@@ -282,7 +284,6 @@ impl Shard {
         let id = self
             .write_new(&draft, &shape)
             .inspect_err(|&error| self.counters.count_failure(error))?;
-        self.slab.set_kind(id, Kind::Pending);
         Ok((self.add_ticket(id, Purpose::Reservation), id))
     }
 
@@ -296,10 +297,8 @@ impl Shard {
         let remembered = self.index.take_ghost(&mut self.slab, segment, hash);
         self.drop_ticket(ticket, Purpose::Reservation);
         self.tidy_table();
-        self.slab.set_kind(id, Kind::Item);
-        let parts = self.layout.first_part(&self.slab, id);
-        Items::seal(&mut self.slab, parts);
         self.renew_expiry(id, ttl_ms);
+        self.complete(id);
         let class = self.slab.class_of(id);
         self.count(id, class);
         self.counters.sets += 1;
@@ -316,9 +315,7 @@ impl Shard {
     fn renew_expiry(&mut self, id: Id, ttl_ms: u64) {
         if self.layout.has_ttl(&self.slab, id) {
             let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
-            let expiry = expiry.unwrap_or(crate::expiry::NEVER);
-            self.layout.set_expiry(&mut self.slab, id, expiry);
-            self.note_own_expiry(id);
+            self.change_expiry(id, expiry.unwrap_or(NEVER));
         }
     }
 
@@ -336,7 +333,8 @@ impl Shard {
         self.held(ticket, Purpose::Reservation)
     }
 
-    fn free_whole(&mut self, id: Id) {
+    /// Frees an item's slots, which nobody counts or finds.
+    pub(crate) fn free_whole(&mut self, id: Id) {
         let parts = self.layout.first_part(&self.slab, id);
         self.free_parts(parts);
         self.slab.free(id);

@@ -600,6 +600,8 @@ impl Shard {
                 let (hash, at) = (self.hash_of(from), self.expiry_at(from));
                 self.slab.copy_slot(from, to);
                 self.expiry_moved(to, at);
+                self.slab
+                    .publish(to, Kind::Item.word(self.slab.word(to, 0)));
                 self.index.replace(&mut self.slab, hash, from, to);
                 self.policy.moved(&mut self.slab, from, to);
                 self.layout.head_moved(&mut self.slab, to);
@@ -607,6 +609,7 @@ impl Shard {
             }
             Kind::Link if Items::head_of(&self.slab, from).is_some() => {
                 self.slab.copy_slot(from, to);
+                self.slab.publish(to, Kind::Link.word(0));
                 self.layout.part_moved(&mut self.slab, from, to);
                 self.slab.free(from);
             }

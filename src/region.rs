@@ -63,6 +63,13 @@ fn prefetch(p: NonNull<u8>) {
     let _ = p;
 }
 
+/// What was stored before lies in memory before what is stored from here on, for whoever finds the region
+/// after its owner was stopped between two stores.
+#[inline]
+pub(crate) fn barrier() {
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+}
+
 /// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
 /// reads.
 #[cfg_attr(not(feature = "small"), inline(always))]
@@ -277,6 +284,28 @@ impl<T: Copy> Table<T> {
         Self { first, len }
     }
 
+    /// As [`Table::new`], each element made of the words that lie in its place.
+    ///
+    /// # Safety
+    /// As for [`Table::new`]; the bytes are initialised.
+    unsafe fn remake<const WORDS: usize>(
+        at: NonNull<u8>,
+        len: u32,
+        mut make: impl FnMut(&[u32; WORDS]) -> T,
+    ) -> Self {
+        const { assert!(size_of::<T>() == 4 * WORDS && align_of::<T>() >= 4) };
+        let first = at.cast::<T>();
+        for i in 0..len as usize {
+            // SAFETY: i < len, and the caller gave so many elements.
+            let element = unsafe { first.add(i) };
+            // SAFETY: the caller gave this memory, aligned and initialised; words may be any bits.
+            let words = unsafe { element.cast::<[u32; WORDS]>().read() };
+            // SAFETY: as above.
+            unsafe { element.write(make(&words)) };
+        }
+        Self { first, len }
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.len
@@ -405,6 +434,20 @@ impl Cutter {
         let at = self.cut_aligned(Table::<T>::size(len as usize)?, TABLE_ALIGN)?;
         // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once.
         Some(unsafe { Table::new(at, len, fill) })
+    }
+
+    /// A table of `len` elements, each made of the words that an earlier owner of the region left in its
+    /// place. At least one.
+    pub(crate) fn table_from<T: Copy, const WORDS: usize>(
+        &mut self,
+        len: u32,
+        make: impl FnMut(&[u32; WORDS]) -> T,
+    ) -> Option<Table<T>> {
+        const { assert!(align_of::<T>() <= TABLE_ALIGN) };
+        let at = self.cut_aligned(Table::<T>::size(len as usize)?, TABLE_ALIGN)?;
+        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once; the region is
+        // initialised memory.
+        (len > 0).then(|| unsafe { Table::remake(at, len, make) })
     }
 
     /// A place for a value that everybody is to read.

@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::attach::AttachReport;
 use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::footprint::Footprint;
 use crate::hash::KeyHasher;
@@ -78,6 +79,14 @@ pub struct ItemInfo<'a> {
     pub age_ms: Option<u64>,
 }
 
+/// What a shard's part of the region holds before.
+pub(crate) enum Origin<'a> {
+    /// Nothing that counts.
+    Fresh,
+    /// What an earlier owner left, with the time by then where it is known.
+    Left(Option<Time>, &'a mut AttachReport),
+}
+
 /// Slab, index, policy, time, counters.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -122,6 +131,7 @@ impl Shard {
         part: usize,
         setup: &Setup,
         hasher: Shared<KeyHasher>,
+        origin: Origin<'_>,
     ) -> Option<Self> {
         let footprint = Footprint::of(part, setup)?;
         footprint.limit_min(part)?;
@@ -132,12 +142,16 @@ impl Shard {
             left,
             ..
         } = footprint;
-        let mut slab = Slab::new(cutter, geometry, left, part, &plan.extras())?;
+        let new_slab = match origin {
+            Origin::Fresh => Slab::new,
+            Origin::Left(..) => Slab::adopt,
+        };
+        let mut slab = new_slab(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
         let policy = Policy::new(setup.policy, cutter, classes, part)?;
-        let index = Index::new(cutter, &mut slab, plan)?;
+        let index = Index::new(cutter, &slab, plan)?;
         let pages = u64::from(slab.page_count());
-        Some(Self {
+        let mut shard = Self {
             index_size: footprint.index_pages() as u32 * slab.page_size() as u32,
             pins: Pins::new(&slab, setup.pins_max)?,
             slab,
@@ -164,8 +178,16 @@ impl Shard {
             key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
-        })
+        };
+        let ready = match origin {
+            Origin::Fresh => shard.index.start(&mut shard.slab),
+            Origin::Left(time, report) => shard.adopt(time, report),
+        };
+        ready.then_some(shard)
     }
+
+    /// Where the time lies in a shard, in bytes.
+    pub(crate) const TIME_AT: usize = core::mem::offset_of!(Self, time);
 
     /// The lowest limit that this shard can be given.
     pub(crate) fn limit_min(&self) -> usize {
@@ -270,8 +292,31 @@ impl Shard {
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);
         };
+        self.check_sum(id, hash)?;
         self.count_hit(id);
         Ok(id)
+    }
+
+    /// `Corrupt` where an item is not what was set any more: it is taken out.
+    #[inline]
+    pub(crate) fn check_sum(&mut self, id: Id, hash: u64) -> Result<()> {
+        if self.layout.is_intact(&self.slab, id, &self.hasher) {
+            return Ok(());
+        }
+        self.remove_corrupt(id, hash)
+    }
+
+    #[cold]
+    fn remove_corrupt(&mut self, id: Id, hash: u64) -> Result<()> {
+        self.counters.failed_corrupt += 1;
+        if self.layout.is_whole(&self.slab, id) {
+            self.remove(id, hash);
+        } else {
+            // Nobody knows which slots are its: they stay as they are until `clear` or `attach`.
+            self.index.remove(&mut self.slab, hash, id);
+            self.slab.set_kind(id, Kind::Pending);
+        }
+        Err(Error::Corrupt)
     }
 
     pub(crate) fn count_hit(&mut self, id: Id) {
@@ -335,6 +380,7 @@ impl Shard {
         if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
             return self.miss(hash);
         }
+        self.check_sum(id, hash)?;
         self.counters.hits += 1;
         self.policy_hit(id);
         Ok(self.copy_out(id, buffer))
@@ -532,8 +578,10 @@ impl Shard {
     /// Writes an item over the one in this slot.
     fn overwrite(&mut self, id: Id, class: Class, draft: &Draft<'_>) {
         self.uncount(id, class);
-        self.layout.rewrite(&mut self.slab, id, draft);
-        self.note_own_expiry(id);
+        self.slab.withdraw(id);
+        self.note_new_expiry(id, draft.expiry);
+        let word = self.layout.rewrite(&mut self.slab, id, draft);
+        self.publish(id, word);
         self.count(id, class);
         self.policy_hit(id);
         self.counters.updates += 1;
@@ -557,14 +605,15 @@ impl Shard {
             (self.write_chained(draft, shape)?, shape.head)
         } else {
             let (id, class) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
-            self.layout.write(&mut self.slab, id, draft);
+            self.note_new_expiry(id, draft.expiry);
+            let word = self.layout.write(&mut self.slab, id, draft);
+            self.publish(id, word);
             self.items += 1;
             self.slab.add_live(class, draft.payload() as isize);
             (id, class)
         };
         if draft.expiry.is_some() || shape.is_chained() {
             self.ttl_items += 1;
-            self.note_own_expiry(id);
         }
         self.policy.inserted(&mut self.slab, id, class);
         if replaces {
@@ -584,11 +633,27 @@ impl Shard {
     #[cold]
     fn write_chained(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
         let id = self.write_parts(draft, shape)?;
-        let parts = self.layout.first_part(&self.slab, id);
-        Items::seal(&mut self.slab, parts);
+        // A chained item always has one.
+        self.note_new_expiry(id, draft.expiry.or(Some(NEVER)));
+        self.complete(id);
         self.items += 1;
         self.count_parts(id, 1);
         Ok(id)
+    }
+
+    /// What lies in a pending slot, its parts included, is an item from now on.
+    pub(crate) fn complete(&mut self, id: Id) {
+        let parts = self.layout.first_part(&self.slab, id);
+        Items::seal(&mut self.slab, parts);
+        let word = Kind::Item.word(self.slab.word(id, 0));
+        self.publish(id, word);
+    }
+
+    /// What is written in a pending slot is an item from now on, whose first word this is.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn publish(&mut self, id: Id, word: u32) {
+        self.layout.sum_up(&mut self.slab, id, word, &self.hasher);
+        self.slab.publish(id, word);
     }
 
     fn write_parts(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
@@ -597,17 +662,19 @@ impl Shard {
             self.free_parts(first);
             return Err(Error::NoMemory);
         };
-        self.layout.write_chained(&mut self.slab, id, first, draft);
+        let word = self.layout.write_chained(&mut self.slab, id, first, draft);
+        self.slab.set_word(id, 0, Kind::Pending.word(word));
         Ok(id)
     }
 
-    /// The head of a new item that nobody counts yet.
+    /// The head of an item that is to be completed later, still pending.
     pub(crate) fn write_new(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
         if shape.is_chained() {
             return self.write_parts(draft, shape);
         }
         let (id, _) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
-        self.layout.write(&mut self.slab, id, draft);
+        let word = self.layout.write(&mut self.slab, id, draft);
+        self.slab.set_word(id, 0, Kind::Pending.word(word));
         Ok(id)
     }
 
@@ -799,9 +866,7 @@ impl Shard {
         let id = self.touch_hit(hash, key)?;
         let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
         if self.layout.has_ttl(&self.slab, id) {
-            self.layout
-                .set_expiry(&mut self.slab, id, expiry.unwrap_or(NEVER));
-            self.note_own_expiry(id);
+            self.change_expiry(id, expiry.unwrap_or(NEVER));
             return Ok(());
         }
         match expiry {
@@ -815,17 +880,19 @@ impl Shard {
         let size = self.layout.size(&self.slab, id) + 4;
         let free = self.slab.kind(id) == Kind::Item;
         if free && size <= self.slab.slot_size(self.slab.class_of(id)) {
-            self.layout.add_expiry(&mut self.slab, id, id, expiry);
-            self.note_own_expiry(id);
+            self.slab.withdraw(id);
+            self.note_new_expiry(id, Some(expiry));
+            let word = self.layout.add_expiry(&mut self.slab, id, id, expiry);
+            self.slab.publish(id, word);
             self.ttl_items += 1;
             return Ok(());
         }
         let class = self.slab.class_for(size);
         let to = self.take_slot_beside(id, class);
         let (to, class) = to.ok_or(Error::NoMemory)?;
-        self.layout.add_expiry(&mut self.slab, id, to, expiry);
-        self.slab.set_kind(to, Kind::Item);
-        self.note_own_expiry(to);
+        self.note_new_expiry(to, Some(expiry));
+        let word = self.layout.add_expiry(&mut self.slab, id, to, expiry);
+        self.slab.publish(to, word);
         self.index.replace(&mut self.slab, hash, id, to);
         self.count(to, class);
         self.policy.inserted(&mut self.slab, to, class);
@@ -866,7 +933,8 @@ impl Shard {
         if self.slab.kind(id) == Kind::Pinned {
             self.store_beside(id, hash, key, &new)?;
         } else {
-            self.layout.set_value(&mut self.slab, id, &new);
+            self.layout
+                .set_value(&mut self.slab, id, &new, &self.hasher);
         }
         Ok(out)
     }
@@ -919,6 +987,7 @@ impl Shard {
         stats.failed_exists += count.failed_exists;
         stats.failed_type_mismatch += count.failed_type_mismatch;
         stats.failed_buffer_too_small += count.failed_buffer_too_small;
+        stats.failed_corrupt += count.failed_corrupt;
         let payload = slab.live();
         stats.payload_bytes += payload;
         stats.free_bytes += slab.free_bytes() as u64;
@@ -956,7 +1025,9 @@ impl Shard {
                     let id = self.slab.slot(page, slot);
                     slot += 1;
                     let is_item = matches!(self.slab.kind(id), Kind::Item | Kind::Pinned);
-                    let live = is_item && !self.is_expired(id);
+                    let live = is_item
+                        && !self.is_expired(id)
+                        && self.layout.is_intact(&self.slab, id, &self.hasher);
                     if live && !visit(self.info(id)) {
                         return Some((number, slot));
                     }

@@ -16,17 +16,21 @@
 //! 3. `used` of a page counts the slots handed out; those never used lie behind `fresh`, those
 //!    given back hang on the page's free list; the three add up to the slots of the page.
 //! 4. `usage` = fixed + page tails + slots handed out, and `usage + free == region`.
+//! 5. Whoever stops between two stores leaves pages and slots that can be told from others: a descriptor says
+//!    that its page is claimed last of all when it is, and first of all when it is not any more; slots
+//!    below `fresh` have a kind; one whose bytes are being written is pending ([`Slab::publish`]).
 //!
 //! # Not here
 //! What a slot holds: `item`, `segment`. Who is thrown out: `policy`. When: `shard`.
 
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod check;
 mod planes;
 
 use crate::class::{AREA_MAX, Geometry};
-use crate::region::{ALIGN, Bytes, Cutter, Table};
+use crate::region::{ALIGN, Bytes, Cutter, Table, barrier};
 use core::num::NonZeroU32;
 
 /// The index of a slot's first word in the page area.
@@ -53,6 +57,7 @@ pub(crate) struct Class(pub(crate) u8);
 
 /// The number of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub(crate) struct Page(pub(crate) u16);
 
 impl Page {
@@ -119,6 +124,7 @@ pub(crate) const NO_BASE: u32 = u32::MAX;
 
 /// One page's descriptor: 24 bytes.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 struct PageMeta {
     /// Ring of the class's pages; of a free page, `next` is the next free page.
     next: Page,
@@ -324,11 +330,22 @@ impl Slab {
         extras: &[Extra],
     ) -> Option<Self> {
         let pages = Self::page_count_for(geometry, left, extras.len())?;
-        let item_classes = geometry.slot_sizes().count();
         let page_table = cutter.table(pages, EMPTY_PAGE)?;
+        Self::with_pages(cutter, geometry, page_table, region, extras)
+    }
+
+    /// A slab of these pages, none of which was cut yet.
+    fn with_pages(
+        cutter: &mut Cutter,
+        geometry: Geometry,
+        page_table: Table<PageMeta>,
+        region: usize,
+        extras: &[Extra],
+    ) -> Option<Self> {
+        let item_classes = geometry.slot_sizes().count();
         let classes = cutter.table((item_classes + extras.len()) as u32, EMPTY_CLASS)?;
         let by_words = cutter.table(geometry.slot_size_max / 4 + 1, 0u8)?;
-        let area = (pages as usize) << geometry.page_shift;
+        let area = (page_table.len() as usize) << geometry.page_shift;
         let mem = cutter.bytes(area)?;
         let mut slab = Self {
             mem,
@@ -403,15 +420,11 @@ impl Slab {
 
     /// Forgets every page. Counters stay. O(pages + classes), or O(region) where bytes are zeroed.
     pub(crate) fn clear(&mut self) {
+        for p in 0..self.cut {
+            self.unclaim(Page(p as u16));
+        }
         if self.zero_on_free {
             self.mem.zero(0, (self.cut as usize) << self.page_shift);
-        }
-        for p in 0..self.cut {
-            let flags = RECYCLED;
-            *self.pages.at_mut(p) = PageMeta {
-                flags,
-                ..EMPTY_PAGE
-            };
         }
         self.free_pages = Page::NONE;
         self.free_page_count = 0;
@@ -761,6 +774,20 @@ impl Slab {
         self.set_word(id, 0, kind.word(self.word(id, 0)));
     }
 
+    /// What a slot holds is written: from now on its first word says so.
+    #[inline]
+    pub(crate) fn publish(&mut self, id: Id, word: u32) {
+        barrier();
+        self.set_word(id, 0, word);
+    }
+
+    /// Lets nobody take what a slot holds for an item, from now on and until it is published again.
+    #[inline]
+    pub(crate) fn withdraw(&mut self, id: Id) {
+        self.set_kind(id, Kind::Pending);
+        barrier();
+    }
+
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn bytes(&self, id: Id, at: usize, len: usize) -> &[u8] {
         self.mem.slice(id.0 as usize * 4 + at, len)
@@ -822,11 +849,11 @@ impl Slab {
         self.mem.copy_within(at(from), at(to), len);
     }
 
-    /// Copies a whole slot to another of the same class.
+    /// Copies a whole slot to another of the same class or a larger one; that one is pending.
     pub(crate) fn copy_slot(&mut self, from: Id, to: Id) {
         let size = self.slot_size(self.class_of(from));
-        self.mem
-            .copy_within(from.0 as usize * 4, to.0 as usize * 4, size);
+        self.set_word(to, 0, Kind::Pending.word(self.word(from, 0)));
+        self.copy_bytes((from, 4), (to, 4), size - 4);
     }
 
     // ---- slots -------------------------------------------------------------------------------
@@ -880,6 +907,8 @@ impl Slab {
             self.mem.zero(id.0 as usize * 4, self.slot_size(class));
         }
         let next = self.word(id, 0) as u16;
+        self.set_word(id, 0, Kind::Pending.word(0));
+        barrier();
         let slots = self.class(class).slots_per_page;
         let meta = self.meta_mut(page);
         if meta.free == NO_SLOT {
@@ -896,21 +925,28 @@ impl Slab {
         meta.used += 1;
         meta.allocs = meta.allocs.wrapping_add(1);
         meta.firsts += u32::from(!reused);
-        self.set_word(id, 0, Kind::Pending.word(0));
         id
     }
 
     /// Hands out the slot of an item that was evicted: it had so many key and value bytes.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn hand_over(&mut self, id: Id, class: Class, bytes: usize) {
-        if self.zero_on_free {
-            self.mem.zero(id.0 as usize * 4, self.slot_size(class));
-        }
+        self.set_word(id, 0, Kind::Pending.word(0));
+        self.wipe(id, class);
         let meta = self.class_mut(class);
         meta.allocs = meta.allocs.wrapping_add(1);
         meta.evictions = meta.evictions.wrapping_add(1);
         meta.live = meta.live.wrapping_sub(bytes);
-        self.set_word(id, 0, Kind::Pending.word(0));
+    }
+
+    /// Zeroes what a slot held, but for its first word, where bytes are zeroed.
+    #[inline]
+    fn wipe(&mut self, id: Id, class: Class) {
+        barrier();
+        if self.zero_on_free {
+            self.mem
+                .zero(id.0 as usize * 4 + 4, self.slot_size(class) - 4);
+        }
     }
 
     /// Gives a slot back; its page too, if that was the last one. Returns whether the page went.
@@ -920,11 +956,9 @@ impl Slab {
         let class = self.page_class(page);
         let size = self.slot_size(class);
         let slot = self.slot_number(id, class) as u16;
-        if self.zero_on_free {
-            self.mem.zero(id.0 as usize * 4, size);
-        }
         let meta = *self.meta(page);
         self.set_word(id, 0, Kind::Free.word(u32::from(meta.free)));
+        self.wipe(id, class);
         let meta = self.meta_mut(page);
         meta.free = slot;
         meta.used = meta.used.saturating_sub(1);
@@ -962,9 +996,11 @@ impl Slab {
         let recycled = self.meta(page).flags & RECYCLED;
         *self.meta_mut(page) = PageMeta {
             class: class.0,
-            flags: CLAIMED | recycled,
+            flags: recycled,
             ..EMPTY_PAGE
         };
+        barrier();
+        self.meta_mut(page).flags = CLAIMED | recycled;
         self.ring_insert(class, page);
         self.open_page(page);
         self.usage += self.page_tail(class);
@@ -981,14 +1017,20 @@ impl Slab {
         self.ring_remove(class, page);
         self.usage -= self.page_tail(class);
         self.class_mut(class).pages -= 1;
-        let next = self.free_pages;
+        self.unclaim(page);
+        self.meta_mut(page).next = self.free_pages;
+        self.free_pages = page;
+        self.free_page_count += 1;
+    }
+
+    /// The page is nobody's any more.
+    fn unclaim(&mut self, page: Page) {
+        self.meta_mut(page).flags = RECYCLED;
+        barrier();
         *self.meta_mut(page) = PageMeta {
-            next,
             flags: RECYCLED,
             ..EMPTY_PAGE
         };
-        self.free_pages = page;
-        self.free_page_count += 1;
     }
 
     fn ring_insert(&mut self, class: Class, page: Page) {

@@ -23,6 +23,7 @@ pub(crate) struct Counters {
     pub(crate) failed_exists: u64,
     pub(crate) failed_type_mismatch: u64,
     pub(crate) failed_buffer_too_small: u64,
+    pub(crate) failed_corrupt: u64,
 }
 
 /// What went without being deleted since the host was told last.
@@ -138,4 +139,6 @@ pub struct CacheStats {
     pub views: u32,
     /// Reservations held.
     pub reservations: u32,
+    /// Reads of an item that was not what its checksum was made of: it was taken out.
+    pub failed_corrupt: u64,
 }

@@ -16,7 +16,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::expiry::{PAST, Time, tick};
+use crate::expiry::{Instant, PAST, Time, tick};
+use crate::region::barrier;
 use crate::shard::Shard;
 use crate::slab::{Id, Kind, NO_BASE, Page};
 
@@ -160,7 +161,7 @@ impl Shard {
     pub(crate) fn note_expiry(&mut self, id: Id, at: u64) {
         let page = self.slab.page_of(id);
         if self.time.is_old(self.slab.base(page)) {
-            self.renew_base(page, id);
+            self.renew_base(page);
         }
         let due = tick(at);
         self.slab.set_base(page, self.slab.base(page).min(due));
@@ -169,26 +170,35 @@ impl Shard {
         }
     }
 
-    /// An item that has just got its expiry, if it has one, lies in this slot.
+    /// An item that is to have this expiry, if any, is being written in this slot.
     #[inline]
-    pub(crate) fn note_own_expiry(&mut self, id: Id) {
-        if let Some(instant) = self.layout.expiry(&self.slab, id) {
+    pub(crate) fn note_new_expiry(&mut self, id: Id, expiry: Option<Instant>) {
+        if let Some(instant) = expiry {
             // The page's base may be too old for it yet; now is not.
             self.note_expiry(id, Time::at(instant, self.time.tick()));
         }
     }
 
-    /// Lets a page's base be now, which the expiry of the item in slot `new` is read from already. Once in 12 days for each page at most. O(slots of the page).
+    /// Gives an item that has an expiry another one: the page is due by then before the item is.
+    pub(crate) fn change_expiry(&mut self, id: Id, expiry: Instant) {
+        self.note_new_expiry(id, Some(expiry));
+        barrier();
+        self.layout.set_expiry(&mut self.slab, id, expiry);
+    }
+
+    /// Lets a page's base be now: what has expired would be misread from then on, and is marked before. Once
+    /// in 12 days for each page at most. O(slots of the page).
     #[cold]
-    fn renew_base(&mut self, page: Page, new: Id) {
+    fn renew_base(&mut self, page: Page) {
         for slot in 0..self.slab.page_touched(page) {
             let id = self.slab.slot(page, slot);
             let is_item = matches!(self.slab.kind(id), Kind::Item | Kind::Pinned);
-            if id != new && is_item && self.is_expired(id) {
+            if is_item && self.is_expired(id) {
                 self.layout.set_expiry(&mut self.slab, id, PAST);
             }
         }
         let now = self.time.tick();
+        barrier();
         self.slab.set_base(page, now);
         if self.sweep.page == page.0 {
             self.sweep.next_due = self.sweep.next_due.max(now);
@@ -205,7 +215,7 @@ impl Shard {
         at == u64::MAX || instant == Some(PAST) || base <= tick(at) && base != NO_BASE
     }
 
-    /// An item that had this expiry in another page has come here.
+    /// An item that had this expiry in another page is coming here.
     pub(crate) fn expiry_moved(&mut self, to: Id, at: Option<u64>) {
         let Some(at) = at.filter(|&at| at != u64::MAX) else {
             return;

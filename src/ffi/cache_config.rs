@@ -20,6 +20,10 @@ pub const LARDER_ZERO_ON_FREE: u32 = 1;
 pub const LARDER_ITEM_TIMES: u32 = 2;
 /// No lock: the host promises that one thread at a time calls, and no interrupt handler does.
 pub const LARDER_SINGLE_THREAD: u32 = 4;
+/// Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
+/// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
+/// read.
+pub const LARDER_CHECKSUM: u32 = 8;
 
 /// Items had to go to make room.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
@@ -67,7 +71,7 @@ pub struct larder_cache_config {
     pub shards: u32,
     /// Time to live of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
-    /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD
+    /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
     pub flags: u32,
     /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
     /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
@@ -142,7 +146,7 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, event: &Event) {
 
 fn convert(config: &larder_cache_config) -> Result<Config> {
     check_abi(config.abi_version)?;
-    let known = LARDER_ZERO_ON_FREE | LARDER_ITEM_TIMES | LARDER_SINGLE_THREAD;
+    let known = LARDER_ZERO_ON_FREE | LARDER_ITEM_TIMES | LARDER_SINGLE_THREAD | LARDER_CHECKSUM;
     let unknown = config.flags & !known != 0 || config.reserved != [0; 8];
     let policy = match config.policy {
         LARDER_POLICY_DEFAULT => PolicyKind::Default,
@@ -163,6 +167,7 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         default_ttl_ms: config.default_ttl_ms,
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
+        checksum: config.flags & LARDER_CHECKSUM != 0,
         pins_max: config.pins_max,
         hash_seed: config.hash_seed,
         lock: lock_kind(
@@ -183,7 +188,7 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
 
 /// # Safety
 /// `config` is NULL or has as many bytes as its first field says.
-unsafe fn read(from: *const larder_cache_config) -> Result<Config> {
+pub(super) unsafe fn read(from: *const larder_cache_config) -> Result<Config> {
     // SAFETY: the caller's promise.
     convert(&unsafe { config(from, DEFAULTS) }?)
 }

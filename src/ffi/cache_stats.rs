@@ -87,6 +87,8 @@ pub struct larder_cache_stats_t {
     pub views: u32,
     /// Reservations held.
     pub reservations: u32,
+    /// Reads of an item that was not what its checksum was made of: it was taken out.
+    pub failed_corrupt: u64,
 }
 
 fn convert(stats: &CacheStats) -> larder_cache_stats_t {
@@ -129,6 +131,7 @@ fn convert(stats: &CacheStats) -> larder_cache_stats_t {
         policy: stats.policy as u32,
         views: stats.views,
         reservations: stats.reservations,
+        failed_corrupt: stats.failed_corrupt,
     }
 }
 

@@ -26,6 +26,50 @@ const EMPTY: List = List {
     last: Id::NONE,
 };
 
+/// A list linked by `NEXT`, sorted: the highest stamp first. Lists of 1, 2, 4, .. items are merged as they
+/// come.
+fn sorted(slab: &mut Slab, mut rest: Id) -> Id {
+    let mut lists = [Id::NONE; 32];
+    while let Some(id) = rest.some() {
+        rest = Id(slab.word(id, NEXT));
+        slab.set_word(id, NEXT, Id::NONE.0);
+        let mut list = id;
+        for place in &mut lists {
+            if place.is_none() {
+                *place = list;
+                break;
+            }
+            list = merged(slab, core::mem::replace(place, Id::NONE), list);
+        }
+    }
+    let merge = |list, other| merged(slab, list, other);
+    lists.into_iter().fold(Id::NONE, merge)
+}
+
+/// Two sorted lists in one.
+fn merged(slab: &mut Slab, mut one: Id, mut other: Id) -> Id {
+    let (mut first, mut last) = (Id::NONE, Id::NONE);
+    loop {
+        let other_is_next = match (one.some(), other.some()) {
+            (Some(one), Some(other)) => slab.word(other, STAMP) > slab.word(one, STAMP),
+            (one, _) => one.is_none(),
+        };
+        let list = if other_is_next { &mut other } else { &mut one };
+        let next = *list;
+        if !next.is_none() {
+            *list = Id(slab.word(next, NEXT));
+        }
+        match last.some() {
+            Some(last) => slab.set_word(last, NEXT, next.0),
+            None => first = next,
+        }
+        if next.is_none() {
+            return first;
+        }
+        last = next;
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Lru {
     lists: Table<List>,
@@ -68,6 +112,30 @@ impl Lru {
         slab.set_word(id, PREVIOUS, Id::NONE.0);
         slab.set_word(id, NEXT, second.0);
         slab.set_word(id, STAMP, stamp);
+    }
+
+    /// An item that an earlier owner left: its place in the order comes later.
+    pub(crate) fn adopted(&mut self, slab: &mut Slab, id: Id, class: Class) {
+        let list = self.lists.at_mut(u32::from(class.0));
+        slab.set_word(id, NEXT, list.first.0);
+        list.first = id;
+    }
+
+    /// Puts the adopted items into the order of their stamps. O(items log items).
+    pub(crate) fn adopted_all(&mut self, slab: &mut Slab) {
+        for c in 0..self.lists.len() {
+            let first = sorted(slab, self.lists.at(c).first);
+            self.lists.at_mut(c).first = first;
+            let (mut previous, mut id) = (Id::NONE, first);
+            while let Some(here) = id.some() {
+                slab.set_word(here, PREVIOUS, previous.0);
+                (previous, id) = (here, Id(slab.word(here, NEXT)));
+            }
+            self.lists.at_mut(c).last = previous;
+            if let Some(first) = first.some() {
+                self.uses = self.uses.max(slab.word(first, STAMP));
+            }
+        }
     }
 
     pub(crate) fn hit(&mut self, slab: &mut Slab, id: Id) {

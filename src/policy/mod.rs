@@ -183,6 +183,21 @@ impl Policy {
         }
     }
 
+    /// An item is there, with its marks, that an earlier owner left.
+    pub(crate) fn adopted(&mut self, slab: &mut Slab, id: Id, class: Class) {
+        match self {
+            Self::Duo(p) => p.returned(slab, id, class),
+            Self::Lru(p) => p.adopted(slab, id, class),
+        }
+    }
+
+    /// All such items are there.
+    pub(crate) fn adopted_all(&mut self, slab: &mut Slab) {
+        if let Self::Lru(p) = self {
+            p.adopted_all(slab);
+        }
+    }
+
     /// A new item comes for whose slot nobody had to go just now; `remembered`: as for `expect`.
     pub(crate) fn arrived(&mut self, remembered: bool) {
         if let Self::Duo(duo) = self {

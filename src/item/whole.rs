@@ -1,0 +1,89 @@
+//! Whether a slot that an earlier owner of the region left holds a whole item. Nothing in it is believed.
+
+#![forbid(unsafe_code)]
+
+use super::{CHAINED, Items, KEY_LEN, LINK_WORDS, TYPE_SHIFT, Type};
+use crate::slab::{Id, Kind, Slab};
+
+/// The kind of a part whose head was found to be whole. No block of the public pool lies in a cache.
+const FOUND: Kind = Kind::Block;
+
+impl Items {
+    /// Whether a slot of kind `Item` or `Pinned` holds all of an item: header, key and value lie in slots that
+    /// were handed out. O(parts).
+    pub(crate) fn is_whole(self, slab: &Slab, id: Id) -> bool {
+        let word = slab.word(id, 0);
+        if word & KEY_LEN == 0 || !self.type_fits(slab, id, word) {
+            return false;
+        }
+        if word & CHAINED != 0 {
+            return self.chain_is_whole(slab, id);
+        }
+        self.header_and(word) <= slab.slot_size(slab.class_of(id))
+    }
+
+    /// Numbers have eight bytes.
+    fn type_fits(self, slab: &Slab, id: Id, word: u32) -> bool {
+        let number = word >> TYPE_SHIFT & 7;
+        number <= Type::Str as u32 || number <= Type::F64 as u32 && self.value_len(slab, id) == 8
+    }
+
+    fn chain_is_whole(self, slab: &Slab, id: Id) -> bool {
+        let word = slab.word(id, 0);
+        let slot = slab.slot_size(slab.class_of(id));
+        let head = self.format.header_words(word) as usize * 4 + (word & KEY_LEN) as usize;
+        if slab.class_of(id) != slab.largest_class() || head > slot {
+            return false;
+        }
+        let pinned = slab.kind(id) == Kind::Pinned;
+        let mut left = self.value_len(slab, id).saturating_sub(slot - head);
+        let (mut before, mut part) = (id, self.first_part(slab, id));
+        while let Some(p) = part.some() {
+            let ok = left > 0 && Self::part_is_whole(slab, p, before, left, pinned);
+            if !ok {
+                return false;
+            }
+            left -= Self::part_room(slab, p).min(left);
+            (before, part) = (p, Self::next_part(slab, p));
+        }
+        left == 0
+    }
+
+    /// A part names the one before it, so it belongs to one chain at the most, and no chain is endless.
+    fn part_is_whole(slab: &Slab, part: Id, before: Id, left: usize, pinned: bool) -> bool {
+        let Some(part) = slab.slot_named(part) else {
+            return false;
+        };
+        let kind = match slab.kind(part) {
+            Kind::Link | FOUND => true,
+            Kind::Pending => pinned,
+            _ => false,
+        };
+        let class = slab.class_of(part);
+        kind && Self::part_before(slab, part) == before
+            && slab.slot_size(class) > LINK_WORDS * 4
+            && (class == slab.largest_class() || left <= Self::part_room(slab, part))
+    }
+
+    /// The item in this slot is whole: so are its parts. Kinds alone change, the head's last.
+    pub(crate) fn mark_found(self, slab: &mut Slab, id: Id) {
+        let mut part = self.first_part(slab, id);
+        while let Some(p) = part.some() {
+            slab.set_word(p, 0, FOUND.word(0));
+            part = Self::next_part(slab, p);
+        }
+        slab.publish(id, Kind::Item.word(slab.word(id, 0)));
+    }
+
+    /// Whether a slot holds an item, or a part, that was found to be whole; a part is an item's again.
+    pub(crate) fn was_found(slab: &mut Slab, id: Id) -> bool {
+        match slab.kind(id) {
+            Kind::Item => true,
+            FOUND => {
+                slab.set_word(id, 0, Kind::Link.word(0));
+                true
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What tells whether a region holds a cache that can be taken over, and by whom.
+//!
+//! # Layout
+//! ```text
+//! | magic 8 | version 4 | layout 4 | seed 8 |     the first bytes of a cache's region
+//! ```
+//! The magic is written last when a cache is made, so a region in which that was not finished holds none.
+//!
+//! # Invariants
+//! 1. Everything that says where anything lies, and how, is in `layout`: two caches of the same stamp find each
+//!    other's pages and items.
+
+#![forbid(unsafe_code)]
+
+use crate::hash::KeyHasher;
+
+/// "LARDER"; its bytes tell the order of bytes, too.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LARDER\x00\x02");
+/// Counts the changes of what lies where.
+pub(crate) const VERSION: u32 = 2;
+
+/// What a region was found to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Found {
+    /// A cache that could be taken over.
+    #[default]
+    Cache = 0,
+    /// No cache, or one that was not finished.
+    Nothing = 1,
+    /// A cache of another version of the library, or of another kind of machine.
+    OtherVersion = 2,
+    /// A cache of another size, number of shards, policy, or kind of items.
+    OtherLayout = 3,
+    /// A cache with another seed.
+    OtherSeed = 4,
+}
+
+/// The first bytes of a cache's region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Stamp {
+    pub(crate) magic: u64,
+    version: u32,
+    layout: u32,
+    seed: u64,
+}
+
+const _: () = assert!(size_of::<Stamp>() == 24);
+
+impl Stamp {
+    /// Of no cache.
+    pub(crate) const NONE: Self = Self {
+        magic: 0,
+        version: 0,
+        layout: 0,
+        seed: 0,
+    };
+
+    /// `layout`: all numbers that where things lie depends on, the first `build` of them on the build of the
+    /// library alone.
+    pub(crate) fn new(build: &[u64], layout: &[u64], hasher: &KeyHasher) -> Self {
+        Self {
+            magic: MAGIC,
+            version: VERSION << 16 | fold(build) >> 16,
+            layout: fold(layout),
+            seed: hasher.hash(b"the seed of this cache"),
+        }
+    }
+
+    /// The same, of a cache that is not finished.
+    pub(crate) fn unfinished(self) -> Self {
+        Self { magic: 0, ..self }
+    }
+
+    /// The stamp that lies in the first bytes of a region.
+    pub(crate) fn of_words(words: [u64; 3]) -> Self {
+        let [magic, middle, seed] = words;
+        let bytes = middle.to_ne_bytes();
+        let word = |at: usize| {
+            let word = bytes.get(at..).and_then(|b| b.first_chunk::<4>());
+            word.map_or(0, |b| u32::from_ne_bytes(*b))
+        };
+        Self {
+            magic,
+            version: word(0),
+            layout: word(4),
+            seed,
+        }
+    }
+
+    /// What a region holds whose first bytes are these, to somebody with this stamp.
+    pub(crate) fn compare(&self, other: &Self) -> Found {
+        if other.magic == MAGIC.swap_bytes() {
+            Found::OtherVersion
+        } else if other.magic != MAGIC {
+            Found::Nothing
+        } else if other.version != self.version {
+            Found::OtherVersion
+        } else if other.layout != self.layout {
+            Found::OtherLayout
+        } else if other.seed != self.seed {
+            Found::OtherSeed
+        } else {
+            Found::Cache
+        }
+    }
+}
+
+/// A hash of numbers, the same in every build.
+fn fold(numbers: &[u64]) -> u32 {
+    let fold = |sum: u32, half: u32| (sum.rotate_left(5) ^ half).wrapping_mul(0x9e37_79b1);
+    numbers.iter().fold(0x811c_9dc5, |sum, &n| {
+        fold(fold(sum, n as u32), (n >> 32) as u32)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_apart() {
+        let hasher = KeyHasher::new(1);
+        let mine = Stamp::new(&[8, 1], &[65536, 2], &hasher);
+        let other = |build: &[u64], layout: &[u64], seed| {
+            mine.compare(&Stamp::new(build, layout, &KeyHasher::new(seed)))
+        };
+        assert_eq!(other(&[8, 1], &[65536, 2], 1), Found::Cache);
+        assert_eq!(other(&[4, 1], &[65536, 2], 1), Found::OtherVersion);
+        assert_eq!(other(&[8, 1], &[65536, 3], 1), Found::OtherLayout);
+        assert_eq!(other(&[8, 1], &[65536, 2], 2), Found::OtherSeed);
+        assert_eq!(mine.compare(&mine.unfinished()), Found::Nothing);
+        let magic = MAGIC.swap_bytes();
+        assert_eq!(mine.compare(&Stamp { magic, ..mine }), Found::OtherVersion);
+    }
+}
