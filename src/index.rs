@@ -67,7 +67,7 @@ impl Plan {
         // Not even items of eight bytes could fill more segments.
         let segments = area / (buckets.split_at() * 8) + 1;
         let level = usize::BITS - segments.leading_zeros();
-        let entries = 1u32 << level.clamp(4, LEVEL_MAX);
+        let entries = 1u32 << level.max(4).min(LEVEL_MAX);
         Self {
             buckets,
             ghosts,

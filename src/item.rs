@@ -34,6 +34,7 @@ mod whole;
 use crate::checksum;
 use crate::expiry::{Instant, NEVER, Time};
 use crate::hash::KeyHasher;
+use crate::region::copy;
 use crate::slab::{Class, Id, Kind, Slab};
 
 /// What a value is; it comes back as what it was.
@@ -511,7 +512,7 @@ impl Items {
     pub(crate) fn read(self, slab: &Slab, id: Id, offset: usize, buffer: &mut [u8]) {
         let span = self.first_span(slab, id);
         if let Some(here) = span.get(offset..).and_then(|s| s.get(..buffer.len())) {
-            buffer.copy_from_slice(here);
+            copy(buffer, here);
             return;
         }
         self.read_parts(slab, id, offset, buffer);
@@ -528,7 +529,7 @@ impl Items {
                 .split_at_mut_checked(len)
                 .unwrap_or_default();
             if let Some(here) = here.get(..now.len()) {
-                now.copy_from_slice(here);
+                copy(now, here);
             }
             to = later;
             !to.is_empty()

@@ -346,7 +346,9 @@ impl Shard {
 
     /// Evictions after which the classes are compared again: the fewer the items, the more each counts.
     fn compare_every(&self) -> u32 {
-        (self.items / COMPARE_SHARE).clamp(COMPARE_MIN, COMPARE_MAX)
+        (self.items / COMPARE_SHARE)
+            .max(COMPARE_MIN)
+            .min(COMPARE_MAX)
     }
 
     /// Whether a class takes the page in reserve, or the next one to be emptied, rather than evict
@@ -470,7 +472,7 @@ impl Shard {
         } else {
             2
         };
-        self.drain_some(share.clamp(least, most));
+        self.drain_some(share.max(least).min(most));
     }
 
     /// Evicts towards a lowered limit.

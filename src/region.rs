@@ -82,9 +82,18 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+/// Copies as many bytes as both runs have. `copy_from_slice` would panic where they differ, and a compiler
+/// that optimizes for size does not see that they never do.
+#[cfg_attr(not(feature = "small"), inline(always))]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+    // SAFETY: both runs have `len` bytes, and `&mut` keeps them apart.
+    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), len) };
+}
+
 /// Copies a run to one of the same length; 16 to 32 bytes by two overlapping moves.
 #[cfg_attr(not(feature = "small"), inline(always))]
-fn copy(to: &mut [u8], from: &[u8]) {
+fn copy_short(to: &mut [u8], from: &[u8]) {
     match (from.first_chunk::<16>(), from.last_chunk::<16>()) {
         (Some(first), Some(last)) if from.len() <= 32 => {
             let (first, last) = (*first, *last);
@@ -95,7 +104,7 @@ fn copy(to: &mut [u8], from: &[u8]) {
                 *to = last;
             }
         }
-        _ => to.copy_from_slice(from),
+        _ => copy(to, from),
     }
 }
 
@@ -219,7 +228,7 @@ impl Bytes {
         let p = unsafe { self.base.add(at) };
         // SAFETY: as in `slice_mut`.
         let to = unsafe { core::slice::from_raw_parts_mut(p.as_ptr(), from.len()) };
-        copy(to, from);
+        copy_short(to, from);
     }
 
     /// Copies `len` bytes from one byte offset to another; the two runs may overlap.

@@ -147,7 +147,9 @@ impl Shadows {
     /// all keys as a shadow is of those.
     pub(crate) fn scale(&mut self, items: u32) {
         let few = (items / SAMPLE_MAX).min(SLOTS_FEW);
-        let used = ((items / SAMPLE).max(few) & !3).clamp(4, self.slots().max(4));
+        let used = ((items / SAMPLE).max(few) & !3)
+            .max(4)
+            .min(self.slots().max(4));
         if used.abs_diff(self.used()) * 8 > self.used() {
             self.used = used.min(self.slots()) as u16;
             for i in 0..self.each.len() {
