@@ -63,12 +63,10 @@ enum Reason {
 }
 
 impl Shard {
-    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's, if it is
-    /// known; else nothing that expires comes back. Whether there was room for the index: the shard is empty
-    /// otherwise.
-    pub(crate) fn adopt(&mut self, time: Option<Time>, report: &mut AttachReport) -> bool {
-        self.time = time.unwrap_or_default();
-        self.each_slot_left(|shard, id| shard.judge(id, time.is_some(), report));
+    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's.
+    pub(crate) fn adopt(&mut self, time: Time, report: &mut AttachReport) -> bool {
+        self.time = time;
+        self.each_slot_left(|shard, id| shard.judge(id, report));
         self.each_page_left(|shard, page| shard.slab.restore_page(page, Items::was_found));
         self.slab.restore_free_pages();
         if !self.index.start(&mut self.slab) {
@@ -116,11 +114,11 @@ impl Shard {
 
     // ---- what is whole -------------------------------------------------------------------------
 
-    fn judge(&mut self, id: Id, time_is_known: bool, report: &mut AttachReport) {
+    fn judge(&mut self, id: Id, report: &mut AttachReport) {
         if !matches!(self.slab.kind(id), Kind::Item | Kind::Pinned) {
             return;
         }
-        match self.verdict(id, time_is_known) {
+        match self.verdict(id) {
             Ok(()) => return self.layout.mark_found(&mut self.slab, id),
             Err(Reason::Torn) => report.items_torn += 1,
             Err(Reason::Corrupt) => report.items_corrupt += 1,
@@ -129,7 +127,7 @@ impl Shard {
         self.slab.set_kind(id, Kind::Pending);
     }
 
-    fn verdict(&self, id: Id, time_is_known: bool) -> Result<(), Reason> {
+    fn verdict(&self, id: Id) -> Result<(), Reason> {
         let (layout, slab) = (self.layout, &self.slab);
         if !layout.is_whole(slab, id) {
             return Err(Reason::Torn);
@@ -143,7 +141,7 @@ impl Shard {
             Some(instant) => {
                 let base = slab.base(slab.page_of(id));
                 let at = Time::at(instant, base);
-                if !time_is_known || base == NO_BASE || base > tick(at) {
+                if base == NO_BASE || base > tick(at) {
                     Err(Reason::Torn)
                 } else if at <= self.time.now() {
                     Err(Reason::Expired)

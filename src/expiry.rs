@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::region::barrier;
 use crate::slab::NO_BASE;
 
 /// A TTL of this many milliseconds never ends.
@@ -46,8 +47,10 @@ pub(crate) struct Time {
     now: u64,
     /// What the host's clock showed last.
     host: u64,
-    /// What tells whether both were written, to whoever finds them: see [`Time::left_behind`].
+    /// Whether both were written, for whoever finds them: see [`Time::left_behind`].
     check: u64,
+    /// The same as the first two, written once those are whole.
+    spare: [u64; 2],
 }
 
 const fn check_of(now: u64, host: u64) -> u64 {
@@ -63,25 +66,43 @@ impl Default for Time {
 
 impl Time {
     fn of(now: u64, host: u64) -> Self {
-        let check = check_of(now, host);
-        Self { now, host, check }
+        Self {
+            now,
+            host,
+            check: check_of(now, host),
+            spare: [now, host],
+        }
     }
 
-    /// The time that an earlier owner left, if it was not stopped while it wrote it.
-    pub(crate) fn left_behind([now, host, check]: [u64; 3]) -> Option<Self> {
-        (check == check_of(now, host)).then(|| Self::of(now, host))
+    /// The time that an earlier owner left, wherever it was stopped.
+    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Self {
+        if check == check_of(now, host) {
+            Self::of(now, host)
+        } else {
+            Self::of(spare_now, spare_host)
+        }
+    }
+
+    fn set(&mut self, now: u64, host: u64) {
+        barrier();
+        (self.now, self.host) = (now, host);
+        self.check = check_of(now, host);
+        barrier();
+        self.spare = [now, host];
     }
 
     /// The host's clock shows `host` milliseconds.
     #[inline]
     pub(crate) fn observe(&mut self, host: u64) {
-        let passed = host.saturating_sub(self.host);
-        *self = Self::of(self.now.saturating_add(passed), host);
+        if host != self.host {
+            let passed = host.saturating_sub(self.host);
+            self.set(self.now.saturating_add(passed), host);
+        }
     }
 
     /// Another clock takes over: nothing has passed since the last look at the old one.
     pub(crate) fn restart(&mut self, host: u64) {
-        *self = Self::of(self.now, host);
+        self.set(self.now, host);
     }
 
     /// Milliseconds since the first look.

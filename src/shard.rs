@@ -83,8 +83,8 @@ pub struct ItemInfo<'a> {
 pub(crate) enum Origin<'a> {
     /// Nothing that counts.
     Fresh,
-    /// What an earlier owner left, with the time by then where it is known.
-    Left(Option<Time>, &'a mut AttachReport),
+    /// What an earlier owner left, with the time by then.
+    Left(Time, &'a mut AttachReport),
 }
 
 /// Slab, index, policy, time, counters.
