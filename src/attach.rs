@@ -16,9 +16,11 @@
 #![forbid(unsafe_code)]
 
 use crate::expiry::{NEVER, PAST, Time, tick};
-use crate::item::Items;
+use crate::hash::KeyHasher;
+use crate::item::{FOUND, Items};
+use crate::region::Shared;
 use crate::shard::Shard;
-use crate::slab::{Id, Kind, NO_BASE, Page};
+use crate::slab::{Id, Kind, NO_BASE, Page, Slab};
 use crate::stamp::Found;
 
 /// What [`Cache::attach`](crate::Cache::attach) found.
@@ -62,27 +64,137 @@ enum Reason {
     Expired,
 }
 
+/// Judges what lies in a slot.
+struct Judge<'a> {
+    layout: Items,
+    hasher: Shared<KeyHasher>,
+    time: Time,
+    report: &'a mut AttachReport,
+}
+
+impl Judge<'_> {
+    /// The heads of large values, all in slots of the largest class, come first: they tell which parts are
+    /// anybody's.
+    fn judge_head(&mut self, slab: &mut Slab, id: Id) {
+        let is_head = matches!(slab.kind(id), Kind::Item | Kind::Pinned);
+        if is_head && self.layout.is_chained(slab, id) && self.is_sound(slab, id) {
+            self.layout.mark_found(slab, id);
+        } else if is_head && self.layout.is_chained(slab, id) {
+            slab.set_kind(id, Kind::Pending);
+        }
+    }
+
+    /// Whether what lies in a slot stays, once the heads of large values were judged.
+    fn stays(&mut self, slab: &mut Slab, id: Id) -> bool {
+        match slab.kind(id) {
+            Kind::Item | Kind::Pinned if self.layout.is_chained(slab, id) => {
+                slab.class_of(id) == slab.largest_class()
+            }
+            Kind::Item => self.is_sound(slab, id),
+            Kind::Pinned => {
+                let sound = self.is_sound(slab, id);
+                slab.set_kind(id, Kind::Item);
+                sound
+            }
+            FOUND => {
+                slab.set_kind(id, Kind::Link);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn is_sound(&mut self, slab: &Slab, id: Id) -> bool {
+        let count = match self.verdict(slab, id) {
+            Ok(()) => return true,
+            Err(Reason::Torn) => &mut self.report.items_torn,
+            Err(Reason::Corrupt) => &mut self.report.items_corrupt,
+            Err(Reason::Expired) => &mut self.report.items_expired,
+        };
+        *count += 1;
+        false
+    }
+
+    fn verdict(&self, slab: &Slab, id: Id) -> Result<(), Reason> {
+        if !self.layout.is_whole(slab, id) {
+            return Err(Reason::Torn);
+        }
+        if !self.layout.is_intact(slab, id, &self.hasher) {
+            return Err(Reason::Corrupt);
+        }
+        match self.layout.expiry(slab, id) {
+            None | Some(NEVER) => Ok(()),
+            Some(PAST) => Err(Reason::Expired),
+            Some(instant) => {
+                let base = slab.base(slab.page_of(id));
+                let at = Time::at(instant, base);
+                if base == NO_BASE || base > tick(at) {
+                    Err(Reason::Torn)
+                } else if at <= self.time.now() {
+                    Err(Reason::Expired)
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+/// Items that wait for the lines of the index that they need.
+#[derive(Default)]
+struct Queue {
+    items: heapless::Vec<(Id, u64), QUEUE>,
+}
+
+const QUEUE: usize = 16;
+
 impl Shard {
-    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's.
+    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's. Whether there
+    /// was room for an index at all.
     pub(crate) fn adopt(&mut self, time: Time, report: &mut AttachReport) -> bool {
         self.time = time;
-        self.each_slot_left(|shard, id| shard.judge(id, report));
-        self.each_page_left(|shard, page| shard.slab.restore_page(page, Items::was_found));
+        let items = self.settle_slots(report);
         self.slab.restore_free_pages();
-        if !self.index.start(&mut self.slab) {
-            return self.start_empty(report);
+        if !self.index.start_for(&mut self.slab, items) {
+            return self.start_empty(items, report);
         }
-        self.each_slot_left(|shard, id| shard.enlist(id, report));
+        self.enlist_all(report);
         self.policy.adopted_all(&mut self.slab);
         true
     }
 
+    /// Lets every slot be an item's or free; returns how many items' heads there are, at most.
+    fn settle_slots(&mut self, report: &mut AttachReport) -> u32 {
+        let largest = self.slab.largest_class();
+        let mut judge = Judge {
+            layout: self.layout,
+            hasher: self.hasher,
+            time: self.time,
+            report,
+        };
+        self.each_page_left(|shard, page| {
+            if shard.slab.page_class(page) == largest {
+                for slot in 0..shard.slab.page_touched(page) {
+                    let id = shard.slab.slot(page, slot);
+                    judge.judge_head(&mut shard.slab, id);
+                }
+            }
+        });
+        let mut items = 0;
+        self.each_page_left(|shard, page| {
+            shard.slab.restore_page(page, |slab, id| {
+                let stays = judge.stays(slab, id);
+                items += u32::from(stays);
+                stays
+            });
+        });
+        items
+    }
+
     /// Where all pages are full of items, which no owner leaves.
     #[cold]
-    fn start_empty(&mut self, report: &mut AttachReport) -> bool {
-        self.each_slot_left(|shard, id| {
-            report.items_homeless += u64::from(shard.slab.kind(id) == Kind::Item);
-        });
+    fn start_empty(&mut self, items: u32, report: &mut AttachReport) -> bool {
+        report.items_homeless += u64::from(items);
         self.slab.clear();
         self.index.start(&mut self.slab)
     }
@@ -100,75 +212,54 @@ impl Shard {
         self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page))
     }
 
-    /// A page may go to the index while its last item goes.
-    fn each_slot_left(&mut self, mut visit: impl FnMut(&mut Self, Id)) {
+    // ---- index, sums, policy -------------------------------------------------------------------
+
+    fn enlist_all(&mut self, report: &mut AttachReport) {
+        let mut queue = Queue::default();
         self.each_page_left(|shard, page| {
             let mut slot = 0;
+            // A page may go to the index while its last item goes.
             while shard.is_left(page) && slot < shard.slab.page_touched(page) {
                 let id = shard.slab.slot(page, slot);
-                visit(shard, id);
                 slot += 1;
+                if shard.slab.kind(id) != Kind::Item {
+                    continue;
+                }
+                if queue.items.is_full() {
+                    shard.enlist_queue(&mut queue, report);
+                }
+                let hash = shard.hash_of(id);
+                let segment = shard.index.segment(&shard.slab, hash);
+                shard.index.prefetch(&shard.slab, segment, hash);
+                let _ = queue.items.push((id, hash));
             }
         });
+        self.enlist_queue(&mut queue, report);
     }
 
-    // ---- what is whole -------------------------------------------------------------------------
-
-    fn judge(&mut self, id: Id, report: &mut AttachReport) {
-        if !matches!(self.slab.kind(id), Kind::Item | Kind::Pinned) {
-            return;
+    fn enlist_queue(&mut self, queue: &mut Queue, report: &mut AttachReport) {
+        for &(id, hash) in &queue.items {
+            self.enlist(id, hash, report);
         }
-        match self.verdict(id) {
-            Ok(()) => return self.layout.mark_found(&mut self.slab, id),
-            Err(Reason::Torn) => report.items_torn += 1,
-            Err(Reason::Corrupt) => report.items_corrupt += 1,
-            Err(Reason::Expired) => report.items_expired += 1,
-        }
-        self.slab.set_kind(id, Kind::Pending);
+        queue.items.clear();
     }
-
-    fn verdict(&self, id: Id) -> Result<(), Reason> {
-        let (layout, slab) = (self.layout, &self.slab);
-        if !layout.is_whole(slab, id) {
-            return Err(Reason::Torn);
-        }
-        if !layout.is_intact(slab, id, &self.hasher) {
-            return Err(Reason::Corrupt);
-        }
-        match layout.expiry(slab, id) {
-            None | Some(NEVER) => Ok(()),
-            Some(PAST) => Err(Reason::Expired),
-            Some(instant) => {
-                let base = slab.base(slab.page_of(id));
-                let at = Time::at(instant, base);
-                if base == NO_BASE || base > tick(at) {
-                    Err(Reason::Torn)
-                } else if at <= self.time.now() {
-                    Err(Reason::Expired)
-                } else {
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    // ---- what is found -------------------------------------------------------------------------
 
     /// Enters a whole item into index, sums and policy.
-    fn enlist(&mut self, id: Id, report: &mut AttachReport) {
-        if self.slab.kind(id) != Kind::Item {
-            return;
-        }
-        let hash = self.hash_of(id);
-        if self.find(hash, self.layout.key(&self.slab, id)).is_some() {
+    fn enlist(&mut self, id: Id, hash: u64, report: &mut AttachReport) {
+        let mut segment = self.index.segment(&self.slab, hash);
+        let key = self.layout.key(&self.slab, id);
+        if self.find_in(segment, hash, key).is_some() {
             report.items_duplicate += 1;
             return self.free_whole(id);
         }
-        if !self.index_takes(hash) {
-            report.items_homeless += 1;
-            return self.free_whole(id);
+        if !self.index.is_ready(&self.slab, segment) {
+            if !self.index_takes(hash) {
+                report.items_homeless += 1;
+                return self.free_whole(id);
+            }
+            segment = self.index.segment(&self.slab, hash);
         }
-        self.index.insert(&mut self.slab, hash, id);
+        segment.insert(&mut self.slab, hash, id);
         let class = self.slab.class_of(id);
         self.count(id, class);
         self.policy.adopted(&mut self.slab, id, class);
@@ -177,11 +268,8 @@ impl Shard {
     }
 
     /// Makes room in the index, without evicting anybody.
+    #[cold]
     fn index_takes(&mut self, hash: u64) -> bool {
-        let segment = self.index.segment_of(&self.slab, hash);
-        if self.index.is_ready(&self.slab, segment) {
-            return true;
-        }
         let class = self.index.segment_class();
         if self.index.wants_split(&mut self.slab, hash)
             && let Some(slot) = self.slab.alloc(class, 0)

@@ -139,6 +139,9 @@ pub(crate) struct Index {
 pub(crate) trait Rehash: Fn(&Slab, Id) -> u64 {}
 impl<F: Fn(&Slab, Id) -> u64> Rehash for F {}
 
+const ROOT_BITS: u32 = 4;
+const ROOT_COUNT: usize = 1 << ROOT_BITS;
+
 /// Which of 16 roots eight bits of the hash belong to: root i gets a share of 2^(i/16) of them.
 ///
 /// Were all shares equal, all segments would fill up, and split, at the same time, and the index would
@@ -223,6 +226,73 @@ impl Index {
         true
     }
 
+    /// As [`Index::start`], with segments for so many items where there is room for them, so that none has
+    /// to be split while they come.
+    pub(crate) fn start_for(&mut self, slab: &mut Slab, items: u32) -> bool {
+        if !self.start(slab) {
+            return false;
+        }
+        let mut depths = [0; ROOT_COUNT];
+        for (root, depth) in (0..).zip(&mut depths) {
+            *depth = self.depth_for(items, root);
+        }
+        let deepest = depths.iter().fold(0, |most, &depth| depth.max(most));
+        // Few segments come by splitting soon enough.
+        if depths.iter().any(|&depth| depth <= ROOT_BITS) || !self.fits(slab, &depths, deepest) {
+            return true;
+        }
+        self.fan_out(slab, &depths, deepest)
+    }
+
+    /// The depth at which the segments of a root are not due for a split yet, once its share of so many
+    /// items has come.
+    fn depth_for(&self, items: u32, root: u32) -> u32 {
+        let share = ROOTS.iter().filter(|&&r| u32::from(r) == root).count() as u64;
+        // One in twenty less than a split's, since no two segments get the same number.
+        let most = self.plan.buckets.split_at() as u64 * 19 / 20;
+        let mut depth = ROOT_BITS;
+        while u64::from(items) * share > (most * 256) << (depth - ROOT_BITS) && depth < LEVEL_MAX {
+            depth += 1;
+        }
+        depth
+    }
+
+    /// Whether free pages hold the segments of these depths and the directory over them.
+    fn fits(&self, slab: &Slab, depths: &[u32], deepest: u32) -> bool {
+        let segments: u32 = depths.iter().map(|depth| 1 << (depth - ROOT_BITS)).sum();
+        let chunks = 1 << deepest.saturating_sub(self.plan.chunk_shift);
+        let pages = segments.div_ceil(slab.slots_per_page(self.segment_class).max(1))
+            + chunks / slab.slots_per_page(self.chunk_class).max(1);
+        chunks <= self.plan.chunks_max && pages + 2 <= slab.pages_free()
+    }
+
+    /// Replaces the first segment by those of these depths.
+    fn fan_out(&mut self, slab: &mut Slab, depths: &[u32], deepest: u32) -> bool {
+        let first = self.entry(slab, 0);
+        while self.level < deepest {
+            if !self.extend(slab) {
+                return false;
+            }
+        }
+        for (root, &depth) in (0..).zip(depths) {
+            for upper in 0..1 << (depth - ROOT_BITS) {
+                let prefix = root | upper << ROOT_BITS;
+                let Some(slot) = slab.alloc(self.segment_class, 0) else {
+                    return false;
+                };
+                let segment = Segment::create(slab, slot, self.plan.buckets, depth, prefix);
+                self.inherit_ghosts(slab, segment, None, None);
+                self.point(slab, depth, prefix, segment);
+                self.count_depth(depth, 1);
+                self.segments += 1;
+            }
+        }
+        self.count_depth(0, -1);
+        self.segments -= 1;
+        slab.free(first.0);
+        true
+    }
+
     pub(crate) fn segment_class(&self) -> Class {
         self.segment_class
     }
@@ -249,7 +319,7 @@ impl Index {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn segment(&self, slab: &Slab, hash: u64) -> Segment {
+    pub(crate) fn segment(&self, slab: &Slab, hash: u64) -> Segment {
         let i = directory_bits(hash) & self.wide;
         self.entry(
             slab,

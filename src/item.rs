@@ -31,6 +31,8 @@
 
 mod whole;
 
+pub(crate) use whole::FOUND;
+
 use crate::checksum;
 use crate::expiry::{Instant, NEVER, Time};
 use crate::hash::KeyHasher;

@@ -254,7 +254,7 @@ impl Shard {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn find_in(&self, segment: Segment, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
+    pub(crate) fn find_in(&self, segment: Segment, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
         let (slab, layout) = (&self.slab, self.layout);
         let mut word = 0;
         let id = segment.find(slab, hash, |id| {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What batches and threads bring; and the instructions of single calls through the C interface: the median of each kind,
+# What batches and threads bring; how long a full cache takes to be taken over; and the instructions of single calls through the C interface: the median of each kind,
 # and the longest of 200,000 calls on a full cache. Needs `make lib target/examples/threads`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -10,6 +10,10 @@ ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benc
 for items in ${MANY:-6500 3200000}; do
     "$out/many" "$items"
 done
+${CC:-cc} -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/calls/attach.c -o "$out/attach" target/lib/liblarder.a \
+    -lpthread -lm
+"$out/attach" 1000000
+"$out/attach" 1000000 checksum
 target/examples/threads | sed -n '/1 thread/s/^ *//p'
 command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; }
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \

@@ -6,7 +6,7 @@ use super::{CHAINED, Items, KEY_LEN, LINK_WORDS, TYPE_SHIFT, Type};
 use crate::slab::{Id, Kind, Slab};
 
 /// The kind of a part whose head was found to be whole. No block of the public pool lies in a cache.
-const FOUND: Kind = Kind::Block;
+pub(crate) const FOUND: Kind = Kind::Block;
 
 impl Items {
     /// Whether a slot of kind `Item` or `Pinned` holds all of an item: header, key and value lie in slots that
@@ -73,17 +73,5 @@ impl Items {
             part = Self::next_part(slab, p);
         }
         slab.publish(id, Kind::Item.word(slab.word(id, 0)));
-    }
-
-    /// Whether a slot holds an item, or a part, that was found to be whole; a part is an item's again.
-    pub(crate) fn was_found(slab: &mut Slab, id: Id) -> bool {
-        match slab.kind(id) {
-            Kind::Item => true,
-            FOUND => {
-                slab.set_word(id, 0, Kind::Link.word(0));
-                true
-            }
-            _ => false,
-        }
     }
 }

@@ -1,0 +1,233 @@
+/* warm_restart.c: a cache in a mapped file outlives the process that filled it.
+ *
+ * The parent starts a worker that maps the file, takes a lock on it, attaches to the cache in it (or makes one) and
+ * works; the parent kills it with SIGKILL in the middle, some times over, and starts the next one. Each worker
+ * says how many items it found again; the last one compares every value with what it must be, and the time that
+ * attaching takes with that of filling the cache anew.
+ *
+ *   warm_restart [--size 64M] [--rounds 5] [--file PATH]
+ *
+ * The file is the host's to keep for one owner at a time: flock here. */
+#define _DEFAULT_SOURCE
+#include "example.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { VALUE_WORDS_MAX = 32, RUN_MS = 300 };
+
+struct options {
+    size_t size;
+    uint64_t rounds;
+    const char *path;
+};
+
+/* ---- what is stored ---- */
+
+/* A value tells its key, its version and its own hash; key n has 4 to 32 words. */
+static size_t make_value(uint64_t n, uint64_t version, uint64_t *words)
+{
+    size_t count = 4 + mix64(n) % (VALUE_WORDS_MAX - 3);
+    uint64_t state = n ^ version << 32;
+    words[0] = n;
+    words[1] = version;
+    for (size_t i = 2; i < count; i++)
+        words[i] = random_next(&state);
+    return count * sizeof words[0];
+}
+
+static bool is_right(uint64_t n, const uint64_t *words, size_t len)
+{
+    uint64_t want[VALUE_WORDS_MAX];
+    return len >= 4 * sizeof words[0] && words[0] == n && len == make_value(n, words[1], want) &&
+           memcmp(words, want, len) == 0;
+}
+
+static uint64_t keys_for(size_t size)
+{
+    return size / 160;
+}
+
+static void store(larder_cache *cache, uint64_t n, uint64_t version)
+{
+    uint64_t words[VALUE_WORDS_MAX];
+    size_t len = make_value(n, version, words);
+    must(larder_cache_set(cache, &n, sizeof n, words, len, version % 2 ? 3600 * 1000 : LARDER_TTL_NEVER), "set");
+}
+
+/* ---- the file ---- */
+
+static void *map_file(const struct options *options)
+{
+    int fd = open(options->path, O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)options->size) != 0) {
+        perror(options->path);
+        exit(EXIT_FAILURE);
+    }
+    /* Held until the process ends, however it ends. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        fprintf(stderr, "%s has another owner\n", options->path);
+        exit(EXIT_FAILURE);
+    }
+    void *region = mmap(NULL, options->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (region == MAP_FAILED) {
+        perror("mmap");
+        exit(EXIT_FAILURE);
+    }
+    return region;
+}
+
+/* The cache that is there, or a new one. */
+static larder_cache *open_cache(const struct options *options, void *region, larder_attach_report *report)
+{
+    larder_cache_config config;
+    larder_cache *cache;
+    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    config.flags = LARDER_CHECKSUM;
+    larder_status status = larder_cache_attach(region, options->size, &config, &cache, report);
+    if (status == LARDER_NOT_FOUND || status == LARDER_VERSION_MISMATCH)
+        status = larder_cache_init(region, options->size, &config, &cache);
+    must(status, "attach or init");
+    return cache;
+}
+
+/* ---- the worker ---- */
+
+static void print_report(uint64_t round, const larder_attach_report *report, double seconds)
+{
+    if (report->found != LARDER_FOUND_CACHE) {
+        printf("worker %llu: no cache there, made one\n", (unsigned long long)round);
+        return;
+    }
+    printf("worker %llu: %llu items are back in %.1f ms (%.1f million a second); dropped: %llu torn, %llu damaged, "
+           "%llu twice there, %llu expired\n",
+           (unsigned long long)round, (unsigned long long)report->items_recovered, seconds * 1e3,
+           (double)report->items_recovered / 1e6 / seconds, (unsigned long long)report->items_torn,
+           (unsigned long long)report->items_corrupt, (unsigned long long)report->items_duplicate,
+           (unsigned long long)report->items_expired);
+}
+
+/* Sets and reads until it is killed. */
+static void work_until_killed(larder_cache *cache, const struct options *options, uint64_t round)
+{
+    uint64_t state = round, words[VALUE_WORDS_MAX], version = round << 40;
+    for (;;) {
+        uint64_t n = random_next(&state) % keys_for(options->size);
+        size_t len;
+        larder_status status = larder_cache_get(cache, &n, sizeof n, words, sizeof words, &len);
+        if (status == LARDER_OK)
+            require(is_right(n, words, len), "a value that comes back is one that was set");
+        if (status != LARDER_OK || random_next(&state) % 4 == 0)
+            store(cache, n, ++version);
+    }
+}
+
+static void worker(const struct options *options, uint64_t round, int ready)
+{
+    larder_attach_report report;
+    void *region = map_file(options);
+    double start = seconds_now();
+    larder_cache *cache = open_cache(options, region, &report);
+    print_report(round, &report, seconds_now() - start);
+    must(larder_cache_check(cache), "larder_cache_check");
+    fflush(stdout);
+    require(write(ready, "", 1) == 1, "the parent is told");
+    work_until_killed(cache, options, round);
+}
+
+/* ---- the parent ---- */
+
+static void sleep_ms(long ms)
+{
+    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+    while (nanosleep(&time, &time) != 0 && errno == EINTR)
+        continue;
+}
+
+static void run_and_kill(const struct options *options, uint64_t round)
+{
+    int ready[2], status;
+    char byte;
+    require(pipe(ready) == 0, "a pipe");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ready[0]);
+        worker(options, round, ready[1]);
+        _exit(EXIT_FAILURE);
+    }
+    close(ready[1]);
+    require(read(ready[0], &byte, 1) == 1, "the worker has started");
+    sleep_ms(RUN_MS + (long)(mix64(round) % 97));
+    kill(pid, SIGKILL);
+    require(waitpid(pid, &status, 0) == pid, "the worker ends");
+    require(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the worker worked until it was killed");
+    close(ready[0]);
+}
+
+/* Every item is whole and right; the same items set anew, for the time that takes. */
+static void compare(const struct options *options)
+{
+    larder_attach_report report;
+    void *region = map_file(options);
+    double start = seconds_now();
+    larder_cache *cache = open_cache(options, region, &report);
+    double attached = seconds_now() - start;
+    uint64_t right = 0, words[VALUE_WORDS_MAX];
+    for (uint64_t n = 0; n < keys_for(options->size); n++) {
+        size_t len;
+        if (larder_cache_get(cache, &n, sizeof n, words, sizeof words, &len) != LARDER_OK)
+            continue;
+        require(is_right(n, words, len), "a value that comes back is one that was set");
+        right++;
+    }
+    require(right == report.items_recovered, "what is back can be read");
+    must(larder_cache_check(cache), "larder_cache_check");
+    print_report(options->rounds, &report, attached);
+
+    must(larder_cache_clear(cache), "larder_cache_clear");
+    start = seconds_now();
+    for (uint64_t n = 0; n < right; n++)
+        store(cache, n, 1);
+    double filled = seconds_now() - start;
+    printf("every one of %llu values is right; attaching took %.1f ms, setting as many anew %.1f ms\n",
+           (unsigned long long)right, attached * 1e3, filled * 1e3);
+}
+
+static struct options read_options(int argc, char **argv)
+{
+    struct options options = { .size = (size_t)64 << 20, .rounds = 5, .path = "/tmp/larder-warm-restart.cache" };
+    for (int i = 1; i < argc; i += 2) {
+        uint64_t number;
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--size") == 0 && parse_size(value, 64 << 10, SIZE_MAX / 2, &number)) {
+            options.size = (size_t)number & ~(size_t)4095;
+        } else if (strcmp(argv[i], "--rounds") == 0 && parse_size(value, 1, 1000, &number)) {
+            options.rounds = number;
+        } else if (strcmp(argv[i], "--file") == 0 && *value) {
+            options.path = value;
+        } else {
+            fprintf(stderr, "usage: warm_restart [--size 64M] [--rounds 5] [--file PATH]\n");
+            exit(EXIT_USAGE);
+        }
+    }
+    return options;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = read_options(argc, argv);
+    unlink(options.path);
+    for (uint64_t round = 0; round < options.rounds; round++)
+        run_and_kill(&options, round);
+    compare(&options);
+    unlink(options.path);
+    return EXIT_SUCCESS;
+}
