@@ -12,8 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory install fmt \
-	clean FORCE
+.PHONY: help setup lib firmware header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory \
+	install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -28,6 +28,9 @@ lib: $(LIB) ## Build target/lib/liblarder.a and liblarder.so, for C
 $(LIB): FORCE
 	cargo rustc --release --lib --crate-type staticlib --features capi --target-dir target
 	CC='$(CC)' sh tests/tools/onelib.sh target/release/liblarder.a target/lib $(VERSION)
+
+firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='...' names others
+	sh tests/tools/firmware.sh
 
 header: ## Generate include/larder.h anew from src/ffi
 	LARDER_BLESS=1 cargo test --test header

@@ -1,13 +1,13 @@
 //! Values that are more than bytes, in C: they come back as what they were.
 
 use super::cache::{larder_cache, with_key, with_out};
-use super::input::{buffer, put, required, status};
+use super::input::{buffer, put, required, status, text};
 use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
 use crate::cache::Cache;
 use crate::item::Type;
 use crate::shard::SetMode;
 use crate::status::{Error, Result};
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::{c_char, c_void};
 
 /// Bytes.
 pub const LARDER_TYPE_BYTES: i32 = 0;
@@ -130,8 +130,8 @@ pub unsafe extern "C" fn larder_cache_set_str(
     let set = |cache: &Cache<'_>, key: &[u8]| {
         let value = required(value.cast_mut())?;
         // SAFETY: the caller's promise.
-        let text = unsafe { CStr::from_ptr(value.as_ptr()) };
-        cache.set_typed(key, text.to_bytes(), Type::Str, ttl_ms, SetMode::Set)
+        let text = unsafe { text(value) };
+        cache.set_typed(key, text, Type::Str, ttl_ms, SetMode::Set)
     };
     // SAFETY: the caller's promise.
     status(unsafe { with_key(cache, key, key_len, set) })

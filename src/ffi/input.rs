@@ -2,7 +2,7 @@
 
 use super::status::{LARDER_INVALID, LARDER_OK, larder_status};
 use crate::status::{Error, Result};
-use core::ffi::c_void;
+use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
 
 /// The status of a result.
@@ -49,6 +49,30 @@ pub(super) unsafe fn key<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]
     }
     // SAFETY: the caller's promise.
     unsafe { bytes(data, len) }
+}
+
+/// The bytes of a text before its NUL. Without a C library there is no strlen to ask, nor must the
+/// compiler make this loop into one: hence volatile.
+///
+/// # Safety
+/// `start` is a text that ends with NUL, which can be read until the call that got it returns.
+pub(super) unsafe fn text<'a>(start: NonNull<c_char>) -> &'a [u8] {
+    if cfg!(feature = "hosted") {
+        // SAFETY: the caller's promise.
+        return unsafe { CStr::from_ptr(start.as_ptr()) }.to_bytes();
+    }
+    let byte = |at| {
+        // SAFETY: no byte before this one is NUL, so it is one of the text's.
+        let at = unsafe { start.add(at) };
+        // SAFETY: the caller's promise.
+        unsafe { at.read_volatile() }
+    };
+    let mut len = 0;
+    while byte(len) != 0 {
+        len += 1;
+    }
+    // SAFETY: so many bytes have just been read.
+    unsafe { core::slice::from_raw_parts(start.as_ptr().cast(), len) }
 }
 
 /// A buffer to write: NULL only where it has no capacity.

@@ -1,47 +1,136 @@
 #!/bin/sh
-# Turns cargo's static library into what C programs link: an archive of one relocatable object, and a shared
-# library from that same object. Both export larder_* and nothing else, so that they sit beside any other
-# library, another one in Rust included. Needs GNU binutils.
-# usage: onelib.sh CARGO_ARCHIVE DIRECTORY VERSION
+# Turns cargo's static library into what C programs link: an archive of one relocatable object that exports larder_*
+# and nothing else, so that it sits beside any other library, another one in Rust included. Needs GNU binutils.
+#
+# For a host, a shared library of the same object comes with it. For firmware (a TARGET is named) the object asks for
+# mem* and for the compiler's helpers alone, which a C compiler brings, and keeps no data of its own; and
+# liblarder-nolibc.a carries even those, for images with neither a C library nor libgcc: it asks for nothing.
+# usage: onelib.sh CARGO_ARCHIVE DIRECTORY VERSION [TARGET]
 set -eu
 archive=$1
 out=$2
 version=$3
-soname=liblarder.so.${version%%.*}
+target=${4:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 
-# Members with bitcode that these tools cannot read make nm complain; the one with larder_* is not among them.
-nm -g --defined-only "$archive" 2>/dev/null | awk '$2 == "T" && $3 ~ /^larder_/ { print $3 }' | sort -u >"$work/exports"
-if [ ! -s "$work/exports" ]; then
-    echo "onelib: no larder_ symbol in $archive" >&2
-    exit 1
+prefix='' emulation=''
+if [ -n "$target" ]; then
+    . "$(dirname "$0")/target.sh"
+    target "$target"
 fi
 
-# Rust's prebuilt core may ask for the unwinder's personality, which no call can reach: panics abort.
-echo 'void rust_eh_personality(void); void rust_eh_personality(void) {}' |
-    ${CC:-cc} -x c -c -ffunction-sections -o "$work/stub.o" -
+die() {
+    echo "onelib: $*" >&2
+    exit 1
+}
 
-ld -r --gc-sections $(sed 's/^/-u /' "$work/exports") -o "$work/larder.o" "$work/stub.o" "$archive"
-objcopy --keep-global-symbols="$work/exports" -R .llvmbc -R .llvmcmd "$work/larder.o"
+# Members with bitcode that these tools cannot read make nm complain; the one with larder_* is not among them.
+"${prefix}nm" -g --defined-only "$archive" 2>/dev/null | awk '$2 == "T" && $3 ~ /^larder_/ { print $3 }' |
+    sort -u >"$work/exports"
+[ -s "$work/exports" ] || die "no larder_ symbol in $archive"
+
+# one_object OBJECT INPUT...: links what larder_* reaches, and makes every other name local
+one_object() {
+    object=$1
+    shift
+    "${prefix}ld" $emulation -r --gc-sections $(sed 's/^/-u /' "$work/exports") -o "$object" "$@"
+    "${prefix}objcopy" --keep-global-symbols="$work/exports" -R .llvmbc -R .llvmcmd "$object"
+}
+
+undefined() { "${prefix}nm" -u "$1" | awk '{ print $2 }'; }
 
 # The panic handler and the allocator call symbols that nobody defines: one that is left here can be reached.
-reached=$(nm -u "$work/larder.o" | awk '$2 ~ /^larder_/ { print $2 }')
-if [ -n "$reached" ]; then
+cannot_panic_nor_allocate() {
+    reached=$(undefined "$1" | grep '^larder_' || true)
+    [ -n "$reached" ] || return 0
     echo "onelib: the library can reach" $reached '(it panics or allocates somewhere), through:' >&2
-    nm -C "$work/larder.o" | grep -E 'core::panicking|panic_|alloc::' >&2 || true
+    "${prefix}nm" -C "$1" | grep -E 'core::panicking|panic_|alloc::' >&2 || true
     exit 1
-fi
+}
 
-(cd "$work" && ar rcsD liblarder.a larder.o)
-${CC:-cc} -shared -Wl,-soname,"$soname" -Wl,-z,defs -Wl,--gc-sections -o "$work/liblarder.so" "$work/larder.o" -lpthread
+pack() { (cd "$work" && "${prefix}ar" rcsD "$1" "$2"); }
 
 # What has not changed keeps its time, so that make builds nothing anew.
 keep() {
     cmp -s "$1" "$2" || mv -f "$1" "$2"
 }
-keep "$work/liblarder.so" "$out/liblarder.so.$version"
-ln -sf "liblarder.so.$version" "$out/$soname"
-ln -sf "$soname" "$out/liblarder.so"
-keep "$work/liblarder.a" "$out/liblarder.a"
+
+# ---- for a host ----
+
+# Rust's prebuilt core may ask for the unwinder's personality, which no call can reach: panics abort.
+personality() {
+    echo 'void rust_eh_personality(void); void rust_eh_personality(void) {}' |
+        ${CC:-cc} -x c -c -ffunction-sections -o "$work/stub.o" -
+}
+
+for_host() {
+    soname=liblarder.so.${version%%.*}
+    personality
+    one_object "$work/larder.o" "$work/stub.o" "$archive"
+    cannot_panic_nor_allocate "$work/larder.o"
+    pack liblarder.a larder.o
+    ${CC:-cc} -shared -Wl,-soname,"$soname" -Wl,-z,defs -Wl,--gc-sections -o "$work/liblarder.so" "$work/larder.o" \
+        -lpthread
+    keep "$work/liblarder.so" "$out/liblarder.so.$version"
+    ln -sf "liblarder.so.$version" "$out/$soname"
+    ln -sf "$soname" "$out/liblarder.so"
+    keep "$work/liblarder.a" "$out/liblarder.a"
+}
+
+# ---- for firmware ----
+
+# What every C compiler for bare metal brings: mem* and the helpers of its code, __aeabi_* among them.
+only_helpers_undefined() {
+    strange=$(undefined "$1" | grep -vxE 'mem(cpy|move|set|cmp)|bcmp|__[a-z0-9_]+' || true)
+    [ -z "$strange" ] || die "the library asks for" $strange
+}
+
+nothing_undefined() {
+    strange=$(undefined "$1")
+    [ -z "$strange" ] || die "the library without a C library asks for" $strange
+}
+
+# Read-only words that a loader would have to relocate (.data.rel.ro) are constants in an image.
+no_data() {
+    written=$("${prefix}objdump" -h -w "$1" |
+        awk '$2 ~ /^\.(data|bss|sdata|sbss|tdata|tbss)/ && $2 !~ /^\.data\.rel\.ro/ && $3 !~ /^0+$/ { print $2 }')
+    [ -z "$written" ] || die "the library keeps data of its own:" $written
+}
+
+# firmware_object NAME ARCHIVE: one object, without what only a debugger or tests/tools/size.py reads
+firmware_object() {
+    stub=''
+    case $target in
+    *-linux-*) personality && stub=$work/stub.o ;;
+    esac
+    one_object "$work/larder.o" $stub "$2"
+    "${prefix}objcopy" -g -R .stack_sizes "$work/larder.o"
+    cannot_panic_nor_allocate "$work/larder.o"
+    no_data "$work/larder.o"
+    pack "$1" larder.o
+}
+
+# The members named so are Rust's own helpers of the compiler, and its own mem*.
+for_firmware() {
+    cp "$archive" "$work/lean.a"
+    helpers=$("${prefix}ar" t "$work/lean.a" | grep '^compiler_builtins-' || true)
+    [ -z "$helpers" ] || "${prefix}ar" d "$work/lean.a" $helpers
+    firmware_object liblarder.a "$work/lean.a"
+    only_helpers_undefined "$work/larder.o"
+    case $target in
+    *-none-*)
+        firmware_object liblarder-nolibc.a "$archive"
+        nothing_undefined "$work/larder.o"
+        keep "$work/liblarder-nolibc.a" "$out/liblarder-nolibc.a"
+        ;;
+    esac
+    keep "$work/liblarder.a" "$out/liblarder.a"
+}
+
+if [ -n "$target" ]; then
+    for_firmware
+else
+    for_host
+fi

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Runs cargo for a target without an operating system, with a Rust that can build for it: one in which the target is
+# installed (`rustup target add`), else one that has the sources of its own core library (rustup's component rust-src,
+# or Debian's rust-web-src), which are then built too. Of each kind the Rust of PATH comes before the one in /usr/bin.
+# Where there is neither it says what is missing and ends with status 2.
+# All builds share one directory, so that core is built once a target.
+# usage: cross.sh TARGET CARGO_COMMAND ARGUMENT...
+#        cross.sh --way TARGET                      prints which Rust it is, and builds nothing
+set -eu
+way=''
+if [ "$1" = --way ]; then
+    way=print
+    shift
+fi
+target=$1
+shift
+minor_wanted=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$(dirname "$0")/../../Cargo.toml")
+
+# Both of a kind: a cargo takes the rustc beside it.
+is_rust() {
+    [ -x "$(command -v "$1/rustc")" ] && [ -x "$(command -v "$1/cargo")" ] || return 1
+    minor=$("$1/rustc" --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+    [ "${minor:-0}" -ge "$minor_wanted" ]
+}
+
+has_target() {
+    libraries=$("$1/rustc" --print target-libdir --target "$target" 2>/dev/null) || return 1
+    ls "$libraries"/libcore-*.rlib >/dev/null 2>&1
+}
+
+has_source() { [ -f "$("$1/rustc" --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs" ]; }
+
+# first TEST: the first Rust that passes it
+first() {
+    for bin in "$(dirname "$(command -v rustc || echo /usr/bin/rustc)")" /usr/bin; do
+        if is_rust "$bin" && "$1" "$bin"; then
+            echo "$bin"
+            return
+        fi
+    done
+}
+
+bin=$(first has_target)
+core=installed
+if [ -z "$bin" ]; then
+    bin=$(first has_source)
+    core=source
+fi
+if [ -z "$bin" ]; then
+    echo "no Rust here builds for $target: 'rustup target add $target', or on Debian" \
+        "'apt-get install rustc-web cargo-web rust-web-src' (1.$minor_wanted or later)" >&2
+    exit 2
+fi
+if [ -n "$way" ]; then
+    echo "$("$bin/rustc" --version | cut -d ' ' -f 1,2), core $core"
+    exit 0
+fi
+
+command=$1
+shift
+if [ "$core" = source ]; then
+    set -- -Z build-std=core,alloc,compiler_builtins -Z build-std-features=compiler-builtins-mem "$@"
+fi
+# A released rustc takes -Z only so.
+export RUSTC_BOOTSTRAP=1 RUSTC="$bin/rustc" PATH="$bin:$PATH"
+exec "$bin/cargo" "$command" --target "$target" --target-dir target/firmware-build "$@"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Builds larder for firmware: target/firmware/TARGET/liblarder.a, one object that exports larder_* alone, and
+# liblarder-nolibc.a beside it (see onelib.sh). A target that cannot be built does not keep the others from it.
+# Ends with 1 where a build failed, with 2 where something is missing, which it names.
+# usage: [TARGETS='...'] firmware.sh
+set -eu
+cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+status=0
+
+say() { echo "firmware: $*"; }
+
+# build TARGET: 0, or 1, or 2
+build() {
+    target "$1" || return 2
+    command -v "${prefix}ld" >/dev/null || {
+        say "$1: ${prefix}ld is missing: on Debian, apt-get install $packages" >&2
+        return 2
+    }
+    rust=$(sh tests/tools/cross.sh --way "$1") || return 2
+    say "$1: by $rust"
+    # The sizes of stack frames go into a section that onelib.sh leaves out; tests/tools/size.py reads them.
+    sh tests/tools/cross.sh "$1" rustc --quiet --profile $profile --lib --crate-type staticlib \
+        --no-default-features --features $features -- -Z emit-stack-sizes || return 1
+    sh tests/tools/onelib.sh "target/firmware-build/$1/$profile/liblarder.a" "target/firmware/$1" "$version" "$1" ||
+        return 1
+    say "$1: target/firmware/$1/liblarder.a"
+}
+
+for name in ${TARGETS:-$TARGETS_FIRMWARE}; do
+    result=0
+    build "$name" || result=$?
+    case $result in
+    0) ;;
+    1) say "$name: FAILED" >&2 && status=1 ;;
+    *) say "$name: not built" >&2 && [ "$status" -eq 1 ] || status=2 ;;
+    esac
+done
+exit $status

@@ -1,0 +1,46 @@
+# Sourced by the scripts that build for firmware: what the tools of each target are called, and what they want to hear.
+#
+# target TARGET sets
+#   prefix     what the names of the target's GNU tools begin with
+#   cpu        flags of its C compiler
+#   emulation  flags of its linker where it makes one object of many
+#   packages   what brings those tools on Debian
+#   profile    cargo's profile
+#   features   the crate's features
+# and answers whether the target is known.
+
+# x86-64 stands beside the cores, built as for an operating system's kernel: it needs no cross compiler.
+TARGETS_ALL='thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf
+    riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu'
+TARGETS_FIRMWARE=${TARGETS_ALL%x86_64*}
+
+target() {
+    prefix=arm-none-eabi-
+    emulation=''
+    profile=firmware
+    features=capi,small
+    packages='gcc-arm-none-eabi libnewlib-arm-none-eabi'
+    case $1 in
+    thumbv6m-none-eabi) cpu='-mcpu=cortex-m0plus -mthumb' ;;
+    thumbv7m-none-eabi) cpu='-mcpu=cortex-m3 -mthumb' ;;
+    thumbv7em-none-eabihf) cpu='-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard' ;;
+    thumbv8m.main-none-eabihf) cpu='-mcpu=cortex-m33 -mthumb -mfpu=fpv5-sp-d16 -mfloat-abi=hard' ;;
+    riscv32imac-unknown-none-elf)
+        prefix=riscv64-unknown-elf-
+        cpu='-march=rv32imac -mabi=ilp32'
+        emulation='-m elf32lriscv'
+        packages='gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf'
+        ;;
+    x86_64-unknown-linux-gnu)
+        prefix=''
+        cpu='-m64'
+        profile=release
+        features=capi
+        packages='gcc binutils'
+        ;;
+    *)
+        echo "there is no recipe for $1; known are:" $TARGETS_ALL >&2
+        return 1
+        ;;
+    esac
+}
