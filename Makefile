@@ -10,9 +10,11 @@ SONAME := liblarder.so.$(firstword $(subst ., ,$(VERSION)))
 
 LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
+SIZED = $(or $(TARGETS),thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf \
+	riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory \
+.PHONY: help setup lib firmware size header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory \
 	install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -31,6 +33,10 @@ $(LIB): FORCE
 
 firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='...' names others
 	sh tests/tools/firmware.sh
+
+size: ## Print bytes of code, data and stack of each target, and hold them to their budgets
+	TARGETS="$(SIZED)" sh tests/tools/firmware.sh
+	TARGETS="$(SIZED)" sh tests/tools/size.sh
 
 header: ## Generate include/larder.h anew from src/ffi
 	LARDER_BLESS=1 cargo test --test header

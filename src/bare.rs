@@ -32,3 +32,17 @@ unsafe impl GlobalAlloc for Refuse {
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
+
+/// A panic that can be reached, planted to show that the check of the archive finds one.
+#[cfg(larder_planted = "panic")]
+#[unsafe(no_mangle)]
+extern "C" fn larder_planted(at: usize) -> u8 {
+    b"planted"[at]
+}
+
+/// The same for memory from a heap.
+#[cfg(larder_planted = "allocation")]
+#[unsafe(no_mangle)]
+extern "C" fn larder_planted(number: usize) -> *mut usize {
+    alloc::boxed::Box::into_raw(alloc::boxed::Box::new(number))
+}

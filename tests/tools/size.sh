@@ -1,0 +1,143 @@
+#!/bin/sh
+# Prints what larder takes of each target: bytes of the whole interface and of a program that uses init, set, get and
+# delete alone, and the deepest stack; then, where an image has measured them, stack and instructions of each function.
+# Ends with 1 where a budget of tests/firmware/budgets.txt is exceeded; LARDER_BLESS=1 sets the budgets to 2% above
+# what is reached. Needs what firmware.sh builds.
+#
+# text and rodata are what the object has; unwind tables are not counted, for linkers merge them into one entry.
+# usage: [TARGETS='...'] [LARDER_BLESS=1] size.sh
+set -eu
+cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
+budgets=tests/firmware/budgets.txt
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+small_program='larder_cache_init larder_cache_set larder_cache_get larder_cache_delete'
+
+# What is wanted of the smallest core.
+aim() {
+    case $1-$2 in
+    thumbv6m-none-eabi-whole) echo 14336 ;;
+    thumbv6m-none-eabi-small) echo 6144 ;;
+    thumbv6m-none-eabi-stack) echo 512 ;;
+    *) echo - ;;
+    esac
+}
+
+roots() { "${prefix}nm" -g --defined-only "$1" | awk '$2 == "T" { print $3 }'; }
+
+# join OBJECT ROOTS INPUT...: one object of all that the roots reach
+join() {
+    object=$1
+    roots=$2
+    shift 2
+    "${prefix}ld" $emulation -r --gc-sections $(printf -- '-u %s ' $roots) -o "$object" "$@" 2>"$work/ld.log" ||
+        { cat "$work/ld.log" >&2; return 1; }
+}
+
+# sections OBJECT: bytes of text, rodata, data and bss
+sections() {
+    "${prefix}size" -A -d "$1" | awk '
+        /^\.text/ { text += $2 }
+        /^\.s?rodata|^\.data\.rel\.ro/ { rodata += $2; next }
+        /^\.s?data/ { data += $2 }
+        /^\.s?bss/ { bss += $2 }
+        END { printf "%d %d %d %d\n", text, rodata, data, bss }'
+}
+
+# stacks TARGET: writes target/firmware/TARGET/stack.txt
+stacks() {
+    archive=target/firmware/$1/liblarder.a
+    "${prefix}gcc" $cpu -Os -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns -ffunction-sections \
+        -c tests/firmware/nolibc.c -o "$work/nolibc.o"
+    join "$work/all.o" "$(roots "$archive")" "$archive" "$work/nolibc.o" "$("${prefix}gcc" $cpu -print-libgcc-file-name)"
+    python3 tests/tools/stack.py "$work/all.o" "target/firmware-build/$1/$profile/liblarder.a" "$prefix" \
+        >"$work/stack.txt" 2>"$work/stack.log" || { cat "$work/stack.log" >&2; return 1; }
+    mv "$work/stack.txt" "target/firmware/$1/stack.txt"
+}
+
+# budget TARGET FIGURE VALUE: complains where it is more than it may be
+budget() {
+    echo "$1 $2 $3" >>"$work/figures"
+    most=$(awk -v target="$1" -v figure="$2" '$1 == target && $2 == figure { print $3 }' $budgets)
+    if [ -n "${LARDER_BLESS:-}" ]; then
+        return
+    elif [ -z "$most" ]; then
+        echo "size: $budgets has no budget for $2 of $1: LARDER_BLESS=1 make size" >>"$work/complaints"
+    elif [ "$3" -gt "$most" ]; then
+        echo "size: $2 of $1 is $3, more than $most" >>"$work/complaints"
+    fi
+}
+
+measure() {
+    archive=target/firmware/$1/liblarder.a
+    join "$work/whole.o" "$(roots "$archive")" "$archive"
+    join "$work/small.o" "$small_program" "$archive"
+    whole=$(sections "$work/whole.o")
+    small=$(sections "$work/small.o")
+    stacks "$1"
+    read -r depth function way <"target/firmware/$1/stack.txt"
+    set -- "$1" $whole $small
+    printf '%-29s %7d %6d %4d %4d  %7d %6d %4d %4d  %5d  %s\n' "$@" "$depth" "$function"
+    for bytes in "$4" "$5" "$8" "$9"; do
+        [ "$bytes" -eq 0 ] || echo "size: $1 keeps $bytes bytes of data of its own" >>"$work/complaints"
+    done
+    budget "$1" whole $(($2 + $3))
+    budget "$1" small $(($6 + $7))
+    budget "$1" stack "$depth"
+}
+
+# measured TARGET: what an image printed of each function, beside what is known before it runs; nothing, where the
+# library was built anew since then
+measured() {
+    [ -n "$(find "target/firmware/$1" -name measured.txt -newer "target/firmware/$1/liblarder.a" 2>/dev/null)" ] ||
+        return 0
+    printf '\n%s: bytes of stack, and instructions\n' "$1"
+    printf '%-34s %8s %9s %8s %8s\n' function static measured median worst
+    awk 'FNR == NR { if ($1 == "stack") deep[$2] = $3; else if ($1 == "cycles") { median[$2] = $3; worst[$2] = $4 } next }
+        $2 in deep || $2 in median {
+            d = $2 in deep ? deep[$2] : "-"; m = $2 in median ? median[$2] : "-"; w = $2 in worst ? worst[$2] : "-"
+            printf "%-34s %8d %9s %8s %8s\n", $2, $1, d, m, w
+        }' "target/firmware/$1/measured.txt" "target/firmware/$1/stack.txt"
+    # What ran deeper than the deepest way that was found shows that the way was not the deepest.
+    awk -v target="$1" 'FNR == NR { if ($1 == "stack") deep[$2] = $3; next }
+        $2 in deep && deep[$2] > $1 {
+            print "size: " $2 " of " target " took " deep[$2] " bytes of stack, more than the " $1 " computed"
+        }' "target/firmware/$1/measured.txt" "target/firmware/$1/stack.txt" >>"$work/complaints"
+}
+
+bless() {
+    { sed -n '/^#/p' $budgets
+        while read -r target figure value; do
+            echo "$target $figure $((value + value / 50)) $(aim "$target" "$figure")"
+        done <"$work/figures"
+        # Those that were not looked at now stay as they are.
+        awk 'FNR == NR { seen[$1] = 1; next } !/^#/ && !($1 in seen)' "$work/figures" $budgets
+    } >"$work/budgets"
+    mv "$work/budgets" $budgets
+    echo "size: $budgets is written anew"
+}
+
+: >"$work/complaints"
+: >"$work/figures"
+echo '                              whole interface            init, set, get, delete     stack, and of which function'
+echo 'target                           text rodata data  bss     text rodata data  bss  bytes'
+for name in ${TARGETS:-$TARGETS_ALL}; do
+    target "$name"
+    if [ -f "target/firmware/$name/liblarder.a" ]; then
+        measure "$name"
+    else
+        echo "$name: not built"
+    fi
+done
+awk 'FNR == NR { if (!/^#/ && $4 != "-") aim[$1 " " $2] = $4; next }
+    ($1 " " $2) in aim { printf "%s, %s: %d bytes; wanted: %d\n", $1, $2, $3, aim[$1 " " $2] }' $budgets "$work/figures"
+for name in ${TARGETS:-$TARGETS_ALL}; do
+    measured "$name"
+done
+[ -z "${LARDER_BLESS:-}" ] || bless
+if [ -s "$work/complaints" ]; then
+    cat "$work/complaints" >&2
+    exit 1
+fi

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""Prints how deep the stack of each larder_* function gets, before it ever runs.
+
+The frames of larder's functions are what the compiler says (-Z emit-stack-sizes, in cargo's archive); those of mem*
+and of the compiler's helpers are added up from their instructions. The call graph is that of one relocatable object in
+which nothing is undefined. A call through a pointer may end in any function whose address is taken somewhere; such a
+function calls the host's hooks, and what they need on top is not larder's to know.
+
+usage: stack.py OBJECT CARGO_ARCHIVE TOOL_PREFIX
+prints a line for each function, the deepest first: BYTES FUNCTION PATH, and to stderr who calls through pointers
+"""
+
+import re
+import subprocess
+import sys
+
+SECTION = re.compile(r"Disassembly of section (\S+):$")
+FUNCTION = re.compile(r"[0-9a-f]+ <(.+)>:$")
+INSTRUCTION = re.compile(r"\s+([0-9a-f]+):\t(\S+)\s*(.*)$")
+RELOCATION = re.compile(r"\s+([0-9a-f]+): (R_\w+)\s+(\S+)$")
+
+# Instructions, as `objdump` writes them for Arm, RISC-V and x86-64.
+CALL = re.compile(r"(bl|blx|jal|jalr|call)\b")
+THROUGH_REGISTER = re.compile(r"(?:blx|bx|jalr|jr|call|jmp)\s+\*?%?(r\d+|ip|ra|[ast]\d+|r[a-ds][xip])\b")
+THROUGH_POINTER = re.compile(r"(?:blx|bx|jalr|jr)\s+(?!lr$|ra\b|t0\b)|(?:call|jmp)\s+\*")
+LITERAL = re.compile(r"\(([0-9a-f]+) <")
+INNER = re.compile(r"<([^+>]+)>$")
+WRITES_NOTHING = re.compile(r"(str|cmp|tst|push|s[bhw]\b|test)|b[a-z]*(\.[nw])?\s|j")
+PUSH = re.compile(r"(push|stmdb\s+sp!,|str\S*\s+\S+, \[sp, #-)")
+LOWERED = re.compile(r"(?:sub\S*|addi?)\s+sp,\s?(?:sp,\s?)?(?:#|-)(\d+)|sub\s+\$0x([0-9a-f]+),%rsp")
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+
+
+def compiler_frames(archive):
+    """Bytes of each function's frame, as the compiler says."""
+    listing = run("llvm-readobj", "--stack-sizes", archive)
+    found = re.findall(r"Functions: \[(.*?)\]\s*Size: (0x[0-9A-F]+)", listing)
+    return {name: int(size, 16) for names, size in found for name in names.split(", ")}
+
+
+class Step:
+    """One instruction, or one word among them, and what its relocation names."""
+
+    def __init__(self, text):
+        self.text = re.split(r"\s+[#;@] ", text)[0].strip()
+        inner = INNER.search(self.text)
+        literal = LITERAL.search(text)
+        self.names = inner[1] if inner else None
+        self.literal = int(literal[1], 16) if literal else None
+
+    def written(self):
+        """The register that it writes, as far as that can be one with an address."""
+        if WRITES_NOTHING.match(self.text) or " " not in self.text:
+            return None
+        operands = self.text.split(None, 1)[1].split(",")
+        return (operands[-1] if "%" in self.text else operands[0]).strip("% ")
+
+    def lowers(self, word):
+        """By how many bytes it lowers the stack pointer."""
+        if PUSH.match(self.text):
+            return word * registers(self.text)
+        by = LOWERED.match(self.text)
+        return (int(by[1]) if by[1] else int(by[2], 16)) if by else 0
+
+
+def registers(text):
+    """How many registers a push stores."""
+    inside = re.search(r"\{(.*)\}", text)
+    count = 0
+    for part in inside[1].split(",") if inside else ["one"]:
+        ends = re.findall(r"r(\d+)", part)
+        count += int(ends[1]) - int(ends[0]) + 1 if len(ends) == 2 else 1
+    return count
+
+
+class Function:
+    """Its instructions by address, and where they lead."""
+
+    def __init__(self):
+        self.steps = {}
+        self.calls = set()
+        self.jumps = set()  # the own frame is gone by then
+        self.through_pointer = False
+
+
+class Graph:
+    """The functions of an object, and the addresses that are taken."""
+
+    def __init__(self, prefix, path):
+        listing = run(prefix + "objdump", "-drz", "--no-show-raw-insn", path)
+        self.word = 8 if "elf64" in listing[:200] else 4
+        self.pushed_by_call = 8 if "x86-64" in listing[:200] else 0
+        self.functions = {}
+        self.of_section = {}
+        self.taken = set()
+        self.read(listing.splitlines())
+        for function in self.functions.values():
+            self.connect(function)
+        self.read_constants(run(prefix + "objdump", "-r", path).splitlines())
+
+    def read(self, lines):
+        section = function = step = None
+        for line in lines:
+            if match := SECTION.match(line):
+                section = match[1]
+            elif match := FUNCTION.match(line):
+                function = self.functions.setdefault(match[1], Function())
+                self.of_section.setdefault(section, match[1])
+            elif match := INSTRUCTION.match(line):
+                step = Step(f"{match[2]} {match[3]}")
+                function.steps[int(match[1], 16)] = step
+            elif (match := RELOCATION.match(line)) and match[2] != "R_RISCV_RELAX":
+                step.names = match[3]
+
+    def function_at(self, name):
+        name = re.sub(r"[+-]0x[0-9a-f]+$", "", name or "")
+        return name if name in self.functions else self.of_section.get(name)
+
+    def target(self, function, step):
+        if step.literal in function.steps:
+            step = function.steps[step.literal]
+        return self.function_at(step.names)
+
+    def connect(self, function):
+        """Finds where each instruction leads; an address that is loaded to be called at once counts as a call."""
+        holds = {}
+        called = set()
+        for step in function.steps.values():
+            if step.text.startswith("."):
+                continue  # a literal
+            target = self.target(function, step)
+            register = THROUGH_REGISTER.match(step.text)
+            if register and register[1] in holds:
+                target = holds[register[1]]
+                called.add(register[1])
+                self.lead(function, step, target)
+            elif re.match(r"(b|j|cb|call|tail)", step.text):
+                if target:
+                    self.lead(function, step, target)
+                elif THROUGH_POINTER.match(step.text):
+                    function.through_pointer = True
+            elif written := step.written():
+                self.forget(holds, called, written)
+                if target:
+                    holds[written] = target
+        for register in list(holds):
+            self.forget(holds, called, register)
+
+    def forget(self, holds, called, register):
+        """The register is written anew: an address in it that was not called went elsewhere."""
+        if register in holds and register not in called:
+            self.taken.add(holds[register])
+        holds.pop(register, None)
+        called.discard(register)
+
+    def lead(self, function, step, target):
+        if self.functions[target] is not function:
+            (function.calls if CALL.match(step.text) else function.jumps).add(target)
+
+    def read_constants(self, lines):
+        section = ""
+        for line in lines:
+            if line.startswith("RELOCATION RECORDS FOR"):
+                section = line.split("[")[1]
+            elif section.startswith((".rodata", ".data")) and len(line.split()) == 3:
+                self.taken.add(self.function_at(line.split()[2]))
+        self.taken.discard(None)
+
+
+class Depths:
+    """The deepest way down from each function."""
+
+    def __init__(self, graph, frames):
+        self.graph = graph
+        self.known = {}
+        self.frames = {
+            name: sum(step.lowers(graph.word) for step in function.steps.values())
+            for name, function in graph.functions.items()
+        }
+        self.frames.update(frames)
+
+    def of(self, name, above=()):
+        """Bytes, and the functions on the way."""
+        if name in above:
+            sys.exit("stack: no bound, for there is recursion: " + " > ".join(above + (name,)))
+        if name in self.known:
+            return self.known[name]
+        function = self.graph.functions[name]
+        pointed = self.graph.taken if function.through_pointer and name not in self.graph.taken else set()
+        best = (self.frames[name], [])
+        for callee in sorted(function.calls | function.jumps | pointed):
+            depth, way = self.of(callee, above + (name,))
+            if callee not in function.jumps:
+                depth += self.frames[name] + self.graph.pushed_by_call
+            best = max(best, (depth, way))
+        self.known[name] = (best[0], [name] + best[1])
+        return self.known[name]
+
+
+def main():
+    path, archive, prefix = sys.argv[1:4]
+    graph = Graph(prefix, path)
+    frames = compiler_frames(archive)
+    roots = [name for name in graph.functions if name.startswith("larder_")]
+    unknown = [name for name in graph.functions if name.startswith(("larder_", "_R")) and name not in frames]
+    if not roots or unknown:
+        sys.exit(f"stack: no frame is known of {unknown or 'any larder_ function'}")
+    depths = Depths(graph, frames)
+    for depth, root in sorted(((depths.of(root), root) for root in roots), reverse=True):
+        print(depth[0], root, " > ".join(f"{name}({depths.frames[name]})" for name in depth[1]))
+    through = sorted(name for name, function in graph.functions.items() if function.through_pointer)
+    print("through a pointer call:", *through, file=sys.stderr)
+    print("addresses taken:", *sorted(graph.taken), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
