@@ -10,19 +10,17 @@ SONAME := liblarder.so.$(firstword $(subst ., ,$(VERSION)))
 
 LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
-SIZED = $(or $(TARGETS),thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf \
-	riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size header examples demo test test-c test-loom bench bench-calls bench-hitratio bench-memory \
-	install fmt clean FORCE
+.PHONY: help setup lib firmware size header examples demo test test-c test-firmware test-loom bench bench-calls bench-hitratio \
+	bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what building and testing need and is missing (not Rust)
+setup: ## Install what building and testing need and is missing (not the host's Rust)
 	@sh tests/tools/setup.sh
 
 lib: $(LIB) ## Build target/lib/liblarder.a and liblarder.so, for C
@@ -32,11 +30,12 @@ $(LIB): FORCE
 	CC='$(CC)' sh tests/tools/onelib.sh target/release/liblarder.a target/lib $(VERSION)
 
 firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='...' names others
+	@sh tests/tools/setup.sh firmware
 	sh tests/tools/firmware.sh
 
 size: ## Print bytes of code, data and stack of each target, and hold them to their budgets
-	TARGETS="$(SIZED)" sh tests/tools/firmware.sh
-	TARGETS="$(SIZED)" sh tests/tools/size.sh
+	@sh tests/tools/setup.sh firmware
+	sh tests/tools/size.sh
 
 header: ## Generate include/larder.h anew from src/ffi
 	LARDER_BLESS=1 cargo test --test header
@@ -51,7 +50,8 @@ target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
 
-demo: setup ## Build everything and run the demo
+demo: ## Build everything and run the demo
+	@sh tests/tools/setup.sh host
 	$(MAKE) --no-print-directory target/examples/demo
 	target/examples/demo
 
@@ -62,9 +62,14 @@ test: setup ## Run every check and test; stops at the first failure
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 	$(MAKE) --no-print-directory test-loom
 	$(MAKE) --no-print-directory test-c
+	$(MAKE) --no-print-directory test-firmware
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
+
+test-firmware: ## Build for every core, link in all ways, and hold sizes to their budgets
+	@sh tests/tools/setup.sh firmware
+	sh tests/firmware/run.sh
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings

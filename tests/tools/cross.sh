@@ -3,9 +3,9 @@
 # installed (`rustup target add`), else one that has the sources of its own core library (rustup's component rust-src,
 # or Debian's rust-web-src), which are then built too. Of each kind the Rust of PATH comes before the one in /usr/bin.
 # Where there is neither it says what is missing and ends with status 2.
-# All builds share one directory, so that core is built once a target.
+# RUST_DIRECTORIES names other directories to look in. All builds share one directory, so that core is built once a target.
 # usage: cross.sh TARGET CARGO_COMMAND ARGUMENT...
-#        cross.sh --way TARGET                      prints which Rust it is, and builds nothing
+#        cross.sh --way TARGET                      prints which Rust it is, and where, and builds nothing
 set -eu
 way=''
 if [ "$1" = --way ]; then
@@ -32,7 +32,7 @@ has_source() { [ -f "$("$1/rustc" --print sysroot)/lib/rustlib/src/rust/library/
 
 # first TEST: the first Rust that passes it
 first() {
-    for bin in "$(dirname "$(command -v rustc || echo /usr/bin/rustc)")" /usr/bin; do
+    for bin in ${RUST_DIRECTORIES:-$(dirname "$(command -v rustc || echo /usr/bin/rustc)") /usr/bin}; do
         if is_rust "$bin" && "$1" "$bin"; then
             echo "$bin"
             return
@@ -52,7 +52,7 @@ if [ -z "$bin" ]; then
     exit 2
 fi
 if [ -n "$way" ]; then
-    echo "$("$bin/rustc" --version | cut -d ' ' -f 1,2), core $core"
+    echo "$("$bin/rustc" --version | cut -d ' ' -f 1,2) of $bin, core $core"
     exit 0
 fi
 

@@ -1,9 +1,14 @@
 #!/bin/sh
 # Installs what the build and the tests need and is missing: through apt-get where there is one, else it says what
-# to install. Rust itself is not installed. Quick, and changes nothing, where all is there.
+# to install. The host's Rust is not installed. Firmware's is, with its C compilers and emulators, where they can be
+# had: without them their tests are skipped. Quick, and changes nothing, where all is there.
+# usage: setup.sh [host] [firmware]      both where none is named
 set -eu
+cd "$(dirname "$0")/../.."
+parts=${*:-host firmware}
 
 missing=''  # Debian packages
+wanted=''   # those that are not needed for everything
 lacking=''  # what a system without apt-get is told
 
 # need PACKAGE TEST...: the package is missing where the test fails
@@ -13,47 +18,97 @@ need() {
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
+# want PACKAGE TEST...: the same for what can be done without
+want() {
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || wanted="$wanted $package"
+}
+
 has() { command -v "$1"; }
 compiles() { printf '#include <%s>\nint main(void) { return 0; }\n' "$1" | cc -x c -fsyntax-only -; }
+
+links() { echo 'int main(void) { return 0; }' | "$@" -x c - -o /dev/null; }
+
+for_host() {
+    for tool in clippy fmt; do
+        cargo $tool --version >/dev/null 2>&1 || echo "setup: cargo $tool is missing; 'make test' needs it"
+    done
+    need gcc has cc
+    need gcc has gcc
+    need libc6-dev compiles stdio.h
+    need binutils has objcopy
+    need g++ has g++
+    need make has make
+    need pkg-config has pkg-config
+    need libzstd-dev compiles zstd.h
+    need valgrind has valgrind
+}
+
+rust_for_firmware() {
+    . tests/tools/target.sh
+    for target in $TARGETS_FIRMWARE; do
+        sh tests/tools/cross.sh --way "$target" >/dev/null 2>&1 || return 1
+    done
+}
+
+for_firmware() {
+    rust_for_firmware || wanted="$wanted rustc-web cargo-web rust-web-src"
+    want python3 has python3
+    want llvm has llvm-readobj
+    want gcc-arm-none-eabi has arm-none-eabi-gcc
+    want libnewlib-arm-none-eabi links arm-none-eabi-gcc --specs=nano.specs --specs=nosys.specs
+    want gcc-riscv64-unknown-elf has riscv64-unknown-elf-gcc
+    want picolibc-riscv64-unknown-elf links riscv64-unknown-elf-gcc --specs=picolibc.specs
+    want qemu-system-arm has qemu-system-arm
+    want qemu-system-misc has qemu-system-riscv32
+}
 
 if ! has cargo >/dev/null; then
     echo 'setup: cargo is missing: install Rust (rustc and cargo, with clippy and rustfmt) first' >&2
     exit 1
 fi
-for tool in clippy fmt; do
-    cargo $tool --version >/dev/null 2>&1 || echo "setup: cargo $tool is missing; 'make test' needs it"
+for part in $parts; do
+    "for_$part"
 done
 
-need gcc has cc
-need gcc has gcc
-need libc6-dev compiles stdio.h
-need binutils has objcopy
-need g++ has g++
-need make has make
-need pkg-config has pkg-config
-need libzstd-dev compiles zstd.h
-need valgrind has valgrind
+# ---- installing ----
 
-if [ -z "$missing" ]; then
+if [ -z "$missing$wanted" ]; then
     echo 'setup: everything is there'
     exit 0
 fi
 
-packages=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 if command -v apt-get >/dev/null; then
     as_root=''
-    if [ "$(id -u)" -ne 0 ]; then
-        as_root=sudo
-        command -v sudo >/dev/null || { echo "setup: as root, install: $packages" >&2; exit 1; }
+    if [ "$(id -u)" -ne 0 ] && ! as_root=$(command -v sudo); then
+        echo "setup: as root, install:$missing$wanted" >&2
+        [ -z "$missing" ] && exit 0 || exit 1
     fi
-    echo "setup: installing $packages"
     export DEBIAN_FRONTEND=noninteractive
-    $as_root apt-get -o DPkg::Lock::Timeout=600 -q update
-    $as_root apt-get -o DPkg::Lock::Timeout=600 -q install -y --no-install-recommends $packages
+    get() { $as_root apt-get -o DPkg::Lock::Timeout=600 -q "$@"; }
+    get update || echo 'setup: the lists of packages could not be renewed'
+    if [ -n "$missing" ]; then
+        echo "setup: installing$missing"
+        get install -y --no-install-recommends $missing
+    fi
+    can_be_had=''
+    for package in $wanted; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            can_be_had="$can_be_had $package"
+        else
+            echo "setup: there is no package $package here: tests that need it are skipped"
+        fi
+    done
+    if [ -n "$can_be_had" ]; then
+        echo "setup: installing$can_be_had"
+        get install -y --no-install-recommends --no-remove $can_be_had ||
+            echo 'setup: they could not be installed: tests that need them are skipped'
+    fi
     exit 0
 fi
 
-echo "setup: there is no apt-get here. Missing, by their Debian names: $packages"
+echo "setup: there is no apt-get here. Missing, by their Debian names:$missing$wanted"
 for tool in cc objcopy; do
     command -v $tool >/dev/null || lacking="$lacking $tool"
 done

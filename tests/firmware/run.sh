@@ -1,0 +1,330 @@
+#!/bin/sh
+# The firmware part of the tests that needs no board: builds the library for each target, links it in all the ways in
+# which firmware links, and holds it to its budgets. Runs every step, whatever the ones before it said, and closes with
+# how many passed. A target whose tools are not there is skipped.
+set -eu
+cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
+out=target/firmware-test
+passed=0 failed=0 skipped=0
+mkdir -p "$out"
+
+CFLAGS='-std=c11 -Os -Wall -Wextra -Wpedantic -Werror -Iinclude -DLARDER_BARE_METAL -ffunction-sections -fdata-sections'
+FREESTANDING='-ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns'
+
+# step NAME COMMAND...: one test; its output is shown where it fails
+step() {
+    name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        tail -n 60 "$out/log" | sed 's/^/      /'
+    fi
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip  $1"
+}
+
+fails() { if "$@"; then return 1; fi; }
+
+# on TARGET: sets what the steps below use
+on() {
+    target "$1"
+    name_of_target=$1
+    cc=${prefix}gcc
+    archive=target/firmware/$1/liblarder.a
+    nolibc=target/firmware/$1/liblarder-nolibc.a
+    from_cargo=target/firmware-build/$1/$profile/liblarder.a
+}
+
+# ---- images, linked and not run ----
+
+# link OUTPUT FLAG...: an image from which all that is not reached is dropped
+link() {
+    image=$1
+    shift
+    "$cc" $cpu $CFLAGS -Wl,--gc-sections "$@" -o "$image"
+}
+
+exports() { "${prefix}nm" -g --defined-only "$1" | awk 'NF == 3 { print $3 }' | sort -u; }
+undefined() { "${prefix}nm" -u "$1" | awk 'NF == 2 { print $2 }' | sort -u; }
+
+declared() {
+    "$cc" $cpu -E -P -ffreestanding -DLARDER_BARE_METAL include/larder.h | grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
+}
+
+# A program that mentions every function that the archive exports, by address.
+mention_all() {
+    exports "$1" | grep '^larder_' >"$out/functions" || return 1
+    {
+        sed 's/.*/void &(void);/' "$out/functions"
+        echo 'typedef void function(void);'
+        echo 'extern function *const all[];'
+        echo 'function *const all[] = {'
+        sed 's/$/,/' "$out/functions"
+        echo '};'
+        echo 'function *const volatile *next = all;'
+        echo 'void _start(void);'
+        echo 'void _start(void) { for (;;) (*next++)(); }'
+    } >"$out/all.c"
+}
+
+nothing_left_undefined() {
+    left=$(undefined "$1")
+    [ -z "$left" ] || { echo "undefined: $left"; return 1; }
+}
+
+mem_in_c() { "$cc" $cpu $CFLAGS $FREESTANDING -c tests/firmware/nolibc.c -o "$out/mem.o"; }
+
+# ---- the steps of each target ----
+
+build() { TARGETS=$name_of_target sh tests/tools/firmware.sh; }
+
+exports_are_the_header() {
+    declared >"$out/declared"
+    exports "$archive" >"$out/exported"
+    [ -s "$out/declared" ] && diff "$out/declared" "$out/exported"
+}
+
+is_one_object() { [ "$("${prefix}ar" t "$archive" | wc -l)" -eq 1 ]; }
+
+# Every section that is written to is empty: no data and no bss, by any name.
+has_no_data() {
+    "${prefix}objdump" -h -w "$archive" | awk '$3 !~ /^0+$/ && / ALLOC/ && !/READONLY/ { print; found = 1 }
+        END { exit found }'
+}
+
+links_without_c_library() {
+    mem_in_c && mention_all "$archive" || return 1
+    link "$out/all.elf" -nostdlib "$out/all.c" "$out/mem.o" "$archive" -lgcc &&
+        nothing_left_undefined "$out/all.elf" || return 1
+    link "$out/small.elf" -nostdlib -ffreestanding -DWITHOUT_C_LIBRARY tests/firmware/small.c "$out/mem.o" "$archive" -lgcc &&
+        nothing_left_undefined "$out/small.elf"
+}
+
+# Neither libgcc nor mem*: the archive brings them, and still exports larder_* alone.
+links_with_nothing() {
+    exports "$nolibc" | diff "$out/declared" - && mention_all "$nolibc" || return 1
+    link "$out/alone.elf" -nostdlib "$out/all.c" "$nolibc" && nothing_left_undefined "$out/alone.elf"
+}
+
+links_with_newlib() {
+    for libc in '--specs=nosys.specs' '--specs=nano.specs --specs=nosys.specs'; do
+        link "$out/newlib.elf" $libc tests/firmware/small.c "$archive" && nothing_left_undefined "$out/newlib.elf" ||
+            return 1
+    done
+    ! exports "$out/newlib.elf" | grep -xE 'malloc|_malloc_r|free|_sbrk_r'
+}
+
+links_with_picolibc() {
+    link "$out/picolibc.elf" --specs=picolibc.specs tests/firmware/small.c "$archive" &&
+        nothing_left_undefined "$out/picolibc.elf" || return 1
+    ! exports "$out/picolibc.elf" | grep -xE 'malloc|free|sbrk'
+}
+
+# ---- neither a panic nor an allocation is reachable ----
+
+# What cargo made, with everything that Rust brings: the panic handler calls a symbol that nobody defines, as does the
+# allocator, so that the link fails unless the linker finds both unreachable.
+all_of() {
+    mem_in_c && mention_all "$1" || return 1
+    link "$out/proof.elf" -nostdlib "$out/all.c" "$1" "$out/mem.o" -lgcc && nothing_left_undefined "$out/proof.elf"
+}
+
+# compile ARGUMENT...: cargo's part of the build
+compile() {
+    sh tests/tools/cross.sh "$name_of_target" rustc --quiet --profile "$profile" --lib --crate-type staticlib \
+        --no-default-features --features "$features" "$@"
+}
+
+# planted WHAT SYMBOL: with a fault planted, neither the image nor the one object comes into being, for that reason
+planted() {
+    compile -- --cfg "larder_planted=\"$1\"" || return 1
+    mkdir -p "$out/planted"
+    cp "$from_cargo" "$out/planted/liblarder.a"
+    fails all_of "$out/planted/liblarder.a" 2>"$out/planted/image" || return 1
+    grep "undefined reference to .$2'" "$out/planted/image" || { cat "$out/planted/image"; return 1; }
+    fails sh tests/tools/onelib.sh "$out/planted/liblarder.a" "$out/planted/one" 0 "$name_of_target" \
+        2>"$out/planted/object" || return 1
+    grep "can reach .*$2" "$out/planted/object"
+}
+
+# ---- beside another library in Rust ----
+
+build_other() {
+    mkdir -p "$out/other/src"
+    cp tests/firmware/other.rs "$out/other/src/lib.rs"
+    cat >"$out/other/Cargo.toml" <<'TOML'
+[package]
+name = "other"
+version = "0.0.0"
+edition = "2024"
+
+[lib]
+crate-type = ["staticlib"]
+
+# Without optimization across crates, which would hide what clashes.
+[profile.other]
+inherits = "release"
+panic = "abort"
+opt-level = 0
+lto = "off"
+
+[workspace]
+TOML
+    sh tests/tools/cross.sh "$name_of_target" build --quiet --manifest-path "$out/other/Cargo.toml" --profile other
+}
+
+links_beside_other_rust() {
+    build_other && mem_in_c && mention_all "$archive" || return 1
+    other=target/firmware-build/$name_of_target/other/libother.a
+    "${prefix}nm" "$other" 2>/dev/null | grep -q ' [TD] .*rust_begin_unwind' || { echo 'it cannot clash'; return 1; }
+    sed -i 's/^};/(function *)other_answer, };/; 1i void other_answer(void);' "$out/all.c"
+    for libraries in "$archive $other" "$other $archive"; do
+        link "$out/both.elf" -nostdlib "$out/all.c" "$out/mem.o" $libraries -lgcc &&
+            nothing_left_undefined "$out/both.elf" || return 1
+    done
+}
+
+# ---- which Rust builds ----
+
+# A directory with a rustc and a cargo that tell how they were called, as one that has the target, or the sources, or
+# neither.
+pretend_rust() {
+    mkdir -p "$out/$1/bin" "$out/$1/lib/rustlib/$name_of_target/lib" "$out/$1/lib/rustlib/src/rust/library/core/src"
+    rm -f "$out/$1"/lib/rustlib/*/lib/*.rlib "$out/$1/lib/rustlib/src/rust/library/core/src/lib.rs"
+    case $1 in
+    with-target) : >"$out/$1/lib/rustlib/$name_of_target/lib/libcore-0.rlib" ;;
+    with-source) : >"$out/$1/lib/rustlib/src/rust/library/core/src/lib.rs" ;;
+    esac
+    cat >"$out/$1/bin/rustc" <<SH
+#!/bin/sh
+case \$* in
+--version) echo 'rustc 1.$2.0 (pretended)' ;;
+*target-libdir*) echo '$PWD/$out/$1/lib/rustlib/$name_of_target/lib' ;;
+*sysroot) echo '$PWD/$out/$1' ;;
+esac
+SH
+    printf '#!/bin/sh\necho "$RUSTC: $*"\n' >"$out/$1/bin/cargo"
+    chmod +x "$out/$1/bin/rustc" "$out/$1/bin/cargo"
+}
+
+cross_in() {
+    RUST_DIRECTORIES=$1 sh tests/tools/cross.sh "$name_of_target" rustc --lib >"$out/cross" 2>&1
+}
+
+target_comes_before_source() {
+    both="$PWD/$out/with-source/bin $PWD/$out/with-target/bin"
+    pretend_rust with-source 99 && pretend_rust with-target 99 && cross_in "$both" && cat "$out/cross" &&
+        grep "^$PWD/$out/with-target/bin/rustc: rustc --target $name_of_target .*--lib" "$out/cross" &&
+        ! grep build-std "$out/cross"
+}
+
+source_is_built() {
+    pretend_rust with-source 99 && cross_in "$PWD/$out/with-source/bin" && cat "$out/cross" &&
+        grep "^$PWD/$out/with-source/bin/rustc: rustc .*-Z build-std=core,.*--lib" "$out/cross"
+}
+
+old_rust_is_passed_over() {
+    pretend_rust with-target 63 && pretend_rust with-source 99 &&
+        cross_in "$PWD/$out/with-target/bin $PWD/$out/with-source/bin" && grep "with-source/bin/rustc" "$out/cross"
+}
+
+missing_rust_is_named() {
+    pretend_rust with-nothing 99
+    result=0
+    cross_in "$PWD/$out/with-nothing/bin $PWD/$out/not-there" || result=$?
+    cat "$out/cross"
+    [ "$result" -eq 2 ] && grep "rustup target add $name_of_target" "$out/cross" && grep rust-web-src "$out/cross"
+}
+
+# A target that cannot be built keeps no other from it, and the status tells.
+others_are_built() {
+    result=0
+    TARGETS="thumbv6m-nobody-eabi $name_of_target" sh tests/tools/firmware.sh >"$out/some" 2>&1 || result=$?
+    cat "$out/some"
+    [ "$result" -eq 2 ] && grep "thumbv6m-nobody-eabi: not built" "$out/some" &&
+        grep "$name_of_target: $archive" "$out/some"
+}
+
+# An installed target, for real: what was built from source lies where rustup would put it.
+installed_target_builds() {
+    bin=$(sh tests/tools/cross.sh --way "$name_of_target" | sed -n 's/.* of \(.*\), core source$/\1/p')
+    [ -n "$bin" ] || { sh tests/tools/cross.sh --way "$name_of_target" | grep 'core installed$'; return; }
+    root=$PWD/$out/installed
+    rm -rf "$root"
+    mkdir -p "$root/bin" "$root/lib/rustlib/$name_of_target/lib"
+    for library in core alloc compiler_builtins; do
+        newest=$(ls -t "target/firmware-build/$name_of_target/$profile/deps/lib$library"-*.rlib | head -n 1)
+        cp "$newest" "$root/lib/rustlib/$name_of_target/lib/" || return 1
+    done
+    printf '#!/bin/sh\nexec %s/rustc --sysroot %s "$@"\n' "$bin" "$root" >"$root/bin/rustc"
+    printf '#!/bin/sh\nexec %s/cargo "$@"\n' "$bin" >"$root/bin/cargo"
+    chmod +x "$root/bin/rustc" "$root/bin/cargo"
+    RUST_DIRECTORIES=$root/bin sh tests/tools/cross.sh --way "$name_of_target" | grep 'core installed$' || return 1
+    RUST_DIRECTORIES=$root/bin compile && sh tests/tools/onelib.sh "$from_cargo" "$root/one" 0 "$name_of_target" &&
+        exports "$root/one/liblarder.a" | diff "$out/declared" -
+}
+
+# ---- all of it ----
+
+for target in ${TARGETS:-$TARGETS_ALL}; do
+    on "$target"
+    result=0
+    build >"$out/log" 2>&1 || result=$?
+    if [ "$result" -eq 2 ]; then
+        sed 's/^/      /' "$out/log"
+        skip "$target: its tools are not there"
+        continue
+    fi
+    step "$target: builds" build
+    [ "$result" -eq 0 ] || continue
+    step "$target: one object" is_one_object
+    step "$target: exports are what the header declares" exports_are_the_header
+    step "$target: no data" has_no_data
+    step "$target: links without a C library" links_without_c_library
+    case $target in
+    thumb*) step "$target: links with newlib" links_with_newlib ;;
+    riscv*) step "$target: links with picolibc" links_with_picolibc ;;
+    esac
+    case $target in
+    *-none-*) step "$target: links with nothing at all" links_with_nothing ;;
+    esac
+    case $target in
+    thumbv6m-* | riscv*) step "$target: links beside another Rust library" links_beside_other_rust ;;
+    esac
+    step "$target: nothing that panics or allocates is reachable" all_of "$from_cargo"
+done
+
+on thumbv6m-none-eabi
+if [ -f "$from_cargo" ]; then
+    step 'a planted panic is found' planted panic larder_port_panic
+    step 'a planted allocation is found' planted allocation larder_no_heap
+    step 'builds again without them' build
+fi
+step 'a Rust with the target comes before one with sources' target_comes_before_source
+step 'a Rust with sources builds core' source_is_built
+step 'a Rust too old is passed over' old_rust_is_passed_over
+step 'a missing Rust is named' missing_rust_is_named
+if [ -f "$from_cargo" ]; then
+    step 'an installed target builds' installed_target_builds
+    step 'a target that is not there keeps no other from being built' others_are_built
+fi
+if command -v python3 >/dev/null && command -v llvm-readobj >/dev/null; then
+    step 'sizes and stacks are within their budgets' sh tests/tools/size.sh
+else
+    skip 'budgets: no python3, or no llvm-readobj'
+fi
+
+if [ "$skipped" -gt 0 ]; then
+    echo "firmware: $passed passed, $failed failed, $skipped skipped"
+else
+    echo "firmware: $passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
