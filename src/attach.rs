@@ -19,7 +19,7 @@ use crate::expiry::{NEVER, PAST, Time, tick};
 use crate::hash::KeyHasher;
 use crate::item::{FOUND, Items};
 use crate::region::Shared;
-use crate::shard::Shard;
+use crate::shard::{Place, Shard};
 use crate::slab::{Id, Kind, NO_BASE, Page, Slab};
 use crate::stamp::Found;
 
@@ -68,7 +68,8 @@ enum Reason {
 struct Judge<'a> {
     layout: Items,
     hasher: Shared<KeyHasher>,
-    time: Time,
+    /// `None`: nothing that expires comes back.
+    time: Option<Time>,
     report: &'a mut AttachReport,
 }
 
@@ -128,9 +129,12 @@ impl Judge<'_> {
             Some(instant) => {
                 let base = slab.base(slab.page_of(id));
                 let at = Time::at(instant, base);
+                let Some(time) = self.time.filter(|time| time.may_set(instant, at)) else {
+                    return Err(Reason::Torn);
+                };
                 if base == NO_BASE || base > tick(at) {
                     Err(Reason::Torn)
-                } else if at <= self.time.now() {
+                } else if at <= time.now() {
                     Err(Reason::Expired)
                 } else {
                     Ok(())
@@ -149,27 +153,38 @@ struct Queue {
 const QUEUE: usize = 16;
 
 impl Shard {
-    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's. Whether there
-    /// was room for an index at all.
-    pub(crate) fn adopt(&mut self, time: Time, report: &mut AttachReport) -> bool {
-        self.time = time;
-        let items = self.settle_slots(report);
+    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's, if it can be
+    /// one. `place`: which keys are this shard's. Whether there was room for an index at all.
+    pub(crate) fn adopt(
+        &mut self,
+        time: Option<Time>,
+        place: Place,
+        report: &mut AttachReport,
+    ) -> bool {
+        self.time = time.unwrap_or_default();
+        let items = self.settle_slots(time, report);
         self.slab.restore_free_pages();
         if !self.index.start_for(&mut self.slab, items) {
             return self.start_empty(items, report);
         }
-        self.enlist_all(report);
+        self.enlist_all(place, report);
         self.policy.adopted_all(&mut self.slab);
         true
     }
 
     /// Lets every slot be an item's or free; returns how many items' heads there are, at most.
-    fn settle_slots(&mut self, report: &mut AttachReport) -> u32 {
+    fn settle_slots(&mut self, time: Option<Time>, report: &mut AttachReport) -> u32 {
+        self.each_page_left(|shard, page| {
+            for slot in 0..shard.slab.page_touched(page) {
+                let id = shard.slab.slot(page, slot);
+                Items::forget_found(&mut shard.slab, id);
+            }
+        });
         let largest = self.slab.largest_class();
         let mut judge = Judge {
             layout: self.layout,
             hasher: self.hasher,
-            time: self.time,
+            time,
             report,
         };
         self.each_page_left(|shard, page| {
@@ -214,7 +229,7 @@ impl Shard {
 
     // ---- index, sums, policy -------------------------------------------------------------------
 
-    fn enlist_all(&mut self, report: &mut AttachReport) {
+    fn enlist_all(&mut self, place: Place, report: &mut AttachReport) {
         let mut queue = Queue::default();
         self.each_page_left(|shard, page| {
             let mut slot = 0;
@@ -226,7 +241,7 @@ impl Shard {
                     continue;
                 }
                 if queue.items.is_full() {
-                    shard.enlist_queue(&mut queue, report);
+                    shard.enlist_queue(&mut queue, place, report);
                 }
                 let hash = shard.hash_of(id);
                 let segment = shard.index.segment(&shard.slab, hash);
@@ -234,12 +249,18 @@ impl Shard {
                 let _ = queue.items.push((id, hash));
             }
         });
-        self.enlist_queue(&mut queue, report);
+        self.enlist_queue(&mut queue, place, report);
     }
 
-    fn enlist_queue(&mut self, queue: &mut Queue, report: &mut AttachReport) {
+    fn enlist_queue(&mut self, queue: &mut Queue, place: Place, report: &mut AttachReport) {
         for &(id, hash) in &queue.items {
-            self.enlist(id, hash, report);
+            if place.is_of(hash) {
+                self.enlist(id, hash, report);
+            } else {
+                // Nobody would ask for it here.
+                report.items_torn += 1;
+                self.free_whole(id);
+            }
         }
         queue.items.clear();
     }

@@ -24,7 +24,7 @@ use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
 use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region};
-use crate::shard::{ItemInfo, NewValue, Origin, SetMode, Shard};
+use crate::shard::{ItemInfo, NewValue, Origin, Place, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
 use crate::stamp::{Found, MAGIC, Stamp};
 use crate::stats::{CacheStats, Gone};
@@ -118,6 +118,9 @@ pub struct Cursor(pub(crate) u64);
 
 /// Items that a scan visits before it gives the lock back.
 const SCAN_SLICE: u32 = 64;
+/// Whoever sets the time by hand. No damage to a word is likely to make this of another: a cache that waits for
+/// a time that nobody sets would return what has expired.
+const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
 /// Steps of an optimize before it gives the lock back.
 const OPTIMIZE_SLICE: u32 = 4096;
 
@@ -282,12 +285,13 @@ impl<'r> Cache<'r> {
         let hasher = hasher.fill(KeyHasher::new(setup.seed));
         let stride = sizing::cell_stride::<Guarded<Shard>>(count);
         let mut cuts = cutter.cuts();
-        for i in 0..count as usize {
+        for number in 0..count {
+            let place = Place { number, count };
             let at = cutter.cut(part)?;
             // SAFETY: `cut` hands out each byte once.
             let mut cutter = unsafe { Cutter::new(at, part) };
-            // SAFETY: i < count, and room for count cells was cut.
-            let cell = unsafe { cells.add(i * stride) };
+            // SAFETY: number < count, and room for count cells was cut.
+            let cell = unsafe { cells.add(number as usize * stride) };
             let origin = match report.as_deref_mut() {
                 None => Origin::Fresh,
                 Some(report) => {
@@ -295,7 +299,7 @@ impl<'r> Cache<'r> {
                     let time = unsafe { cell.add(Self::TIME_AT) };
                     // SAFETY: as above, aligned as the time that lies there; words may be any bits.
                     let words = unsafe { time.cast::<[u64; 5]>().read() };
-                    Origin::Left(Time::left_behind(words), report)
+                    Origin::Left(Time::left_behind(words), place, report)
                 }
             };
             let shard = Shard::new(&mut cutter, part, &setup, hasher, origin)?;
@@ -446,7 +450,8 @@ impl<'r> Cache<'r> {
     #[cfg(feature = "hosted")]
     pub(crate) fn now_ms(&self) -> Option<u64> {
         let head = self.head();
-        let by_hand = head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) != 0;
+        let by_hand =
+            head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
         if by_hand { None } else { head.clock.read() }
     }
 
@@ -459,7 +464,7 @@ impl<'r> Cache<'r> {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn shard_of(&self, hash: u64) -> u32 {
-        (((hash >> 32) & 0xffff) as u32 * self.head().cell_count) >> 16
+        Place::number_for(hash, self.head().cell_count)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
@@ -599,7 +604,7 @@ impl<'r> Cache<'r> {
 
     fn observe(&self, shard: &mut Shard) {
         let head = self.head();
-        if head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) != 0 {
+        if head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND {
             return;
         }
         if let Some(now) = head.clock.read() {
@@ -1234,8 +1239,8 @@ impl<'r> Cache<'r> {
             return Err(Error::Invalid);
         }
         self.turn_away()?;
-        let by_hand = head.clock_by_hand.load(Ordering::Relaxed) != 0;
-        head.clock_by_hand.store(1, Ordering::Relaxed);
+        let by_hand = head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
+        head.clock_by_hand.store(BY_HAND, Ordering::Relaxed);
         self.each_shard(|shard| {
             if by_hand {
                 shard.time.observe(now_ms);

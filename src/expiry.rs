@@ -74,13 +74,20 @@ impl Time {
         }
     }
 
-    /// The time that an earlier owner left, wherever it was stopped.
-    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Self {
-        if check == check_of(now, host) {
-            Self::of(now, host)
+    /// The time that an earlier owner left, wherever it was stopped, if anything can still expire after it.
+    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Option<Self> {
+        let (now, host) = if check == check_of(now, host) {
+            (now, host)
         } else {
-            Self::of(spare_now, spare_host)
-        }
+            (spare_now, spare_host)
+        };
+        (tick(now) < NO_BASE - 1).then(|| Self::of(now, host))
+    }
+
+    /// Whether an item that is there now can have been given an instant that stands for this time: none that
+    /// is read from its page's base reaches further.
+    pub(crate) fn may_set(&self, Instant(bits): Instant, at: u64) -> bool {
+        bits & COARSE != 0 || at.saturating_sub(self.now) < SHORT
     }
 
     fn set(&mut self, now: u64, host: u64) {

@@ -83,8 +83,27 @@ pub struct ItemInfo<'a> {
 pub(crate) enum Origin<'a> {
     /// Nothing that counts.
     Fresh,
-    /// What an earlier owner left, with the time by then.
-    Left(Time, &'a mut AttachReport),
+    /// What an earlier owner left, with the time by then where it is known.
+    Left(Option<Time>, Place, &'a mut AttachReport),
+}
+
+/// Which of a cache's shards one is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) number: u32,
+    pub(crate) count: u32,
+}
+
+impl Place {
+    /// The number of the shard, of so many, that the key of this hash belongs to.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn number_for(hash: u64, count: u32) -> u32 {
+        (((hash >> 32) & 0xffff) as u32 * count) >> 16
+    }
+
+    pub(crate) fn is_of(self, hash: u64) -> bool {
+        Self::number_for(hash, self.count) == self.number
+    }
 }
 
 /// Slab, index, policy, time, counters.
@@ -181,7 +200,7 @@ impl Shard {
         };
         let ready = match origin {
             Origin::Fresh => shard.index.start(&mut shard.slab),
-            Origin::Left(time, report) => shard.adopt(time, report),
+            Origin::Left(time, place, report) => shard.adopt(time, place, report),
         };
         ready.then_some(shard)
     }

@@ -314,3 +314,216 @@ fn damage_is_found_by_the_checksum_and_the_item_goes() {
         checked(&cache);
     }
 }
+
+// ---- regions that somebody made up: what no owner leaves does not come back ----------------------------
+
+/// A page's descriptor while nobody has it; its class is byte 14, its flags are byte 15, its base is word 4.
+const DESCRIPTOR: [u8; 24] = [
+    255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0,
+    0, 0,
+];
+
+/// Where the descriptor of the first page that nobody has lies.
+fn free_descriptor(bytes: &[u8]) -> usize {
+    let at = bytes.windows(24).position(|w| w == DESCRIPTOR);
+    at.expect("some page is free")
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+fn change_word(bytes: &mut [u8], at: usize, change: impl FnOnce(u32) -> u32) {
+    let new = change(word(bytes, at));
+    bytes[at..at + 4].copy_from_slice(&new.to_ne_bytes());
+}
+
+/// Where the one item with this key starts, whose header has so many words.
+fn item_at(bytes: &[u8], key: &[u8], words: usize) -> usize {
+    let at = bytes.windows(key.len()).position(|w| w == key);
+    at.expect("the item is there") - 4 * words
+}
+
+const TTL_BIT: u32 = 1 << 24;
+
+/// A region of 4 KiB, with one item, which `forge` changes; what comes of it.
+fn forged(
+    value: &[u8],
+    ttl: u64,
+    forge: impl FnOnce(&mut [u8]),
+    then: impl FnOnce(&Cache<'_>, &AttachReport),
+) {
+    set_now(1 << 41);
+    let config = config(|_| {});
+    let mut region = Region::new(4 * KIB);
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    cache.set(b"the key", value, ttl).unwrap();
+    forge(region.bytes());
+    let (cache, report) = attach(&mut region, &config);
+    then(&cache, &report);
+    let _ = cache.touch(b"the key", 50_000);
+    let _ = cache.increment(b"the key", 1);
+    let _ = cache.optimize(0);
+    checked(&cache);
+    audited(&cache);
+}
+
+#[test]
+fn a_free_page_of_a_class_that_is_none_is_free() {
+    let forge = |bytes: &mut [u8]| {
+        let at = free_descriptor(bytes);
+        (bytes[at + 14], bytes[at + 15]) = (250, 2);
+    };
+    forged(b"value", 0, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_dropped()), (1, 0));
+    });
+}
+
+#[test]
+fn an_item_without_room_for_an_expiry_is_none() {
+    // The largest slot has 128 bytes, of which an owner leaves four for the expiry.
+    let forge = |bytes: &mut [u8]| {
+        let at = item_at(bytes, b"the key", 1);
+        change_word(bytes, at, |word| word + (4 << 8));
+    };
+    forged(&[1; 128 - 4 - 7 - 4], 0, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_torn), (0, 1));
+    });
+}
+
+#[test]
+fn a_chained_item_without_an_expiry_is_none() {
+    let forge = |bytes: &mut [u8]| {
+        let at = item_at(bytes, b"the key", 4);
+        change_word(bytes, at, |word| word & !TTL_BIT);
+        bytes.copy_within(at + 8..at + 128, at + 4);
+        change_word(bytes, at + 4, |len| len + 4);
+    };
+    forged(&[1; 300], 0, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_torn), (0, 1));
+    });
+}
+
+#[test]
+fn a_chained_number_is_none() {
+    let forge = |bytes: &mut [u8]| {
+        let at = item_at(bytes, b"the key", 4);
+        change_word(bytes, at, |word| word | 2 << 21);
+        change_word(bytes, at + 8, |_| 8);
+        change_word(bytes, at + 12, |_| u32::MAX);
+    };
+    forged(&[1; 300], 0, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_torn), (0, 1));
+    });
+}
+
+#[test]
+fn a_part_that_no_item_leads_to_is_free() {
+    let forge = |bytes: &mut [u8]| {
+        let at = item_at(bytes, b"the key", 4);
+        let part = (0..bytes.len())
+            .step_by(4)
+            .rfind(|&at| word(bytes, at) == 2 << 29);
+        // What an attach marks the parts of whole items with.
+        change_word(bytes, part.expect("a part"), |_| 6 << 29);
+        change_word(bytes, at, |_| 3 << 29);
+    };
+    forged(&[1; 300], 0, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_recovered), (0, 0));
+    });
+}
+
+#[test]
+fn no_base_of_a_page_gives_a_longer_life() {
+    let forge = |bytes: &mut [u8]| {
+        // The page of the item is the last one that was taken.
+        let at = free_descriptor(bytes) - 24;
+        assert_eq!(bytes[at + 15] & 1, 1);
+        change_word(bytes, at + 16, |base| base + (1 << 20));
+    };
+    forged(b"value", 1_000, forge, |cache, report| {
+        assert_eq!((cache.item_count(), report.items_torn), (0, 1));
+    });
+}
+
+#[test]
+fn an_item_in_a_shard_that_is_not_its_own_is_none() {
+    let config = config(|c| c.shards = 2);
+    let mut region = Region::new(32 * KIB);
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    drop(cache);
+    let first = free_descriptor(region.bytes());
+    let pages = region.bytes()[first..]
+        .chunks_exact(24)
+        .take_while(|chunk| *chunk == DESCRIPTOR)
+        .count();
+    let second = first + pages * 24 + free_descriptor(&region.bytes()[first + pages * 24..]);
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    for n in 0..50 {
+        cache.set(&key(n), &[1; 20], 0).unwrap();
+    }
+    // The two parts of the region change places, page descriptors first.
+    let (one, other) = region.bytes().split_at_mut(second);
+    let len = (second - first).min(other.len());
+    one[first..first + len].swap_with_slice(&mut other[..len]);
+    let (cache, report) = attach(&mut region, &config);
+    assert_eq!(report.items_recovered, 0);
+    assert!(report.items_torn > 20, "{report:?}");
+    assert_eq!(cache.item_count(), 0);
+}
+
+#[test]
+fn a_clock_that_nobody_set_is_not_waited_for() {
+    let config = Config::default();
+    let mut region = Region::new(16 * KIB);
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    cache.set_time(1_000).unwrap();
+    let by_hand = region
+        .bytes()
+        .windows(4)
+        .position(|w| w == b"hand")
+        .unwrap();
+    change_word(region.bytes(), by_hand, |_| 1);
+    let (cache, _) = attach(&mut region, &config);
+    cache.set(b"key", b"value", 1).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    assert_eq!(cache.get(b"key", &mut [0; 8]), Err(Error::NotFound));
+}
+
+/// Memory that a cache has, changed behind its back, as a failing cell does it.
+#[allow(unsafe_code)]
+fn change_behind_its_back(base: *mut u8, at: usize, change: impl FnOnce(u32) -> u32) {
+    // SAFETY: the offset lies inside the region that the pointer is of, and no call is under way.
+    let word = unsafe { base.add(at).cast::<u32>() };
+    // SAFETY: as above; offsets of words are multiples of four.
+    unsafe { word.write(change(word.read())) };
+}
+
+#[test]
+fn a_chain_that_leads_anywhere_is_found_by_the_checksum() {
+    let somewhere = |part: u32| [part + 1, part + 3, 0, 1 << 30, u32::MAX - 1, 64];
+    for i in 0..6 {
+        for policy in [PolicyKind::Default, PolicyKind::Lru] {
+            let config = config(|c| (c.policy, c.checksum) = (policy, true));
+            let mut region = Region::new(64 * KIB);
+            let base = region.bytes().as_mut_ptr();
+            let cache = Cache::new(region.bytes(), &config).unwrap();
+            cache.set(b"the key", &[1; 5_000], 0).unwrap();
+            cache.set(b"other", &[2; 500], 0).unwrap();
+            let words = if policy == PolicyKind::Lru { 8 } else { 5 };
+            let at = item_at(cache_bytes(base, 64 * KIB), b"the key", words);
+            change_behind_its_back(base, at + 4 * words - 4, |part| somewhere(part)[i]);
+            let mut buffer = [0; 5_000];
+            assert_eq!(cache.get(b"the key", &mut buffer), Err(Error::Corrupt));
+            assert_eq!(cache.get(b"the key", &mut buffer), Err(Error::NotFound));
+            assert_eq!(cache.get(b"other", &mut buffer), Ok(500));
+            assert_eq!(cache.stats().failed_corrupt, 1);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn cache_bytes<'r>(base: *const u8, len: usize) -> &'r [u8] {
+    // SAFETY: the region lives as long as its test, and no call is under way.
+    unsafe { std::slice::from_raw_parts(base, len) }
+}

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{CHAINED, Items, KEY_LEN, LINK_WORDS, TYPE_SHIFT, Type};
+use super::{CHAINED, HAS_TTL, Items, KEY_LEN, LINK_WORDS, TYPE_SHIFT, Type};
 use crate::slab::{Id, Kind, Slab};
 
 /// The kind of a part whose head was found to be whole. No block of the public pool lies in a cache.
@@ -19,20 +19,26 @@ impl Items {
         if word & CHAINED != 0 {
             return self.chain_is_whole(slab, id);
         }
-        self.header_and(word) <= slab.slot_size(slab.class_of(id))
+        // What has no expiry can get one in a slot, if not in its own.
+        let spare = if word & HAS_TTL == 0 { 4 } else { 0 };
+        let size = self.header_and(word);
+        size <= slab.slot_size(slab.class_of(id))
+            && size + spare <= slab.slot_size(slab.largest_class())
     }
 
-    /// Numbers have eight bytes.
+    /// Numbers have eight bytes, in one piece: they change where they lie.
     fn type_fits(self, slab: &Slab, id: Id, word: u32) -> bool {
         let number = word >> TYPE_SHIFT & 7;
-        number <= Type::Str as u32 || number <= Type::F64 as u32 && self.value_len(slab, id) == 8
+        number <= Type::Str as u32
+            || number <= Type::F64 as u32 && word & CHAINED == 0 && self.value_len(slab, id) == 8
     }
 
-    fn chain_is_whole(self, slab: &Slab, id: Id) -> bool {
+    /// A chained item has a word for its expiry, so that its value never has to shift.
+    pub(super) fn chain_is_whole(self, slab: &Slab, id: Id) -> bool {
         let word = slab.word(id, 0);
         let slot = slab.slot_size(slab.class_of(id));
         let head = self.format.header_words(word) as usize * 4 + (word & KEY_LEN) as usize;
-        if slab.class_of(id) != slab.largest_class() || head > slot {
+        if slab.class_of(id) != slab.largest_class() || head > slot || word & HAS_TTL == 0 {
             return false;
         }
         let pinned = slab.kind(id) == Kind::Pinned;
@@ -55,7 +61,7 @@ impl Items {
             return false;
         };
         let kind = match slab.kind(part) {
-            Kind::Link | FOUND => true,
+            Kind::Link => true,
             Kind::Pending => pinned,
             _ => false,
         };
@@ -63,6 +69,13 @@ impl Items {
         kind && Self::part_before(slab, part) == before
             && slab.slot_size(class) > LINK_WORDS * 4
             && (class == slab.largest_class() || left <= Self::part_room(slab, part))
+    }
+
+    /// A part of which an owner that was stopped here before has found the head: it is found anew.
+    pub(crate) fn forget_found(slab: &mut Slab, id: Id) {
+        if slab.kind(id) == FOUND {
+            slab.set_word(id, 0, Kind::Link.word(0));
+        }
     }
 
     /// The item in this slot is whole: so are its parts. Kinds alone change, the head's last.

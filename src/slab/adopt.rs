@@ -50,7 +50,10 @@ impl Slab {
             if meta.flags != 0 {
                 slab.cut = p + 1;
             }
-            if u32::from(meta.fresh) > slab.slots_per_page(Class(meta.class)) {
+            // The class of a page that is not claimed is anything.
+            if meta.flags & CLAIMED != 0
+                && u32::from(meta.fresh) > slab.slots_per_page(Class(meta.class))
+            {
                 slab.meta_mut(page).flags &= !CLAIMED;
             }
         }
