@@ -6,20 +6,46 @@
 
 use larder::{Cache, CacheStats};
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt::Write;
 
-/// SplitMix64 (G. L. Steele et al., OOPSLA 2014).
+/// SplitMix64 (G. L. Steele et al., OOPSLA 2014), after such bytes as were given.
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng {
+    state: u64,
+    given: VecDeque<u8>,
+}
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self::of_bytes(seed, &[])
+    }
+
+    /// Numbers made of these bytes, as few for each as it takes, and random ones behind them.
+    pub(crate) fn of_bytes(seed: u64, bytes: &[u8]) -> Self {
+        Self {
+            state: seed,
+            given: bytes.iter().copied().collect(),
+        }
+    }
+
+    /// Whether nothing is left of the bytes that were given.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    fn next_given(&mut self, bytes: u32) -> u64 {
+        (0..bytes).fold(0, |n, _| {
+            n << 8 | u64::from(self.given.pop_front().unwrap_or(0))
+        })
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        if !self.given.is_empty() {
+            return self.next_given(8);
+        }
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
@@ -27,13 +53,24 @@ impl Rng {
 
     /// A number below `n`.
     pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        let n = n.max(1) as u64;
+        let number = if self.given.is_empty() {
+            self.next()
+        } else {
+            let bits = u64::BITS - (n - 1).leading_zeros();
+            self.next_given(bits.div_ceil(8))
+        };
+        (number % n) as usize
     }
 
     /// A number from `low` to `high`, each order of magnitude as likely as the next.
     pub(crate) fn log_uniform(&mut self, low: usize, high: usize) -> usize {
         let (low_f, high_f) = (low.max(1) as f64, high.max(1) as f64);
-        let unit = self.next() as f64 / u64::MAX as f64;
+        let unit = if self.given.is_empty() {
+            self.next() as f64 / u64::MAX as f64
+        } else {
+            self.next_given(2) as f64 / 65_535.0
+        };
         ((low_f * (high_f / low_f).powf(unit)) as usize).clamp(low, high)
     }
 

@@ -1,0 +1,182 @@
+//! What may happen to a region while nobody looks: bits, words, runs and pages change, and now and then
+//! somebody knows where it hurts.
+
+use crate::common::Rng;
+use crate::image::Image;
+
+/// Numbers that lie at the ends of something.
+const ENDS: [u32; 12] = [
+    0,
+    1,
+    2,
+    0xff,
+    0x100,
+    0x7fff,
+    0xffff,
+    0x1_0000,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_fffe,
+    u32::MAX,
+];
+
+/// Changes one thing.
+pub(crate) fn damage(image: &mut Image, rng: &mut Rng) {
+    match rng.below(20) {
+        0 => flip(&mut image.bytes, rng),
+        1 => set_byte(&mut image.bytes, rng),
+        2..5 => set_word(&mut image.bytes, rng),
+        5 => fill(&mut image.bytes, rng),
+        6 => copy(&mut image.bytes, rng),
+        7 => swap_blocks(&mut image.bytes, rng),
+        8 if rng.one_in(4) => resize(&mut image.bytes, rng),
+        8..13 => change_descriptor(image, rng),
+        _ => change_header(&mut image.bytes, rng),
+    }
+}
+
+/// An offset of a multiple of four bytes.
+fn place(bytes: &[u8], rng: &mut Rng) -> usize {
+    // What lies in front is of more weight.
+    let words = bytes.len() / 4;
+    let word = if rng.one_in(3) {
+        rng.log_uniform(1, words) - 1
+    } else {
+        rng.below(words)
+    };
+    word * 4
+}
+
+fn word_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn put_word(bytes: &mut [u8], at: usize, word: u32) {
+    bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+}
+
+/// Any word, one of the ends, one of the region's, or the old one with a small change.
+fn some_word(bytes: &[u8], at: usize, rng: &mut Rng) -> u32 {
+    match rng.below(5) {
+        0 => rng.next() as u32,
+        1 => ENDS[rng.below(ENDS.len())],
+        2 => word_at(bytes, place(bytes, rng)),
+        3 => word_at(bytes, at) ^ 1 << rng.below(32),
+        _ => word_at(bytes, at)
+            .wrapping_add(rng.below(33) as u32)
+            .wrapping_sub(16),
+    }
+}
+
+fn flip(bytes: &mut [u8], rng: &mut Rng) {
+    let at = place(bytes, rng) + rng.below(4);
+    bytes[at] ^= 1 << rng.below(8);
+}
+
+fn set_byte(bytes: &mut [u8], rng: &mut Rng) {
+    let at = place(bytes, rng) + rng.below(4);
+    bytes[at] = rng.below(256) as u8;
+}
+
+fn set_word(bytes: &mut [u8], rng: &mut Rng) {
+    let at = place(bytes, rng);
+    let word = some_word(bytes, at, rng);
+    put_word(bytes, at, word);
+}
+
+/// A start, and a length of which each order of magnitude is as likely as the next.
+fn run(bytes: &[u8], rng: &mut Rng) -> (usize, usize) {
+    let at = place(bytes, rng);
+    (at, rng.log_uniform(1, bytes.len() - at))
+}
+
+fn fill(bytes: &mut [u8], rng: &mut Rng) {
+    let (at, len) = run(bytes, rng);
+    let with = rng.below(3);
+    for byte in &mut bytes[at..at + len] {
+        *byte = [0, 0xff, rng.below(256) as u8][with];
+    }
+}
+
+fn copy(bytes: &mut [u8], rng: &mut Rng) {
+    let (from, len) = run(bytes, rng);
+    let to = place(bytes, rng);
+    let len = len.min(bytes.len() - to);
+    bytes.copy_within(from..from + len, to);
+}
+
+fn swap_blocks(bytes: &mut [u8], rng: &mut Rng) {
+    let size = 16 << rng.below(10);
+    let blocks = bytes.len() / size;
+    if blocks < 2 {
+        return;
+    }
+    let skew = if rng.one_in(2) { bytes.len() % size } else { 0 };
+    let (a, b) = (rng.below(blocks), rng.below(blocks));
+    for i in 0..size {
+        bytes.swap(a * size + skew + i, b * size + skew + i);
+    }
+}
+
+/// Cut off, or with something behind it.
+fn resize(bytes: &mut Vec<u8>, rng: &mut Rng) {
+    let len = rng.log_uniform(1, bytes.len() * 2);
+    let with = rng.below(256) as u8;
+    bytes.resize(len, with);
+}
+
+/// A page's descriptor: its class, what it is used for, where its slots were never used, its base.
+fn change_descriptor(image: &mut Image, rng: &mut Rng) {
+    let (start, count) = image.descriptors[rng.below(image.descriptors.len())];
+    let at = start + rng.below(count) * 24;
+    let other = start + rng.below(count) * 24;
+    let bytes = &mut image.bytes;
+    if start + count * 24 > bytes.len() {
+        return;
+    }
+    match rng.below(6) {
+        0 => bytes[at + 14] = rng.below(256) as u8,
+        1 => bytes[at + 14] = bytes[other + 14],
+        2 => bytes[at + 15] = rng.below(16) as u8,
+        3 => {
+            let slots = rng.log_uniform(0, 65_535) as u16;
+            bytes[at + 12..at + 14].copy_from_slice(&slots.to_ne_bytes());
+        }
+        4 => {
+            let base = some_word(bytes, at + 16, rng);
+            put_word(bytes, at + 16, base);
+        }
+        _ => bytes.copy_within(at..at + 24, other),
+    }
+}
+
+/// A word that may be the first one of a slot: what the slot holds, lengths, what else is in the header.
+fn change_header(bytes: &mut [u8], rng: &mut Rng) {
+    let start = place(bytes, rng);
+    let last = bytes.len().saturating_sub(3);
+    let Some(at) = (start..last)
+        .step_by(4)
+        .take(200)
+        .find(|&at| word_at(bytes, at) >> 29 != 0)
+    else {
+        return;
+    };
+    let word = word_at(bytes, at);
+    let low = word & 0x1fff_ffff;
+    let word = match rng.below(8) {
+        0 => word ^ 1 << 24,
+        1 => word ^ 1 << 25,
+        2 => word ^ 3 << 24,
+        3 => word & !0xff | rng.below(256) as u32,
+        4 => word & !(0x1fff << 8) | (rng.log_uniform(0, 8191) as u32) << 8,
+        5 => word & !(7 << 21) | (rng.below(8) as u32) << 21,
+        _ => (rng.below(8) as u32) << 29 | low,
+    };
+    put_word(bytes, at, word);
+    if rng.one_in(3) {
+        // Parts of chains come next.
+        let at = (at + 4 * (1 + rng.below(4))).min(last / 4 * 4 - 4);
+        let word = some_word(bytes, at, rng);
+        put_word(bytes, at, word);
+    }
+}

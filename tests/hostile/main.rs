@@ -1,0 +1,136 @@
+//! Regions that were damaged, or made up by somebody who knows how they are laid out: whatever lies there,
+//! attaching to it ends, what comes back holds together, and with checksums it is what was set.
+//!
+//! `LARDER_HOSTILE_IMAGES=1000000` tries so many. A failure names the image; `LARDER_HOSTILE_IMAGE=n` tries
+//! that one alone.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod damage;
+mod image;
+mod workout;
+
+use common::Rng;
+use image::Image;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use workout::Tally;
+
+const IMAGES: u64 = 20_000;
+/// Regions that images are made of.
+const LEFT: u64 = 96;
+/// An image that takes longer never ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Each thread has its own: a configuration is for one.
+fn left() -> Vec<Image> {
+    (0..LEFT).map(image::left_behind).collect()
+}
+
+/// Image number `n`.
+fn damaged(left: &[Image], n: u64) -> (Image, Rng) {
+    let mut rng = Rng::new(n << 20);
+    let mut image = left[rng.below(left.len())].clone();
+    for _ in 0..rng.log_uniform(1, 12) {
+        damage::damage(&mut image, &mut rng);
+        if image.bytes.len() < 64 {
+            break;
+        }
+    }
+    (image, rng)
+}
+
+/// Says which image it was.
+struct Trial(u64);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("LARDER_HOSTILE_IMAGE={}", self.0);
+        }
+    }
+}
+
+fn try_one(left: &[Image], n: u64) -> Tally {
+    let trial = Trial(n);
+    let (image, mut rng) = damaged(left, n);
+    let tally = workout::take_over(image, &mut rng);
+    drop(trial);
+    tally
+}
+
+/// Tries images `from`, `from + step`, .. below `to`; where it stands is in `at`.
+fn try_many(left: &[Image], from: u64, to: u64, step: u64, at: &AtomicU64) -> Tally {
+    let mut tally = Tally::default();
+    for n in (from..to).step_by(step as usize) {
+        at.store(n, Ordering::Relaxed);
+        tally.add(&try_one(left, n));
+    }
+    at.store(u64::MAX, Ordering::Relaxed);
+    tally
+}
+
+/// Ends the process where a number stays the same for too long.
+fn watch(at: &[AtomicU64]) {
+    let read = || {
+        at.iter()
+            .map(|at| at.load(Ordering::Relaxed))
+            .collect::<Vec<u64>>()
+    };
+    let (mut seen, mut since) = (read(), vec![Instant::now(); at.len()]);
+    while seen.iter().any(|&n| n != u64::MAX) {
+        std::thread::sleep(Duration::from_millis(20));
+        for (i, now) in read().into_iter().enumerate() {
+            if now != seen[i] {
+                (seen[i], since[i]) = (now, Instant::now());
+            } else if now != u64::MAX && since[i].elapsed() > PATIENCE {
+                eprintln!("endless: LARDER_HOSTILE_IMAGE={now}");
+                std::process::abort();
+            }
+        }
+    }
+}
+
+#[test]
+fn no_image_does_harm() {
+    if let Some(n) = number("LARDER_HOSTILE_IMAGE") {
+        println!("{:?}", try_one(&left(), n));
+        return;
+    }
+    let images = number("LARDER_HOSTILE_IMAGES").unwrap_or(IMAGES);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let at: Vec<AtomicU64> = (0..threads).map(AtomicU64::new).collect();
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let tries = at.iter().zip(0..).map(|(at, from)| {
+            scope.spawn(move || {
+                let caught =
+                    std::panic::catch_unwind(|| try_many(&left(), from, images, threads, at));
+                at.store(u64::MAX, Ordering::Relaxed);
+                caught
+            })
+        });
+        let tries: Vec<_> = tries.collect();
+        watch(&at);
+        for one in tries {
+            let done = one.join().ok().and_then(|done| done.ok());
+            tally.add(&done.expect("an image did harm: see above"));
+        }
+    });
+    println!("{tally:?}");
+    assert_eq!(tally.images, images);
+    assert!(tally.taken_over > images / 2 && tally.recovered > images && tally.dropped > images);
+}
+
+#[test]
+fn images_that_nobody_damaged_come_back_whole() {
+    for seed in 0..LEFT {
+        let image = image::left_behind(seed);
+        let tally = workout::take_back(&image, &mut Rng::new(seed));
+        assert!(tally.taken_over > 0 && tally.recovered > 0);
+    }
+}
