@@ -298,7 +298,7 @@ impl<'r> Cache<'r> {
                     // SAFETY: inside the cell.
                     let time = unsafe { cell.add(Self::TIME_AT) };
                     // SAFETY: as above, aligned as the time that lies there; words may be any bits.
-                    let words = unsafe { time.cast::<[u64; 5]>().read() };
+                    let words = unsafe { time.cast::<[u64; 6]>().read() };
                     Origin::Left(Time::left_behind(words), place, report)
                 }
             };

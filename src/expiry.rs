@@ -40,88 +40,96 @@ const TICK_SHIFT: u32 = 10;
 /// TTLs of fewer milliseconds are exact. Twice as much, and a tick, is less than an instant's reach.
 const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
 
+/// A look at the host's clock.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct Look {
+    now: u64,
+    /// What the host's clock showed.
+    host: u64,
+    /// Whether both were written whole, for whoever finds them.
+    check: u64,
+}
+
+impl Look {
+    fn new(now: u64, host: u64) -> Self {
+        let check = now.wrapping_add(host.wrapping_mul(3)) ^ 0x9e37_79b9_7f4a_7c15;
+        Self { now, host, check }
+    }
+}
+
 /// The cache's time.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Time {
-    now: u64,
-    /// What the host's clock showed last.
-    host: u64,
-    /// Whether both were written, for whoever finds them: see [`Time::left_behind`].
-    check: u64,
-    /// The same as the first two, written once those are whole.
-    spare: [u64; 2],
-}
-
-const fn check_of(now: u64, host: u64) -> u64 {
-    now.wrapping_add(host.wrapping_mul(3)) ^ 0x9e37_79b9_7f4a_7c15
+    last: Look,
+    /// The same, written once the first is whole: one of the two always is.
+    spare: Look,
 }
 
 impl Default for Time {
     /// The first look is never behind: nothing has passed by then.
     fn default() -> Self {
-        Self::of(0, u64::MAX)
+        Self::of(Look::new(0, u64::MAX))
     }
 }
 
 impl Time {
-    fn of(now: u64, host: u64) -> Self {
+    fn of(look: Look) -> Self {
         Self {
-            now,
-            host,
-            check: check_of(now, host),
-            spare: [now, host],
+            last: look,
+            spare: look,
         }
     }
 
     /// The time that an earlier owner left, wherever it was stopped, if anything can still expire after it.
-    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Option<Self> {
-        let (now, host) = if check == check_of(now, host) {
-            (now, host)
-        } else {
-            (spare_now, spare_host)
-        };
-        (tick(now) < NO_BASE - 1).then(|| Self::of(now, host))
+    pub(crate) fn left_behind(words: [u64; 6]) -> Option<Self> {
+        let [now, host, check, spare_now, spare_host, spare_check] = words;
+        let looks = [(now, host, check), (spare_now, spare_host, spare_check)];
+        looks.into_iter().find_map(|(now, host, check)| {
+            let look = Look::new(now, host);
+            (look.check == check && tick(now) < NO_BASE - 1).then(|| Self::of(look))
+        })
     }
 
-    /// Whether an item that is there now can have been given an instant that stands for this time: none that
-    /// is read from its page's base reaches further.
-    pub(crate) fn may_set(&self, Instant(bits): Instant, at: u64) -> bool {
-        bits & COARSE != 0 || at.saturating_sub(self.now) < SHORT
-    }
-
-    fn set(&mut self, now: u64, host: u64) {
+    fn look(&mut self, now: u64, host: u64) {
+        let look = Look::new(now, host);
         barrier();
-        (self.now, self.host) = (now, host);
-        self.check = check_of(now, host);
+        self.last = look;
         barrier();
-        self.spare = [now, host];
+        self.spare = look;
     }
 
     /// The host's clock shows `host` milliseconds.
     #[inline]
     pub(crate) fn observe(&mut self, host: u64) {
-        if host != self.host {
-            let passed = host.saturating_sub(self.host);
-            self.set(self.now.saturating_add(passed), host);
+        if host != self.last.host {
+            let passed = host.saturating_sub(self.last.host);
+            self.look(self.now().saturating_add(passed), host);
         }
     }
 
     /// Another clock takes over: nothing has passed since the last look at the old one.
     pub(crate) fn restart(&mut self, host: u64) {
-        self.set(self.now, host);
+        self.look(self.now(), host);
+    }
+
+    /// Whether an item that is there now can have been given an instant that stands for this time: none that
+    /// is read from its page's base reaches further.
+    pub(crate) fn may_set(&self, Instant(bits): Instant, at: u64) -> bool {
+        bits & COARSE != 0 || at.saturating_sub(self.now()) < SHORT
     }
 
     /// Milliseconds since the first look.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        self.now
+        self.last.now
     }
 
     /// The tick that now is in: the base of a page in which nothing expires before now.
     #[inline]
     pub(crate) fn tick(&self) -> u32 {
-        tick(self.now)
+        tick(self.now())
     }
 
     /// The instant `ttl_ms` from now; `None` = never.
@@ -130,7 +138,7 @@ impl Time {
         if ttl_ms == TTL_NEVER {
             return None;
         }
-        let at = self.now.saturating_add(ttl_ms);
+        let at = self.now().saturating_add(ttl_ms);
         Some(if ttl_ms < SHORT {
             Instant(at as u32 & !COARSE)
         } else {
@@ -154,20 +162,20 @@ impl Time {
 
     #[inline]
     pub(crate) fn is_past(&self, instant: Instant, base: u32) -> bool {
-        Self::at(instant, base) <= self.now && instant != NEVER
+        Self::at(instant, base) <= self.now() && instant != NEVER
     }
 
     /// Whether a page's base is too old for another item.
     #[inline]
     pub(crate) fn is_old(&self, base: u32) -> bool {
-        self.now.saturating_sub(u64::from(base) << TICK_SHIFT) > SHORT
+        self.now().saturating_sub(u64::from(base) << TICK_SHIFT) > SHORT
     }
 
     /// Now, to ask later how long ago it was.
     pub(crate) fn stamp(&self) -> u32 {
-        match u32::try_from(self.now) {
+        match u32::try_from(self.now()) {
             Ok(ms) if ms < COARSE => ms,
-            _ => COARSE | (self.now >> TICK_SHIFT).min(u64::from(!COARSE)) as u32,
+            _ => COARSE | (self.now() >> TICK_SHIFT).min(u64::from(!COARSE)) as u32,
         }
     }
 
@@ -178,7 +186,7 @@ impl Time {
         } else {
             u64::from(stamp & !COARSE) << TICK_SHIFT
         };
-        self.now.saturating_sub(then)
+        self.now().saturating_sub(then)
     }
 }
 
