@@ -94,10 +94,8 @@ install: lib ## Install libraries, header and larder.pc under PREFIX (and DESTDI
 	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/liblarder.so
 	install -m 644 include/larder.h $(DESTDIR)$(PREFIX)/include/larder.h
-	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
-		'Name: larder' 'Description: A cache that lives in the memory you give it' 'Version: $(VERSION)' \
-		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -llarder' 'Libs.private: -lpthread -lm' \
-		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/larder.pc
+	sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|lib|; s|@version@|$(VERSION)|; s|@cflags@||; s|@libs@| -lpthread -lm|' \
+		larder.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/larder.pc
 
 fmt: ## Format the Rust code
 	cargo fmt
