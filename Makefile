@@ -12,8 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size header examples demo test test-c test-firmware test-loom bench bench-calls bench-hitratio \
-	bench-memory install fmt clean FORCE
+.PHONY: help setup lib firmware size dist header examples demo test test-c test-firmware test-dist test-loom bench \
+	bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -36,6 +36,9 @@ firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='.
 size: ## Print bytes of code, data and stack of each target, and hold them to their budgets
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/size.sh
+
+dist: lib ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
+	sh tests/tools/dist.sh $(VERSION)
 
 header: ## Generate include/larder.h anew from src/ffi
 	LARDER_BLESS=1 cargo test --test header
@@ -63,6 +66,7 @@ test: setup ## Run every check and test; stops at the first failure
 	$(MAKE) --no-print-directory test-loom
 	$(MAKE) --no-print-directory test-c
 	$(MAKE) --no-print-directory test-firmware
+	$(MAKE) --no-print-directory test-dist
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
@@ -70,6 +74,10 @@ test-c: lib examples ## Run the C part of the tests alone
 test-firmware: ## Build for every core, link in all ways, and hold sizes to their budgets
 	@sh tests/tools/setup.sh firmware
 	sh tests/firmware/run.sh
+
+test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
+	@sh tests/tools/setup.sh
+	sh tests/dist/run.sh
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings

@@ -43,6 +43,8 @@ for_host() {
     need pkg-config has pkg-config
     need libzstd-dev compiles zstd.h
     need valgrind has valgrind
+    want cmake has cmake
+    want python3-yaml sh -c "python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'"
 }
 
 rust_for_firmware() {

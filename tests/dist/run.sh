@@ -1,0 +1,325 @@
+#!/bin/sh
+# Packages, as others use them: the tarballs of `make dist` unpacked elsewhere and used with no Rust, the source tree
+# used through CMake, and the descriptions for Zephyr, ESP-IDF and PlatformIO, whose builds are stood in for. Runs
+# every step, whatever the ones before it said, and closes with how many passed. Needs `make lib` first.
+set -eu
+cd "$(dirname "$0")/../.."
+repository=$PWD
+out=$PWD/target/dist-test
+unpacked="$out/un packed"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+host=$(rustc -vV | sed -n 's/^host: //p')
+passed=0 failed=0 skipped=0
+
+# step NAME COMMAND...: one test; its output is shown where it fails
+step() {
+    name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        tail -n 60 "$out/log" | sed 's/^/      /'
+    fi
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip  $1"
+}
+
+has() { command -v "$1" >/dev/null; }
+tarball() { echo "target/dist/larder-$version-$1.tar.gz"; }
+root() { echo "$unpacked/larder-$version-$1"; }
+
+# ---- no Rust ----
+
+# Only these can be found, so what builds with them needs neither cargo nor rustc.
+TOOLS='sh rm grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
+
+link_tools() {
+    for tool in $TOOLS; do
+        if has "$tool"; then ln -s "$(command -v "$tool")" "$out/bin/$tool"; fi
+    done
+    for prefix in arm-none-eabi- riscv64-unknown-elf-; do
+        for tool in gcc ar ranlib nm; do
+            if has $prefix$tool; then ln -s "$(command -v $prefix$tool)" "$out/bin/$prefix$tool"; fi
+        done
+    done
+}
+
+without_rust() {
+    (
+        export PATH="$out/bin"
+        "$@"
+    )
+}
+
+rust_is_out_of_sight() {
+    without_rust sh -c 'command -v cc && command -v cmake && ! command -v cargo && ! command -v rustc'
+}
+
+# ---- the tarballs ----
+
+pack() { sh tests/tools/dist.sh "$version"; }
+
+# By another umask and in another zone, the same archives make the same bytes.
+packs_the_same_bytes_again() {
+    cp target/dist/SHA256SUMS "$out/first"
+    touch include/larder.h
+    (umask 077 && export TZ=Pacific/Auckland && pack) || return 1
+    diff "$out/first" target/dist/SHA256SUMS
+}
+
+sums_are_right() { (cd target/dist && sha256sum -c SHA256SUMS); }
+
+unpack_all() {
+    mkdir -p "$unpacked"
+    for file in target/dist/*.tar.gz; do tar -xzf "$file" -C "$unpacked" || return 1; done
+}
+
+holds_no_path_of_this_machine() {
+    ! grep -rlF -e "$repository" -e "$HOME" "$unpacked"
+}
+
+# ---- a host's programs ----
+
+prints_the_value() { "$@" | tee /dev/stderr | grep -q '^greeting = hello, larder$'; }
+
+by_pkg_config() {
+    (
+        export PATH="$out/bin" PKG_CONFIG_LIBDIR="$(root "$host")/lib/pkgconfig"
+        export LD_LIBRARY_PATH="$(root "$host")/lib"
+        pkg-config --exact-version="$version" larder || exit 1
+        eval "cc -std=c11 c-examples/quickstart.c -o $out/by-pkg-config $(pkg-config --cflags --libs larder)" &&
+            prints_the_value "$out/by-pkg-config" || exit 1
+        eval "cc -static -std=c11 c-examples/quickstart.c -o $out/by-pkg-config-static \
+            $(pkg-config --static --cflags --libs larder)" && prints_the_value "$out/by-pkg-config-static"
+    )
+}
+
+# Builds and runs the programs of tests/dist/host.
+# host_programs NAME CMAKE_ARGUMENT...
+host_programs() {
+    build="$out/host $1"
+    shift
+    cmake -S tests/dist/host -B "$build" "$@" && cmake --build "$build" || return 1
+    prints_the_value "$build/quickstart" && prints_the_value "$build/quickstart-shared" && "$build/consumer" || return 1
+    readelf -d "$build/quickstart-shared" | grep 'NEEDED.*liblarder\.so\.[0-9]*\]'
+}
+
+by_find_package() {
+    without_rust host_programs package -DCMAKE_PREFIX_PATH="$(root "$host")" -DWANTED="$version"
+}
+
+other_versions_are_refused() {
+    for wanted in 0.0 0.99 1.0; do
+        ! without_rust cmake -S tests/dist/host -B "$out/refused-$wanted" -DCMAKE_PREFIX_PATH="$(root "$host")" \
+            -DWANTED=$wanted || return 1
+    done
+}
+
+by_fetch_of_the_tarball() {
+    without_rust host_programs tarball -DFROM="$repository/$(tarball "$host")"
+}
+
+# cargo finds what `make lib` built.
+by_fetch_of_the_source() { host_programs source -DFROM="$repository" -DLARDER_CARGO_DIR="$repository/target"; }
+
+installs_from_the_source() {
+    cmake -S . -B "$out/install" -DCMAKE_INSTALL_LIBDIR=lib/multi -DLARDER_CARGO_DIR="$repository/target" && cmake --build "$out/install" &&
+        cmake --install "$out/install" --prefix "$out/in stalled" || return 1
+    host_programs installed -Dlarder_DIR="$out/in stalled/lib/multi/cmake/larder"
+}
+
+# ---- firmware ----
+
+# image DIRECTORY TARGET CMAKE_ARGUMENT...: configures with the compiler and flags of the target, builds
+image() {
+    directory=$1
+    . tests/tools/target.sh
+    target "$2"
+    specs=nosys.specs
+    [ "$prefix" = arm-none-eabi- ] || specs=picolibc.specs
+    shift 2
+    rm -rf "$out/image"
+    cmake -S "tests/dist/$directory" -B "$out/image" -DCMAKE_SYSTEM_NAME=Generic \
+        -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY -DCMAKE_C_COMPILER="${prefix}gcc" \
+        -DCMAKE_C_FLAGS="$cpu --specs=$specs" "$@" && cmake --build "$out/image" || return 1
+    "${prefix}nm" "$out/image/firmware" | grep ' T larder_cache_set$'
+}
+
+image_from_the_tarball() {
+    without_rust image firmware "$1" -DCMAKE_PREFIX_PATH="$(root "$1")" -DCMAKE_FIND_ROOT_PATH="$(root "$1")"
+}
+
+image_from_the_source() { image firmware "$1" -DFROM="$repository"; }
+
+a_hosts_package_is_no_firmwares() {
+    ! without_rust image firmware thumbv6m-none-eabi -DCMAKE_PREFIX_PATH="$(root "$host")"
+}
+
+# chosen TARGET COMPILER FLAGS: what CMake would let cargo build for that compiler and those flags
+chosen() {
+    rm -rf "$out/chosen"
+    cmake -S . -B "$out/chosen" -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY \
+        -DCMAKE_C_COMPILER="$2" -DCMAKE_C_FLAGS="$3" || true
+    [ "$1" = none ] && [ ! -f "$out/chosen/Makefile" ] || grep -q "larder for $1" -r "$out/chosen/CMakeFiles"
+}
+
+targets_follow_arm_flags() {
+    while read -r target flags; do
+        chosen "$target" arm-none-eabi-gcc "-mthumb $flags" || return 1
+    done <<'FLAGS'
+thumbv6m-none-eabi -mcpu=cortex-m0
+thumbv6m-none-eabi -mcpu=cortex-m23
+thumbv7m-none-eabi -mcpu=cortex-m3
+thumbv7m-none-eabi -mcpu=cortex-m4
+thumbv7m-none-eabi -mcpu=cortex-m7 -mfloat-abi=softfp -mfpu=fpv5-d16
+thumbv7m-none-eabi -mcpu=cortex-m33+nofp
+thumbv7em-none-eabihf -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16
+thumbv7em-none-eabihf -mcpu=cortex-m7 -mfloat-abi=hard
+thumbv8m.main-none-eabihf -mcpu=cortex-m33 -mfloat-abi=hard
+thumbv8m.main-none-eabihf -mcpu=cortex-m55 -mfloat-abi=hard
+none -march=armv7-a
+FLAGS
+}
+
+targets_follow_riscv_flags() {
+    chosen riscv32imac-unknown-none-elf riscv64-unknown-elf-gcc '-march=rv32imac_zicsr_zifencei -mabi=ilp32' &&
+        chosen none riscv64-unknown-elf-gcc '-march=rv32imc -mabi=ilp32' &&
+        chosen none riscv64-unknown-elf-gcc '-march=rv32imafc -mabi=ilp32f'
+}
+
+# ---- frameworks ----
+
+zephyr_from_the_tarball() { without_rust image zephyr thumbv7em-none-eabihf -DMODULE="$(root thumbv7em-none-eabihf)"; }
+zephyr_from_the_source() { image zephyr thumbv7em-none-eabihf -DMODULE="$repository"; }
+
+# esp_idf COMPONENT: both readings of the component, and a chip that it is not for
+esp_idf() {
+    cmake -DCOMPONENT="$1" -P tests/dist/esp-idf/requirements.cmake &&
+        image esp-idf riscv32imac-unknown-none-elf -DCOMPONENT="$1" -DIDF_TARGET=esp32c6 || return 1
+    ! image esp-idf riscv32imac-unknown-none-elf -DCOMPONENT="$1" -DIDF_TARGET=esp32p4
+}
+
+esp_idf_from_the_tarball() { without_rust esp_idf "$(root riscv32imac-unknown-none-elf)"; }
+esp_idf_from_the_source() { esp_idf "$repository"; }
+
+# PlatformIO reads the flags in the library's directory, and takes the header from its include directory.
+platformio_flags_link() {
+    flags=$(sed -n 's/.*"flags": \["\(.*\)"\].*/\1/p' library.json | sed 's/", "/ /g')
+    [ -n "$flags" ] || return 1
+    (
+        cd "$(root thumbv7m-none-eabi)"
+        without_rust arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb --specs=nosys.specs -DLARDER_BARE_METAL -Iinclude \
+            "$repository/tests/dist/firmware/main.c" -o "$out/platformio" $flags
+    )
+}
+
+# Debian's yaml is for the python3 in /usr/bin.
+yaml_python() {
+    for python in python3 /usr/bin/python3; do
+        ! "$python" -c 'import yaml' 2>/dev/null || { echo "$python" && return; }
+    done
+    return 1
+}
+
+# descriptions_are_right PYTHON: fields that each format knows, and the crate's version
+descriptions_are_right() {
+    "$1" - "$version" <<'PYTHON'
+import json, sys, yaml
+
+version = sys.argv[1]
+module = yaml.safe_load(open('zephyr/module.yml'))
+assert module == {'name': 'larder', 'build': {'cmake': 'zephyr', 'kconfig': 'zephyr/Kconfig'}}, module
+
+component = yaml.safe_load(open('idf_component.yml'))
+assert component['version'] == version, component
+assert set(component) <= {'version', 'description', 'license', 'targets', 'url', 'files', 'dependencies'}, component
+chips = open('CMakeLists.txt').read().split('REQUIRED_IDF_TARGETS ')[1].split(')')[0].split()
+assert component['targets'] == chips, component
+
+library = json.load(open('library.json'))
+assert library['version'] == version, library
+assert set(library) <= {'name', 'version', 'description', 'keywords', 'license', 'headers', 'frameworks', 'platforms',
+                        'build'}, library
+assert set(library['build']) <= {'includeDir', 'srcFilter', 'flags', 'libArchive'}, library
+PYTHON
+}
+
+# ---- all of it ----
+
+rm -rf "$out"
+mkdir -p "$out/bin"
+link_tools
+if ! has cmake; then
+    skip 'everything: no cmake'
+    echo "dist: $passed passed, $failed failed, $skipped skipped"
+    exit 0
+fi
+step 'Rust is out of sight' rust_is_out_of_sight
+step 'make dist' pack
+step 'the same archives make the same bytes' packs_the_same_bytes_again
+step 'the sums are right' sums_are_right
+step 'tarballs unpack, into a path with a space' unpack_all
+step 'no path of this machine is in them' holds_no_path_of_this_machine
+if has pkg-config; then
+    step 'pkg-config' by_pkg_config
+else
+    skip 'pkg-config: it is not here'
+fi
+step 'find_package' by_find_package
+step 'find_package refuses other versions' other_versions_are_refused
+step 'FetchContent of the tarball' by_fetch_of_the_tarball
+step 'FetchContent of the source, with cargo' by_fetch_of_the_source
+step 'cmake --install from the source' installs_from_the_source
+
+. tests/tools/target.sh
+for name in $TARGETS_FIRMWARE; do
+    target "$name"
+    if has "${prefix}gcc" && [ -f "$(tarball "$name")" ]; then
+        step "an image from the tarball of $name" image_from_the_tarball "$name"
+    else
+        skip "an image for $name: no ${prefix}gcc, or no tarball"
+    fi
+done
+if has arm-none-eabi-gcc; then
+    step 'find_package of a host is none for firmware' a_hosts_package_is_no_firmwares
+    step 'Rust targets follow the flags of arm-none-eabi-gcc' targets_follow_arm_flags
+else
+    skip 'Rust targets by flags: no arm-none-eabi-gcc'
+fi
+if has riscv64-unknown-elf-gcc; then
+    step 'Rust targets follow the flags of riscv64-unknown-elf-gcc' targets_follow_riscv_flags
+else
+    skip 'Rust targets by flags: no riscv64-unknown-elf-gcc'
+fi
+if has arm-none-eabi-gcc && [ -f "$(tarball thumbv7em-none-eabihf)" ] && [ -f "$(tarball thumbv7m-none-eabi)" ]; then
+    step 'an image from the source, with cargo' image_from_the_source thumbv7em-none-eabihf
+    step 'Zephyr module, stood in for, from the tarball' zephyr_from_the_tarball
+    step 'Zephyr module, stood in for, from the source' zephyr_from_the_source
+    step 'PlatformIO flags link' platformio_flags_link
+else
+    skip 'Zephyr and PlatformIO: no arm-none-eabi-gcc, or no tarball'
+fi
+if has riscv64-unknown-elf-gcc && [ -f "$(tarball riscv32imac-unknown-none-elf)" ]; then
+    step 'ESP-IDF component, stood in for, from the tarball' esp_idf_from_the_tarball
+    step 'ESP-IDF component, stood in for, from the source' esp_idf_from_the_source
+else
+    skip 'ESP-IDF: no riscv64-unknown-elf-gcc, or no tarball'
+fi
+if python=$(yaml_python); then
+    step 'descriptions for Zephyr, ESP-IDF and PlatformIO' descriptions_are_right "$python"
+else
+    skip 'descriptions for Zephyr, ESP-IDF and PlatformIO: no yaml for python3'
+fi
+
+if [ "$skipped" -gt 0 ]; then
+    echo "dist: $passed passed, $failed failed, $skipped skipped"
+else
+    echo "dist: $passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Writes a tarball for the host and for each firmware target that can be built here, usable with no Rust:
+# target/dist/larder-VERSION-TARGET.tar.gz, and SHA256SUMS beside them. The same archives make the same bytes, whoever
+# packs them and whenever. Needs cmake, GNU tar and `make lib`; ends with 1 where a firmware build fails.
+# usage: dist.sh VERSION
+set -eu
+cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
+version=$1
+out=target/dist
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+umask 022
+
+# What the licences of the crates in the archive ask to be handed on: MIT where a crate leaves the choice.
+# third_party CARGO_TREE_ARGUMENT...
+third_party() {
+    cargo tree --locked --edges normal --prefix none --format '{p}' "$@" | awk '$1 != "larder" { print $1, $2 }' |
+        sort -u | while read -r crate crate_version; do
+        printf '\n==== %s %s ====\n' "$crate" "${crate_version#v}"
+        directory=$(echo "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-${crate_version#v}")
+        cat "$directory"/LICENSE-MIT* 2>/dev/null || cat "$directory"/LICENSE*
+    done
+    printf '\n==== the core library of Rust ====\nMIT OR Apache-2.0\n'
+}
+
+# stage TARGET ARCHIVE CMAKE_ARGUMENT...: header, libraries, CMake and pkg-config files, by CMakeLists.txt
+stage() {
+    target=$1 archive=$2
+    shift 2
+    cmake -S . -B "$work/cmake-$target" -DLARDER_PREBUILT="$PWD/$archive" "$@" >"$work/log" &&
+        cmake --install "$work/cmake-$target" --prefix "$work/larder-$version-$target" >>"$work/log" && return
+    cat "$work/log" >&2
+    exit 1
+}
+
+# pack TARGET CARGO_TREE_ARGUMENT...: adds what every tarball has
+pack() {
+    name=larder-$version-$1
+    shift
+    cp README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE CMakeLists.txt larder.pc.in "$work/$name"
+    third_party "$@" >"$work/$name/LICENSE-THIRD-PARTY"
+    tar -C "$work" --sort=name --mtime=@${SOURCE_DATE_EPOCH:-946684800} --owner=0 --group=0 --numeric-owner \
+        --mode=u+rw,go+r,go-w --format=ustar -cf "$work/$name.tar" "$name"
+    gzip -9 -n <"$work/$name.tar" >"$out/$name.tar.gz"
+    echo "dist: $out/$name.tar.gz"
+}
+
+for_host() {
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    stage "$host" target/lib/liblarder.a -DCMAKE_SIZEOF_VOID_P=8
+    strip -g -D "$work/larder-$version-$host/lib/liblarder.a" "$work/larder-$version-$host/lib/liblarder.so.$version"
+    pack "$host" --target "$host" --features capi
+}
+
+# for_firmware TARGET: what its archive cannot be built for is left out, and said so by firmware.sh
+for_firmware() {
+    result=0
+    TARGETS=$1 sh tests/tools/firmware.sh || result=$?
+    [ $result -ne 2 ] || return 0
+    [ $result -eq 0 ] || exit 1
+    root=$work/larder-$version-$1
+    stage "$1" "target/firmware/$1/liblarder.a" -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_SIZEOF_VOID_P=4
+    cp "target/firmware/$1/liblarder-nolibc.a" "$root/lib"
+    cp -R zephyr library.json "$root"
+    case $1 in riscv32imac-*) cp idf_component.yml "$root" ;; esac
+    pack "$1" --target "$1" --no-default-features --features capi,small
+}
+
+rm -rf "$out"
+mkdir -p "$out"
+for_host
+for target in $TARGETS_FIRMWARE; do
+    for_firmware "$target"
+done
+(cd "$out" && sha256sum larder-*.tar.gz >SHA256SUMS)
