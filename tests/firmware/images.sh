@@ -1,0 +1,99 @@
+#!/bin/sh
+# Builds the firmware images and runs each on the boards that QEMU plays: one line an image, and how many passed at the
+# end. Arguments name the boards; without any, all of them. Needs target/firmware/TARGET/liblarder.a (`make firmware`).
+# What the images measure goes to target/firmware/TARGET/measured.txt.
+set -eu
+cd "$(dirname "$0")/../.."
+out=target/firmware/images
+example=c-examples/firmware
+boards_all='microbit lm3s6965evb mps2-an385 mps2-an386 mps2-an500 mps2-an505 virt'
+passed=0 failed=0 skipped=0
+mkdir -p "$out"
+
+CFLAGS="-std=c11 -Os -g -Wall -Wextra -Wpedantic -Werror -ffunction-sections -fdata-sections -DLARDER_BARE_METAL
+    -Iinclude -I$example -Wl,--gc-sections"
+CORTEXM="-mthumb -I$example/boards -nostartfiles --specs=nano.specs --specs=rdimon.specs -L$example/boards
+    -Wl,--no-warn-execstack $example/boards/startup_cortexm.c"
+RISCV="--specs=picolibc.specs --oslib=semihost --crt0=hosted -march=rv32imac -mabi=ilp32
+    -Wl,--defsym=__flash=0x80000000,--defsym=__flash_size=4M,--defsym=__ram=0x80400000,--defsym=__ram_size=2M
+    -Wl,--defsym=__stack_size=16K"
+QEMU='-nographic -monitor none -serial none -semihosting-config enable=on,target=native'
+
+# ---- boards ----
+
+# board NAME: its target, compiler, flags and emulator
+board() {
+    board=$1
+    cc=arm-none-eabi-gcc
+    run="qemu-system-arm -M $board"
+    with=-DWITH_SECTOR_CACHE
+    case $board in
+    microbit) target=thumbv6m-none-eabi flags=-mcpu=cortex-m0 with='' ;; # 16 KiB of RAM
+    lm3s6965evb | mps2-an385) target=thumbv7m-none-eabi flags=-mcpu=cortex-m3 ;;
+    mps2-an386) target=thumbv7em-none-eabihf flags='-mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard' ;;
+    mps2-an500) target=thumbv7em-none-eabihf flags='-mcpu=cortex-m7 -mfpu=fpv5-sp-d16 -mfloat-abi=hard' ;;
+    mps2-an505) target=thumbv8m.main-none-eabihf flags='-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mfloat-abi=hard' ;;
+    virt) target=riscv32imac-unknown-none-elf cc=riscv64-unknown-elf-gcc run='qemu-system-riscv32 -M virt -bios none' ;;
+    *) echo "images: no such board: $board" >&2 && exit 2 ;;
+    esac
+    if [ "$board" = virt ]; then
+        flags=$RISCV
+    else
+        flags="$flags $CORTEXM -T$example/boards/$board.ld"
+    fi
+    archive=target/firmware/$target/liblarder.a
+    measured=target/firmware/$target/measured.txt
+}
+
+# What is missing for the board, in words; nothing where all is there.
+missing() {
+    for tool in "$cc" "${run%% *}"; do
+        command -v "$tool" >/dev/null || echo "$tool is not installed"
+    done
+    [ -f "$archive" ] || echo "$archive is not built (make firmware)"
+}
+
+# ---- images ----
+
+build() { # IMAGE SOURCE...: $out/BOARD-IMAGE.elf
+    image=$1
+    shift
+    $cc $CFLAGS $with "$@" $flags "$archive" -o "$out/$board-$image.elf"
+}
+
+emulate() { # IMAGE OPTION...
+    image=$1
+    shift
+    timeout 60 $run "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
+}
+
+firmware() { build firmware $example/*.c && emulate firmware; }
+
+# image NAME: one line for it; what it printed where it fails
+image() {
+    log=$out/$board-$1.log
+    status=0
+    "$1" >"$log" 2>&1 || status=$?
+    if [ "$status" -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok    $1 on $board$(sed -n "s/^$1: \(.*\)$/ (\1)/p" "$log")"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $1 on $board, status $status"
+        tail -n 40 "$log" | sed 's/^/      /'
+    fi
+}
+
+for name in ${*:-$boards_all}; do
+    board "$name"
+    lacks=$(missing)
+    if [ -n "$lacks" ]; then
+        skipped=$((skipped + 1))
+        echo "SKIP  $board:" $lacks
+        continue
+    fi
+    rm -f "$measured"
+    image firmware
+done
+echo "images: $passed passed, $failed failed, $skipped boards skipped"
+[ "$failed" -eq 0 ]
