@@ -6,12 +6,13 @@ set -eu
 cd "$(dirname "$0")/../.."
 out=target/firmware/images
 example=c-examples/firmware
+tests=tests/firmware
 boards_all='microbit lm3s6965evb mps2-an385 mps2-an386 mps2-an500 mps2-an505 virt'
 passed=0 failed=0 skipped=0
 mkdir -p "$out"
 
 CFLAGS="-std=c11 -Os -g -Wall -Wextra -Wpedantic -Werror -ffunction-sections -fdata-sections -DLARDER_BARE_METAL
-    -Iinclude -I$example -Wl,--gc-sections"
+    -Iinclude -I$example -I$tests -Wl,--gc-sections"
 CORTEXM="-mthumb -I$example/boards -nostartfiles --specs=nano.specs --specs=rdimon.specs -L$example/boards
     -Wl,--no-warn-execstack $example/boards/startup_cortexm.c"
 RISCV="--specs=picolibc.specs --oslib=semihost --crt0=hosted -march=rv32imac -mabi=ilp32
@@ -61,13 +62,27 @@ build() { # IMAGE SOURCE...: $out/BOARD-IMAGE.elf
     $cc $CFLAGS $with "$@" $flags "$archive" -o "$out/$board-$image.elf"
 }
 
-emulate() { # IMAGE OPTION...
-    image=$1
-    shift
-    timeout 60 $run "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
+emulate() { # SECONDS IMAGE OPTION...
+    seconds=$1 image=$2
+    shift 2
+    timeout "$seconds" $run "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
 }
 
-firmware() { build firmware $example/*.c && emulate firmware; }
+record() { # WORD FILE: the lines that begin with this word stand in the target's file instead of earlier ones
+    { grep -v "^$1 " "$measured" || true; grep "^$1 " "$2"; } >"$measured.new" 2>/dev/null && mv "$measured.new" "$measured"
+}
+
+firmware() { build firmware $example/*.c && emulate 60 firmware; }
+
+# One instruction takes 2^8 ns of the emulator's time: figures that are the same in every run.
+calls() {
+    build calls $tests/calls.c $tests/measure.c || return
+    emulate 300 calls -icount shift=8 >"$out/$board-calls.first" || return
+    emulate 300 calls -icount shift=8 >"$out/$board-calls.second" || return
+    cat "$out/$board-calls.first"
+    cmp "$out/$board-calls.first" "$out/$board-calls.second" || return
+    record cycles "$out/$board-calls.first"
+}
 
 # image NAME: one line for it; what it printed where it fails
 image() {
@@ -92,8 +107,8 @@ for name in ${*:-$boards_all}; do
         echo "SKIP  $board:" $lacks
         continue
     fi
-    rm -f "$measured"
     image firmware
+    [ "$board" != mps2-an385 ] || image calls
 done
 echo "images: $passed passed, $failed failed, $skipped boards skipped"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,67 @@
+/* measure.h: one call of a function, with its stack pointer and the ticks that it takes. Cortex-M.
+ *
+ * The arguments are words as the procedure call standard of Arm wants them: four in registers, the others on the stack,
+ * a 64-bit number in two words of which the first has an even index. */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <larder.h>
+
+#include <stdint.h>
+
+#define CALL_WORDS 8
+
+/* measure.c's assembler knows this layout. */
+struct call {
+    uint32_t function;
+    uint32_t words[CALL_WORDS];
+    int32_t status; /* what it returned */
+    uint32_t ticks; /* of SysTick, where it runs, calling sequence included */
+    uint32_t sp;    /* the stack pointer at the function's first instruction */
+};
+
+/* Any function, once it is a number. */
+#define FUNCTION(name) ((uint32_t)(uintptr_t)&(name))
+
+void call_run(struct call *call);
+
+/* Whether an instruction belongs to call_run itself. */
+int call_run_has(uint32_t address);
+
+/* Starts SysTick: it counts down from 2^24 - 1, over and over, without an interrupt. */
+void ticks_start(void);
+
+/* Instructions of the call, from the function's first to its return, under `-icount shift=8` on a board of 25 MHz. */
+uint32_t call_instructions(const struct call *call);
+
+static inline uint32_t word_of(const void *pointer)
+{
+    return (uint32_t)(uintptr_t)pointer;
+}
+
+static inline struct call call_get(larder_cache *cache, const void *key, size_t key_len, void *buffer, size_t capacity,
+                                   size_t *len)
+{
+    return (struct call){ FUNCTION(larder_cache_get),
+                          { word_of(cache), word_of(key), key_len, word_of(buffer), capacity, word_of(len) }, 0, 0, 0 };
+}
+
+static inline struct call call_set(larder_cache *cache, const void *key, size_t key_len, const void *value,
+                                   size_t value_len, uint64_t ttl_ms)
+{
+    return (struct call){ FUNCTION(larder_cache_set),
+                          { word_of(cache), word_of(key), key_len, word_of(value), value_len, 0, (uint32_t)ttl_ms,
+                            (uint32_t)(ttl_ms >> 32) }, 0, 0, 0 };
+}
+
+static inline struct call call_delete(larder_cache *cache, const void *key, size_t key_len)
+{
+    return (struct call){ FUNCTION(larder_cache_delete), { word_of(cache), word_of(key), key_len }, 0, 0, 0 };
+}
+
+static inline struct call call_optimize(larder_cache *cache, uint32_t step_max)
+{
+    return (struct call){ FUNCTION(larder_cache_optimize), { word_of(cache), step_max, 0 }, 0, 0, 0 };
+}
+
+#endif
