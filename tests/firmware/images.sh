@@ -74,6 +74,13 @@ record() { # WORD FILE: the lines that begin with this word stand in the target'
 
 firmware() { build firmware $example/*.c && emulate 60 firmware; }
 
+stack() {
+    build stack $tests/stack.c || return
+    emulate 60 stack >"$out/$board-stack.out" || { status=$?; cat "$out/$board-stack.out"; return $status; }
+    cat "$out/$board-stack.out"
+    record stack "$out/$board-stack.out"
+}
+
 # One instruction takes 2^8 ns of the emulator's time: figures that are the same in every run.
 calls() {
     build calls $tests/calls.c $tests/measure.c || return
@@ -108,7 +115,11 @@ for name in ${*:-$boards_all}; do
         continue
     fi
     image firmware
-    [ "$board" != mps2-an385 ] || image calls
+    case $board in
+    microbit) image stack ;;
+    mps2-an385) image stack && image calls ;;
+    mps2-an386 | mps2-an505) image stack ;;
+    esac
 done
 echo "images: $passed passed, $failed failed, $skipped boards skipped"
 [ "$failed" -eq 0 ]
