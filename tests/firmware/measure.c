@@ -34,8 +34,6 @@ __asm__(".syntax unified\n"
         "    str  r0, [sp, #8]\n"
         "    ldr  r0, [r4, #32]\n"
         "    str  r0, [sp, #12]\n"
-        "    mov  r0, sp\n"
-        "    str  r0, [r4, #44]\n"
         "    ldr  r5, 1f\n"
         "    ldr  r6, [r4, #0]\n"
         "    ldr  r0, [r4, #4]\n"
@@ -46,6 +44,7 @@ __asm__(".syntax unified\n"
         "    blx  r6\n"
         "    ldr  r1, [r5]\n"
         "    str  r0, [r4, #36]\n"
+        "    str  r7, [r4, #44]\n"
         "    subs r7, r7, r1\n"
         "    str  r7, [r4, #40]\n"
         "    add  sp, #20\n"
@@ -68,7 +67,7 @@ void ticks_start(void)
     SYST_CSR = SYST_ON_PROCESSOR_CLOCK;
 }
 
-static uint32_t instructions_of(uint32_t ticks)
+uint32_t instructions_in(uint32_t ticks)
 {
     return ((ticks & TICKS_MASK) * TICK_NS + INSTRUCTION_NS / 2) / INSTRUCTION_NS;
 }
@@ -82,5 +81,5 @@ uint32_t call_instructions(const struct call *call)
 {
     struct call empty = { FUNCTION(return_at_once), { 0 }, 0, 0, 0 };
     call_run(&empty);
-    return instructions_of(call->ticks) - (instructions_of(empty.ticks) - 1);
+    return instructions_in(call->ticks) - (instructions_in(empty.ticks) - 1);
 }

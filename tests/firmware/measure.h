@@ -1,4 +1,4 @@
-/* measure.h: one call of a function, with its stack pointer and the ticks that it takes. Cortex-M.
+/* measure.h: one call of a function, and the ticks that it takes. Cortex-M.
  *
  * The arguments are words as the procedure call standard of Arm wants them: four in registers, the others on the stack,
  * a 64-bit number in two words of which the first has an even index. */
@@ -17,7 +17,7 @@ struct call {
     uint32_t words[CALL_WORDS];
     int32_t status; /* what it returned */
     uint32_t ticks; /* of SysTick, where it runs, calling sequence included */
-    uint32_t sp;    /* the stack pointer at the function's first instruction */
+    uint32_t start; /* SysTick before it */
 };
 
 /* Any function, once it is a number. */
@@ -31,7 +31,10 @@ int call_run_has(uint32_t address);
 /* Starts SysTick: it counts down from 2^24 - 1, over and over, without an interrupt. */
 void ticks_start(void);
 
-/* Instructions of the call, from the function's first to its return, under `-icount shift=8` on a board of 25 MHz. */
+/* What so many ticks are under `-icount shift=8` on a board of 25 MHz. */
+uint32_t instructions_in(uint32_t ticks);
+
+/* Instructions of the call, from the function's first to its return. */
 uint32_t call_instructions(const struct call *call);
 
 static inline uint32_t word_of(const void *pointer)
