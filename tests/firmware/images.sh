@@ -104,6 +104,10 @@ interrupts_unlocked() {
     echo 'interrupts_unlocked: found, as it should be'
 }
 
+warm_reset() {
+    build warm_reset $tests/warm_reset.c && emulate 300 warm_reset -icount shift=8
+}
+
 # image NAME: one line for it; what it printed where it fails
 image() {
     log=$out/$board-$1.log
@@ -135,6 +139,7 @@ for name in ${*:-$boards_all}; do
         image calls
         image interrupts
         image interrupts_unlocked
+        image warm_reset
         ;;
     mps2-an386 | mps2-an505) image stack ;;
     esac
