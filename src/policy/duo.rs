@@ -171,9 +171,9 @@ impl Duo {
     #[inline]
     fn rule(&self) -> &'static Rule {
         match &self.shadows {
-            Some(shadows) => shadows.rule(),
+            Some(shadows) if Shadows::EXIST => shadows.rule(),
             // Where nobody finds out what suits, the clock does the least harm.
-            None => &RULES[1],
+            _ => &RULES[1],
         }
     }
 
@@ -198,7 +198,9 @@ impl Duo {
     /// A request for a key: hit or miss.
     #[inline]
     pub(crate) fn requested(&mut self, hash: u64) {
-        if let Some(shadows) = &mut self.shadows {
+        if Shadows::EXIST
+            && let Some(shadows) = &mut self.shadows
+        {
             shadows.requested(hash);
         }
     }
@@ -260,9 +262,10 @@ impl Duo {
         }
         queues.window_count += u32::from(!main);
         if now.is_multiple_of(SCALE_EVERY) {
-            let items = capacity(slab, self.items);
-            if let Some(shadows) = &mut self.shadows {
-                shadows.scale(items);
+            if Shadows::EXIST
+                && let Some(shadows) = &mut self.shadows
+            {
+                shadows.scale(capacity(slab, self.items));
             }
             self.pass_period(now);
         }
