@@ -58,32 +58,33 @@ impl Cache<'_> {
                     let in_turn = move |&(i, _): &(usize, _)| turn >> i & 1 != 0;
                     hashes.iter().copied().enumerate().filter(in_turn)
                 };
-                let mut shard = self.enter_number(number)?;
-                self.look_at_clock(&mut shard, needs_time);
-                let large = shard.slab.page_count() as usize * shard.slab.page_size() > SMALL;
-                let stored = group.get(turn().next().map_or(0, |(i, _)| i));
-                if large {
-                    let victims = stored
-                        .and_then(&size)
-                        .map(|size| shard.prefetch_victims(size, turn().count()));
-                    for (_, hash) in turn() {
-                        shard.prefetch_index(hash);
+                self.with_shard(number, |shard| {
+                    self.look_at_clock(shard, needs_time);
+                    let large = shard.slab.page_count() as usize * shard.slab.page_size() > SMALL;
+                    let stored = group.get(turn().next().map_or(0, |(i, _)| i));
+                    if large {
+                        let victims = stored
+                            .and_then(&size)
+                            .map(|size| shard.prefetch_victims(size, turn().count()));
+                        for (_, hash) in turn() {
+                            shard.prefetch_index(hash);
+                        }
+                        for (_, hash) in turn() {
+                            shard.prefetch_item(hash);
+                        }
+                        shard.prefetch_index_of(victims.as_deref().unwrap_or(&[]));
                     }
-                    for (_, hash) in turn() {
-                        shard.prefetch_item(hash);
-                    }
-                    shard.prefetch_index_of(victims.as_deref().unwrap_or(&[]));
-                }
-                for (i, hash) in turn() {
-                    if let Some(request) = group.get_mut(i)
-                        && let Ok(key) = key(request)
-                    {
-                        match shard.check_key(key) {
-                            Ok(()) => run(&mut shard, request, key, hash),
-                            Err(error) => refuse(request, error),
+                    for (i, hash) in turn() {
+                        if let Some(request) = group.get_mut(i)
+                            && let Ok(key) = key(request)
+                        {
+                            match shard.check_key(key) {
+                                Ok(()) => run(shard, request, key, hash),
+                                Err(error) => refuse(request, error),
+                            }
                         }
                     }
-                }
+                })?;
             }
         }
         Ok(())

@@ -32,7 +32,6 @@ use crate::status::{Error, Result};
 use crate::{ClassStats, sizing};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -77,40 +76,6 @@ pub struct Cache<'r> {
 unsafe impl Send for Cache<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Cache<'_> {}
-
-/// A call inside a shard. At its end the lock goes back, then the host is told of evictions and
-/// expirations.
-pub(crate) struct Entered<'a> {
-    cache: &'a Cache<'a>,
-    shard: Locked<'a, Shard>,
-    /// Whether the call may wait for another thread's callback to end.
-    waits: bool,
-}
-
-impl Deref for Entered<'_> {
-    type Target = Shard;
-
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn deref(&self) -> &Shard {
-        &self.shard
-    }
-}
-
-impl DerefMut for Entered<'_> {
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn deref_mut(&mut self) -> &mut Shard {
-        &mut self.shard
-    }
-}
-
-impl Drop for Entered<'_> {
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn drop(&mut self) {
-        if self.cache.hook().is_some() {
-            self.cache.tell(self);
-        }
-    }
-}
 
 /// Where a scan stands: start with the default, hand it back unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -483,38 +448,40 @@ impl<'r> Cache<'r> {
         unsafe { self.cell_at(i) }
     }
 
-    /// A shard under its lock; at its end the host is told what else happened.
+    /// A shard under its lock. Where it does not wait for that, it is busy while somebody is inside.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
+    #[cfg_attr(feature = "small", inline(never))]
+    fn lock<'a>(&'a self, cell: &'a Guarded<Shard>, waits: bool) -> Result<Locked<'a, Shard>> {
         self.turn_away()?;
-        let shard = cell.lock(&self.head().lock);
-        let shard = shard.inspect_err(|_| self.count_busy())?;
-        Ok(Entered {
-            cache: self,
-            shard,
-            waits: true,
-        })
-    }
-
-    /// As [`Cache::enter`], unless somebody is inside.
-    fn try_enter<'a>(&'a self, cell: &'a Guarded<Shard>) -> Result<Entered<'a>> {
-        self.turn_away()?;
-        let shard = cell.try_lock(&self.head().lock);
-        let shard = shard.inspect_err(|&error| {
+        let kind = &self.head().lock;
+        let shard = if waits {
+            cell.lock(kind)
+        } else {
+            cell.try_lock(kind)
+        };
+        shard.inspect_err(|&error| {
             if error == Error::Busy {
                 self.count_busy();
             }
-        })?;
-        Ok(Entered {
-            cache: self,
-            shard,
-            waits: false,
         })
     }
 
+    /// Gives the lock back, and tells the host what else happened.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn enter_number(&self, i: u32) -> Result<Entered<'_>> {
-        self.enter(self.cell(i))
+    #[cfg_attr(feature = "small", inline(never))]
+    fn leave(&self, shard: Locked<'_, Shard>, waits: bool) {
+        if self.hook().is_some() {
+            self.tell(shard, waits);
+        }
+    }
+
+    /// Calls with a shard under its lock.
+    #[inline(always)]
+    pub(crate) fn with_shard<R>(&self, i: u32, call: impl FnOnce(&mut Shard) -> R) -> Result<R> {
+        let mut shard = self.lock(self.cell(i), true)?;
+        let result = call(&mut shard);
+        self.leave(shard, true);
+        Ok(result)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
@@ -546,25 +513,23 @@ impl<'r> Cache<'r> {
         busy.store(count, Ordering::Relaxed);
     }
 
-    /// Tells the host what went. Where that would mean to wait and the call must not, the next call
-    /// tells it.
+    /// Gives the lock back and tells the host what went. Where that would mean to wait and the call must
+    /// not, the next call tells it.
     #[cold]
-    fn tell(&self, shard: &mut Entered<'_>) {
+    fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
         let Gone {
             evicted, expired, ..
         } = shard.counters.gone;
         if evicted == 0 && expired == 0 {
             return;
         }
-        if shard.waits {
+        if waits {
             let gone = core::mem::take(&mut shard.counters.gone);
-            // SAFETY: the end of this value: the shard is not used any more.
-            unsafe { shard.shard.unlock() };
+            drop(shard);
             self.call_back(|| self.tell_of(&gone));
         } else if let Some(_inside) = self.head().callbacks.try_enter() {
             let gone = core::mem::take(&mut shard.counters.gone);
-            // SAFETY: as above.
-            unsafe { shard.shard.unlock() };
+            drop(shard);
             self.tell_of(&gone);
         }
     }
@@ -620,44 +585,53 @@ impl<'r> Cache<'r> {
         }
     }
 
-    /// What comes before any verb on a key.
+    /// The shard of a key under its lock, with the time looked at where it matters; and the key's hash.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn prepare(&self, shard: &mut Shard, key: &[u8], needs_time: bool) -> Result<()> {
+    #[cfg_attr(feature = "small", inline(never))]
+    fn lock_for(
+        &self,
+        key: &[u8],
+        needs_time: bool,
+        waits: bool,
+    ) -> Result<(Locked<'_, Shard>, u64)> {
+        let hash = self.hash(key);
+        let mut shard = self.lock(self.cell_of(hash), waits)?;
         shard.check_key(key)?;
-        self.look_at_clock(shard, needs_time);
-        Ok(())
+        self.look_at_clock(&mut shard, needs_time);
+        Ok((shard, hash))
     }
 
-    /// Enters the shard of a key, with the time looked at where it matters.
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    /// Calls with the shard of a key under its lock, and the key's hash.
+    #[inline(always)]
     pub(crate) fn with_key<R>(
         &self,
         key: &[u8],
         needs_time: bool,
         call: impl FnOnce(&mut Shard, u64) -> Result<R>,
     ) -> Result<R> {
-        let hash = self.hash(key);
-        let mut shard = self.enter(self.cell_of(hash))?;
-        self.prepare(&mut shard, key, needs_time)?;
-        call(&mut shard, hash)
+        let (mut shard, hash) = self.lock_for(key, needs_time, true)?;
+        let result = call(&mut shard, hash);
+        self.leave(shard, true);
+        result
     }
 
     /// As [`Cache::with_key`], without waiting.
+    #[inline(always)]
     fn try_with_key<R>(
         &self,
         key: &[u8],
         needs_time: bool,
         call: impl FnOnce(&mut Shard, u64) -> Result<R>,
     ) -> Result<R> {
-        let hash = self.hash(key);
-        let mut shard = self.try_enter(self.cell_of(hash))?;
-        self.prepare(&mut shard, key, needs_time)?;
-        call(&mut shard, hash)
+        let (mut shard, hash) = self.lock_for(key, needs_time, false)?;
+        let result = call(&mut shard, hash);
+        self.leave(shard, false);
+        result
     }
 
     pub(crate) fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
         for i in 0..self.head().cell_count {
-            call(&mut *self.enter_number(i)?);
+            self.with_shard(i, &mut call)?;
         }
         Ok(())
     }
@@ -735,11 +709,9 @@ impl<'r> Cache<'r> {
         mode: SetMode,
     ) -> Result<()> {
         let (value, needs_time) = self.new_value(bytes, value_type, ttl_ms);
-        // By `with_key` this would be a call more: a closure so large is not put in its place.
-        let hash = self.hash(key);
-        let mut shard = self.enter(self.cell_of(hash))?;
-        self.prepare(&mut shard, key, needs_time)?;
-        shard.set(hash, key, &value, mode)
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.set(hash, key, &value, mode)
+        })
     }
 
     /// A value to store, and whether the time has to be known for it.
@@ -1066,13 +1038,13 @@ impl<'r> Cache<'r> {
         let mut left = if step_max == 0 { u32::MAX } else { step_max };
         for i in 0..self.head().cell_count {
             if step_max == 0 {
-                self.enter_number(i)?.restart_pass();
+                self.with_shard(i, Shard::restart_pass)?;
             }
             loop {
-                let mut shard = self.enter_number(i)?;
-                self.look_at_clock(&mut shard, false);
-                let slice = shard.optimize(left.min(OPTIMIZE_SLICE));
-                drop(shard);
+                let slice = self.with_shard(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.optimize(left.min(OPTIMIZE_SLICE))
+                })?;
                 report.add(&slice);
                 if step_max != 0 {
                     left = left.saturating_sub(slice.steps.max(1));
@@ -1096,9 +1068,10 @@ impl<'r> Cache<'r> {
             let mut left = if step_max == 0 { u32::MAX } else { step_max };
             let mut pages = u32::MAX;
             while left > 0 && pages > 0 {
-                let mut shard = self.enter_number(i)?;
-                self.look_at_clock(&mut shard, false);
-                left -= shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE));
+                left -= self.with_shard(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE))
+                })?;
             }
         }
         Ok(())

@@ -180,15 +180,6 @@ impl<T> DerefMut for Locked<'_, T> {
 }
 
 impl<T> Locked<'_, T> {
-    /// Gives the lock back before the end.
-    ///
-    /// # Safety
-    /// The value is not used any more.
-    pub(crate) unsafe fn unlock(&mut self) {
-        self.release();
-        self.kind = &LockKind::None;
-    }
-
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn release(&mut self) {
         match self.kind {

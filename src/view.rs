@@ -9,7 +9,7 @@
 //!    writes the bytes of its value (`pins`, inv. 1 and 2).
 #![allow(unsafe_code)]
 
-use crate::cache::{Cache, Entered};
+use crate::cache::Cache;
 use crate::pins::Ticket;
 use crate::shard::Shard;
 use crate::slab::Id;
@@ -60,23 +60,24 @@ impl Cache<'_> {
         })
     }
 
-    /// The shard of a ticket: `Stale` where there is none of this number.
-    fn enter_shard(&self, shard: u32) -> Result<Entered<'_>> {
+    /// Calls with the shard of a ticket: `Stale` where there is none of this number.
+    fn with_ticket<R>(&self, shard: u32, call: impl FnOnce(&mut Shard) -> Result<R>) -> Result<R> {
         if shard >= self.shard_count() {
             return Err(Error::Stale);
         }
-        self.enter_number(shard)
+        self.with_shard(shard, call)?
     }
 
     pub(crate) fn let_go(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.enter_shard(shard)?.unpin(ticket)
+        self.with_ticket(shard, |shard| shard.unpin(ticket))
     }
 
     /// Span number `index` of a viewed value: `NotFound` past the last.
     pub(crate) fn viewed_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
-        let shard = self.enter_shard(shard)?;
-        let id = shard.viewed(ticket)?;
-        shard.span(id, index).ok_or(Error::NotFound)
+        self.with_ticket(shard, |shard| {
+            let id = shard.viewed(ticket)?;
+            shard.span(id, index).ok_or(Error::NotFound)
+        })
     }
 
     pub(crate) fn hold_slots(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
@@ -88,19 +89,21 @@ impl Cache<'_> {
 
     /// Span number `index` of a reserved value: `NotFound` past the last.
     pub(crate) fn reserved_span(&self, shard: u32, ticket: Ticket, index: u32) -> Result<Span> {
-        let shard = self.enter_shard(shard)?;
-        let id = shard.reserved(ticket)?;
-        shard.span(id, index).ok_or(Error::NotFound)
+        self.with_ticket(shard, |shard| {
+            let id = shard.reserved(ticket)?;
+            shard.span(id, index).ok_or(Error::NotFound)
+        })
     }
 
     pub(crate) fn commit_slots(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
-        let mut shard = self.enter_shard(shard)?;
-        self.look_at_clock(&mut shard, true);
-        shard.commit(ticket, ttl_ms)
+        self.with_ticket(shard, |shard| {
+            self.look_at_clock(shard, true);
+            shard.commit(ticket, ttl_ms)
+        })
     }
 
     pub(crate) fn abort_slots(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.enter_shard(shard)?.abort(ticket)
+        self.with_ticket(shard, |shard| shard.abort(ticket))
     }
 
     /// Holds an item to read it where it lies. Counted as a get.
