@@ -6,21 +6,58 @@
 //!
 //! # Source
 //! Group prefetching for hash tables: S. Chen et al., ACM TODS 32 (2007).
+//!
+//! Where code has to be small, nothing is fetched ahead: each request is a call of its own.
 
 #![forbid(unsafe_code)]
 
 use crate::cache::Cache;
+#[cfg(not(feature = "small"))]
 use crate::item::marks;
 use crate::shard::Shard;
+#[cfg(not(feature = "small"))]
 use crate::slab::{Id, Kind};
 use crate::status::{Error, Result};
 
+#[cfg(not(feature = "small"))]
 /// Requests of a group: so many misses of the caches are under way at most.
 const GROUP: usize = 8;
 
+#[cfg(not(feature = "small"))]
 /// A shard of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
 const SMALL: usize = 1 << 20;
 
+#[cfg(feature = "small")]
+impl Cache<'_> {
+    /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
+    /// cannot be one goes to `refuse` instead.
+    pub(crate) fn for_each_request<'k, R>(
+        &self,
+        requests: &mut [R],
+        needs_time: bool,
+        key: impl Fn(&R) -> Result<&'k [u8]>,
+        _: impl Fn(&R) -> Option<usize>,
+        mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], u64),
+        mut refuse: impl FnMut(&mut R, Error),
+    ) -> Result<()> {
+        for request in requests {
+            let done = key(request).and_then(|key| {
+                self.with_key(key, needs_time, |shard, hash| {
+                    run(shard, request, key, hash);
+                    Ok(())
+                })
+            });
+            match done {
+                Err(Error::Busy) => return done,
+                Err(error) => refuse(request, error),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "small"))]
 impl Cache<'_> {
     /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
     /// cannot be one goes to `refuse` instead. `size`: that of the item to store, if there is one.
@@ -92,8 +129,10 @@ impl Cache<'_> {
 }
 
 /// Items that are likely to go next.
+#[cfg(not(feature = "small"))]
 type Victims = heapless::Vec<Id, { 2 * GROUP }>;
 
+#[cfg(not(feature = "small"))]
 impl Shard {
     /// Asks for the first lines of the items that would go for `count` others of about `size` bytes.
     fn prefetch_victims(&self, size: usize, count: usize) -> Victims {

@@ -103,7 +103,7 @@ impl Footprint {
         let pages = self.pages();
         let [segment, chunk] = self.plan.extras().map(|extra| extra.size as usize);
         // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
-        let per_segment = (self.plan.buckets.split_at() as u64 * 11 / 20).max(1);
+        let per_segment = (self.plan.buckets().split_at() as u64 * 11 / 20).max(1);
         let segments = needs.items / per_segment + 4;
         let chunks = self.plan.chunks_for(segments);
         let index = self.pages_for(segments, segment) + self.pages_for(chunks, chunk);

@@ -47,7 +47,7 @@ const CHUNK_HEAD: u32 = 4;
 /// How an index is laid out over a page area.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    pub(crate) buckets: Buckets,
+    buckets: Buckets,
     /// Whether segments remember what was evicted.
     ghosts: bool,
     /// Entries of a chunk: their number is a power of two.
@@ -77,13 +77,23 @@ impl Plan {
         }
     }
 
+    /// Buckets of a segment.
+    #[inline(always)]
+    pub(crate) fn buckets(&self) -> Buckets {
+        if cfg!(feature = "small") {
+            Buckets::B32
+        } else {
+            self.buckets
+        }
+    }
+
     fn segment_size(&self) -> usize {
         let ghosts = if self.ghosts {
-            self.buckets.ghosts_size()
+            self.buckets().ghosts_size()
         } else {
             0
         };
-        self.buckets.slot_size() + ghosts
+        self.buckets().slot_size() + ghosts
     }
 
     /// Slot sizes that the index asks of the slab: segments, then chunks.
@@ -217,7 +227,7 @@ impl Index {
         ) else {
             return false;
         };
-        let segment = Segment::create(slab, first, self.plan.buckets, 0, 0);
+        let segment = Segment::create(slab, first, self.plan.buckets(), 0, 0);
         self.inherit_ghosts(slab, segment, None, None);
         self.spare = spare;
         self.segments = 1;
@@ -429,20 +439,20 @@ impl Index {
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn segment_of(&self, slab: &Slab, hash: u64) -> Segment {
         let segment = self.segment(slab, hash);
-        segment.prefetch_probe(slab, self.plan.buckets, hash);
+        segment.prefetch_probe(slab, self.plan.buckets(), hash);
         segment
     }
 
     /// Asks for the lines that a lookup of this hash reads.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: u64) {
-        segment.prefetch(slab, self.plan.buckets, hash);
+        segment.prefetch(slab, self.plan.buckets(), hash);
     }
 
     /// Whether the index is too large for the processor's caches, so that hints about its lines pay.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_far(&self) -> bool {
-        self.plan.buckets == Buckets::B128
+        self.plan.buckets() == Buckets::B128
     }
 
     /// Counts whatever lets a hash belong to another segment.
@@ -459,7 +469,7 @@ impl Index {
     /// Whether the next insert finds room in a segment, which is not due for a split.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_ready(&self, slab: &Slab, segment: Segment) -> bool {
-        segment.len(slab) < self.plan.buckets.split_at() && segment.has_room(slab)
+        segment.len(slab) < self.plan.buckets().split_at() && segment.has_room(slab)
     }
 
     #[inline]
@@ -469,7 +479,7 @@ impl Index {
 
     /// Whether the segment of this hash has as many entries as it can ever have.
     pub(crate) fn is_full(&self, slab: &Slab, hash: u64) -> bool {
-        self.segment(slab, hash).len(slab) >= self.plan.buckets.capacity()
+        self.segment(slab, hash).len(slab) >= self.plan.buckets().capacity()
     }
 
     /// Inserts, if there is room.
@@ -496,7 +506,7 @@ impl Index {
         let segment = self.segment_of(slab, hash);
         segment.remove(slab, hash, id);
         if self.plan.ghosts {
-            segment.add_ghost(slab, self.plan.buckets, hash);
+            segment.add_ghost(slab, self.plan.buckets(), hash);
         }
         self.is_sparse(slab, segment)
     }
@@ -505,7 +515,7 @@ impl Index {
     fn is_sparse(&self, slab: &Slab, segment: Segment) -> bool {
         // Now and then is often enough to look at the neighbour.
         let len = segment.len(slab);
-        len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8)
+        len * 2 <= self.plan.buckets().merge_at() && len.is_multiple_of(8)
     }
 
     // ---- ghosts --------------------------------------------------------------------------------
@@ -518,14 +528,14 @@ impl Index {
         other: Option<Segment>,
     ) {
         if self.plan.ghosts {
-            to.inherit_ghosts(slab, self.plan.buckets, from, other);
+            to.inherit_ghosts(slab, self.plan.buckets(), from, other);
         }
     }
 
     /// Whether an item was evicted not long ago; from then on it is not remembered.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: u64) -> bool {
-        self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets, hash)
+        self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets(), hash)
     }
 
     /// An item in the segment of this hash that is not pinned: somebody to evict where the segment is
@@ -545,11 +555,11 @@ impl Index {
     pub(crate) fn wants_split(&mut self, slab: &mut Slab, hash: u64) -> bool {
         let segment = self.segment(slab, hash);
         let len = segment.len(slab);
-        if len < self.plan.buckets.split_at() {
+        if len < self.plan.buckets().split_at() {
             return false;
         }
         // The nearer the segment is to being full, the more entries are added at once.
-        let steps = if len + 4 < self.plan.buckets.capacity() {
+        let steps = if len + 4 < self.plan.buckets().capacity() {
             GROW_STEPS
         } else {
             GROW_STEPS_MAX
@@ -576,7 +586,7 @@ impl Index {
     pub(crate) fn split(&mut self, slab: &mut Slab, hash: u64, slot: Id, rehash: impl Rehash) {
         let old = self.segment(slab, hash);
         let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-        let buckets = self.plan.buckets;
+        let buckets = self.plan.buckets();
         let low = Segment::create(slab, self.spare, buckets, depth + 1, prefix);
         let high = Segment::create(slab, slot, buckets, depth + 1, prefix | 1 << depth);
         Self::pour(slab, old, rehash, |hash| {
@@ -602,7 +612,7 @@ impl Index {
     pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: u64, rehash: impl Rehash) {
         let old = self.segment(slab, hash);
         let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-        let new = Segment::create(slab, self.spare, self.plan.buckets, depth, prefix);
+        let new = Segment::create(slab, self.spare, self.plan.buckets(), depth, prefix);
         Self::pour(slab, old, rehash, |_| new);
         self.inherit_ghosts(slab, new, Some(old), None);
         self.point(slab, depth, prefix, new);
@@ -620,11 +630,11 @@ impl Index {
         }
         let twin = self.entry(slab, prefix ^ 1 << (depth - 1));
         let len = segment.len(slab) + twin.len(slab);
-        if twin.depth(slab) != depth || len > self.plan.buckets.merge_at() {
+        if twin.depth(slab) != depth || len > self.plan.buckets().merge_at() {
             return;
         }
         let low = prefix & !(1 << (depth - 1));
-        let new = Segment::create(slab, self.spare, self.plan.buckets, depth - 1, low);
+        let new = Segment::create(slab, self.spare, self.plan.buckets(), depth - 1, low);
         Self::pour(slab, segment, &rehash, |_| new);
         Self::pour(slab, twin, &rehash, |_| new);
         self.inherit_ghosts(slab, new, Some(segment), Some(twin));
@@ -669,7 +679,7 @@ impl Index {
             Kind::Segment => {
                 let old = Segment(from);
                 let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-                let new = Segment::create(slab, to, self.plan.buckets, depth, prefix);
+                let new = Segment::create(slab, to, self.plan.buckets(), depth, prefix);
                 Self::pour(slab, old, rehash, |_| new);
                 self.inherit_ghosts(slab, new, Some(old), None);
                 self.point(slab, depth, prefix, new);

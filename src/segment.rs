@@ -47,7 +47,8 @@ const GROUP: usize = 16;
 const HEAD: usize = 8;
 const BLOCK_AT: usize = (HEAD + size_of::<Entries>()).next_multiple_of(16);
 
-/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused.
+/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused; in any page
+/// where code has to be small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buckets {
     B32,
@@ -61,6 +62,7 @@ const _: () = assert!(Buckets::B32.slot_size() + Buckets::B32.ghosts_size() <= 2
 impl Buckets {
     pub(crate) fn for_page(page_size: usize) -> Self {
         match page_size {
+            _ if cfg!(feature = "small") => Self::B32,
             ..2048 => Self::B32,
             2048..16384 => Self::B64,
             _ => Self::B128,
@@ -113,6 +115,23 @@ impl Buckets {
     const fn block_size(self) -> usize {
         self.count() * size_of::<u32>() + self.count() + GROUP
     }
+}
+
+/// The bucket of an entry.
+#[cfg(not(feature = "small"))]
+#[inline(always)]
+fn place(table: &Entries, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+    table.find_bucket_index(hash, |&id| is(Id(id)))
+}
+
+/// The bucket of an entry. One function searches for whatever is asked.
+#[cfg(feature = "small")]
+fn place(table: &Entries, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+    #[inline(never)]
+    fn search(table: &Entries, hash: u64, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
+        table.find_bucket_index(hash, |&id| is(Id(id)))
+    }
+    search(table, hash, &mut is)
 }
 
 /// A slot that holds a table. Made by [`Segment::create`] alone, or read back from the directory.
@@ -193,10 +212,10 @@ impl Segment {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(self, slab: &Slab, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
-        self.entries(slab)?
-            .find(hash, |&id| is(Id(id)))
-            .map(|&id| Id(id))
+    pub(crate) fn find(self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
+        let table = self.entries(slab)?;
+        let at = place(table, hash, is)?;
+        table.get_bucket(at).map(|&id| Id(id))
     }
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
@@ -242,9 +261,10 @@ impl Segment {
     /// Lets an entry name another slot.
     #[inline]
     pub(crate) fn replace(self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
-        let entry = self
-            .entries_mut(slab)
-            .and_then(|t| t.find_mut(hash, |&id| id == from.0));
+        let entry = self.entries_mut(slab).and_then(|table| {
+            let at = place(table, hash, |id| id == from)?;
+            table.get_bucket_mut(at)
+        });
         match entry {
             Some(entry) => {
                 *entry = to.0;
@@ -256,9 +276,10 @@ impl Segment {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
-        let entry = self
-            .entries_mut(slab)
-            .and_then(|t| t.find_entry(hash, |&e| e == id.0).ok());
+        let entry = self.entries_mut(slab).and_then(|table| {
+            let at = place(table, hash, |e| e == id)?;
+            table.get_bucket_entry(at).ok()
+        });
         match entry {
             Some(entry) => {
                 entry.remove();

@@ -38,10 +38,29 @@ pub(super) unsafe fn with_key<R>(
     call: impl FnOnce(&Cache<'_>, &[u8]) -> Result<R>,
 ) -> Result<R> {
     // SAFETY: the caller's promise.
+    let cache = unsafe { with_good_key(cache, key_data, key_len) }?;
+    // SAFETY: not NULL nor too long (checked above); readable by the caller's promise.
+    call(&cache, unsafe {
+        core::slice::from_raw_parts(key_data.cast(), key_len)
+    })
+}
+
+/// The cache behind a handle, where the key is one, too.
+///
+/// # Safety
+/// As for `with_key`.
+#[cfg_attr(not(feature = "small"), inline(always))]
+#[cfg_attr(feature = "small", inline(never))]
+unsafe fn with_good_key<'a>(
+    cache: *const larder_cache,
+    key_data: *const c_void,
+    key_len: usize,
+) -> Result<Cache<'a>> {
+    // SAFETY: the caller's promise.
     let cache = unsafe { handle(cache) }?;
     // SAFETY: the caller's promise.
-    let key = unsafe { key(key_data, key_len) }?;
-    call(&cache, key)
+    unsafe { key(key_data, key_len) }?;
+    Ok(cache)
 }
 
 /// # Safety
