@@ -146,8 +146,7 @@ pub(crate) struct Index {
 }
 
 /// The hash of the key in a slot.
-pub(crate) trait Rehash: Fn(&Slab, Id) -> u64 {}
-impl<F: Fn(&Slab, Id) -> u64> Rehash for F {}
+pub(crate) type Rehash<'a> = &'a dyn Fn(&Slab, Id) -> u64;
 
 const ROOT_BITS: u32 = 4;
 const ROOT_COUNT: usize = 1 << ROOT_BITS;
@@ -583,23 +582,12 @@ impl Index {
 
     /// Splits the segment of this hash into the spare slot and `slot`. The caller asked
     /// [`Index::wants_split`] with nothing in between.
-    pub(crate) fn split(&mut self, slab: &mut Slab, hash: u64, slot: Id, rehash: impl Rehash) {
+    pub(crate) fn split(&mut self, slab: &mut Slab, hash: u64, slot: Id, rehash: Rehash<'_>) {
         let old = self.segment(slab, hash);
         let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-        let buckets = self.plan.buckets();
-        let low = Segment::create(slab, self.spare, buckets, depth + 1, prefix);
-        let high = Segment::create(slab, slot, buckets, depth + 1, prefix | 1 << depth);
-        Self::pour(slab, old, rehash, |hash| {
-            if directory_bits(hash) >> depth & 1 == 0 {
-                low
-            } else {
-                high
-            }
-        });
-        self.inherit_ghosts(slab, low, Some(old), None);
-        self.inherit_ghosts(slab, high, Some(old), None);
-        self.point(slab, depth + 1, prefix, low);
-        self.point(slab, depth + 1, prefix | 1 << depth, high);
+        let low = self.make(slab, self.spare, (depth + 1, prefix), old, None);
+        let high = self.make(slab, slot, (depth + 1, prefix | 1 << depth), old, None);
+        Self::pour(slab, old, rehash, depth, [low, high]);
         self.retire(slab, old);
         self.count_depth(depth, -1);
         self.count_depth(depth + 1, 2);
@@ -609,20 +597,16 @@ impl Index {
     }
 
     /// Clears the segment of the marks that removed entries left behind.
-    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: u64, rehash: impl Rehash) {
+    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: u64, rehash: Rehash<'_>) {
         let old = self.segment(slab, hash);
-        let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-        let new = Segment::create(slab, self.spare, self.plan.buckets(), depth, prefix);
-        Self::pour(slab, old, rehash, |_| new);
-        self.inherit_ghosts(slab, new, Some(old), None);
-        self.point(slab, depth, prefix, new);
+        self.remake(slab, self.spare, old, rehash);
         self.retire(slab, old);
         self.rebuilds += 1;
     }
 
     /// Joins the segment of this hash with its neighbour, if the two are nearly empty.
     #[cold]
-    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: u64, rehash: impl Rehash) {
+    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: u64, rehash: Rehash<'_>) {
         let segment = self.segment(slab, hash);
         let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
         if depth == 0 {
@@ -634,11 +618,10 @@ impl Index {
             return;
         }
         let low = prefix & !(1 << (depth - 1));
-        let new = Segment::create(slab, self.spare, self.plan.buckets(), depth - 1, low);
-        Self::pour(slab, segment, &rehash, |_| new);
-        Self::pour(slab, twin, &rehash, |_| new);
-        self.inherit_ghosts(slab, new, Some(segment), Some(twin));
-        self.point(slab, depth - 1, low, new);
+        let new = self.make(slab, self.spare, (depth - 1, low), segment, Some(twin));
+        for old in [segment, twin] {
+            Self::pour(slab, old, rehash, 0, [new, new]);
+        }
         self.retire(slab, segment);
         slab.free(twin.0);
         self.count_depth(depth, -2);
@@ -647,13 +630,47 @@ impl Index {
         self.shrink(slab);
     }
 
-    /// Copies every entry of a segment into the one that `to` names for its hash.
-    fn pour(slab: &mut Slab, from: Segment, rehash: impl Rehash, to: impl Fn(u64) -> Segment) {
+    /// A new segment in this slot: the directory names it instead of the old ones, whose ghosts it takes over.
+    fn make(
+        &mut self,
+        slab: &mut Slab,
+        slot: Id,
+        (depth, prefix): (u32, u32),
+        old: Segment,
+        other: Option<Segment>,
+    ) -> Segment {
+        let new = Segment::create(slab, slot, self.plan.buckets(), depth, prefix);
+        self.inherit_ghosts(slab, new, Some(old), other);
+        self.point(slab, depth, prefix, new);
+        new
+    }
+
+    /// The same segment in another slot.
+    fn remake(&mut self, slab: &mut Slab, slot: Id, old: Segment, rehash: Rehash<'_>) {
+        let place = (old.depth(slab), old.prefix(slab));
+        let new = self.make(slab, slot, place, old, None);
+        Self::pour(slab, old, rehash, 0, [new, new]);
+    }
+
+    /// Copies every entry of a segment into the one of two that a bit of its hash names.
+    #[cfg_attr(feature = "small", inline(never))]
+    fn pour(
+        slab: &mut Slab,
+        from: Segment,
+        rehash: Rehash<'_>,
+        bit: u32,
+        [low, high]: [Segment; 2],
+    ) {
         for bucket in 0..from.buckets(slab) {
             if let Some(id) = from.bucket(slab, bucket) {
                 let hash = rehash(slab, id);
+                let to = if directory_bits(hash) >> bit & 1 == 0 {
+                    low
+                } else {
+                    high
+                };
                 // A table of the same capacity with fewer entries always has room.
-                to(hash).insert(slab, hash, id);
+                to.insert(slab, hash, id);
             }
         }
     }
@@ -673,16 +690,11 @@ impl Index {
         slab: &mut Slab,
         from: Id,
         to: Id,
-        rehash: impl Rehash,
+        rehash: Rehash<'_>,
     ) -> bool {
         match slab.kind(from) {
             Kind::Segment => {
-                let old = Segment(from);
-                let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-                let new = Segment::create(slab, to, self.plan.buckets(), depth, prefix);
-                Self::pour(slab, old, rehash, |_| new);
-                self.inherit_ghosts(slab, new, Some(old), None);
-                self.point(slab, depth, prefix, new);
+                self.remake(slab, to, Segment(from), rehash);
                 self.epoch = self.epoch.wrapping_add(1);
             }
             Kind::Chunk => {
@@ -702,7 +714,7 @@ impl Index {
 
     /// Walks directory and segments; calls `visit` with each entry, and its hash by `rehash` must
     /// lead back to the same segment. Returns the number of entries, `None` where one is wrong.
-    pub(crate) fn check(&self, slab: &Slab, rehash: impl Rehash) -> Option<u64> {
+    pub(crate) fn check(&self, slab: &Slab, rehash: Rehash<'_>) -> Option<u64> {
         let (mut entries, mut segments) = (0, 0);
         for i in 0..self.len {
             let segment = self.entry(slab, i);

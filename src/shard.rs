@@ -17,7 +17,7 @@ use crate::attach::AttachReport;
 use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::footprint::Footprint;
 use crate::hash::KeyHasher;
-use crate::index::Index;
+use crate::index::{Index, Rehash};
 use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
 use crate::pins::Pins;
 use crate::policy::{Policy, PolicyKind};
@@ -783,7 +783,7 @@ impl Shard {
     /// Calls with index, slab and the hash of the key in a slot.
     pub(crate) fn with_index<T>(
         &mut self,
-        call: impl FnOnce(&mut Index, &mut Slab, &dyn Fn(&Slab, Id) -> u64) -> T,
+        call: impl FnOnce(&mut Index, &mut Slab, Rehash<'_>) -> T,
     ) -> T {
         let (layout, hasher) = (self.layout, self.hasher);
         let rehash = |slab: &Slab, id: Id| hasher.hash(layout.key(slab, id));
@@ -1064,7 +1064,7 @@ impl Shard {
     /// Walks every invariant. O(region).
     pub(crate) fn check(&self) -> bool {
         let hasher = &self.hasher;
-        let entries = self.index.check(&self.slab, |slab, id| {
+        let entries = self.index.check(&self.slab, &|slab, id| {
             hasher.hash(self.layout.key(slab, id))
         });
         let (mut items, mut payload, mut ttl_items, mut sound) = (0u32, 0, 0u32, true);
