@@ -20,7 +20,7 @@ use crate::hash::KeyHasher;
 use crate::item::{FOUND, Items};
 use crate::region::Shared;
 use crate::shard::{Place, Shard};
-use crate::slab::{Id, Kind, NO_BASE, Page, Slab};
+use crate::slab::{Id, Kind, MakeSlab, NO_BASE, Page, Slab};
 use crate::stamp::Found;
 
 /// What [`Cache::attach`](crate::Cache::attach) found.
@@ -55,6 +55,18 @@ impl AttachReport {
             + self.items_homeless
     }
 }
+
+/// How a shard is taken over. Reached through this table alone, so that programs which never attach do not
+/// carry the code.
+pub(crate) struct Adopt {
+    pub(crate) slab: MakeSlab,
+    pub(crate) shard: fn(&mut Shard, Option<Time>, Place, &mut AttachReport) -> bool,
+}
+
+pub(crate) static ADOPT: Adopt = Adopt {
+    slab: Slab::adopt,
+    shard: Shard::adopt,
+};
 
 /// Why an item does not come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

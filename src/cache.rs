@@ -14,7 +14,7 @@
 //! What one shard does: `shard`. The C face: `ffi`.
 #![allow(unsafe_code)]
 
-use crate::attach::AttachReport;
+use crate::attach::{ADOPT, Adopt, AttachReport};
 use crate::callbacks::Callbacks;
 use crate::config::{Clock, Config, Event, EventHook, EventKind};
 use crate::expiry::Time;
@@ -170,7 +170,9 @@ impl<'r> Cache<'r> {
         }
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
-        let cache = Self::lay_out(cutter, len, config, Some(report)).ok_or(Error::NoMemory)?;
+        // The compiler is not to see that there is one such table.
+        let left = Some((report, core::hint::black_box(&ADOPT)));
+        let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
         cache.begin(config)
     }
 
@@ -219,12 +221,12 @@ impl<'r> Cache<'r> {
     /// Where a shard's time lies in its cell.
     const TIME_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::TIME_AT;
 
-    /// Cuts the region; `report`: for what an earlier owner left there.
+    /// Cuts the region; `left`: where an earlier owner left something there.
     fn lay_out(
         mut cutter: Cutter,
         len: usize,
         config: &Config,
-        mut report: Option<&mut AttachReport>,
+        mut left: Option<(&mut AttachReport, &'static Adopt)>,
     ) -> Option<Self> {
         let count = config.shard_count(len);
         let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
@@ -235,7 +237,7 @@ impl<'r> Cache<'r> {
         let part = sizing::part_size(len.checked_sub(used)?, count);
         sizing::check_limit(config, len, part)?;
         // Nothing was written before this.
-        let by_hand = match &report {
+        let by_hand = match &left {
             // SAFETY: the header that the earlier owner wrote was cut above.
             Some(_) => unsafe { Self::clock_left_by_hand(header) },
             None => {
@@ -257,14 +259,14 @@ impl<'r> Cache<'r> {
             let mut cutter = unsafe { Cutter::new(at, part) };
             // SAFETY: number < count, and room for count cells was cut.
             let cell = unsafe { cells.add(number as usize * stride) };
-            let origin = match report.as_deref_mut() {
+            let origin = match &mut left {
                 None => Origin::Fresh,
-                Some(report) => {
+                Some((report, adopt)) => {
                     // SAFETY: inside the cell.
                     let time = unsafe { cell.add(Self::TIME_AT) };
                     // SAFETY: as above, aligned as the time that lies there; words may be any bits.
                     let words = unsafe { time.cast::<[u64; 6]>().read() };
-                    Origin::Left(Time::left_behind(words), place, report)
+                    Origin::Left(Time::left_behind(words), place, report, adopt)
                 }
             };
             let shard = Shard::new(&mut cutter, part, &setup, hasher, origin)?;
@@ -276,7 +278,7 @@ impl<'r> Cache<'r> {
         value.clock_by_hand = AtomicU32::new(by_hand);
         // A region that is taken over holds a cache all the time.
         let magic = stamp.magic;
-        value.stamp = match report {
+        value.stamp = match left {
             Some(_) => stamp,
             None => stamp.unfinished(),
         };

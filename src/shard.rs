@@ -13,7 +13,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::attach::AttachReport;
+use crate::attach::{Adopt, AttachReport};
 use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::footprint::Footprint;
 use crate::hash::KeyHasher;
@@ -84,7 +84,7 @@ pub(crate) enum Origin<'a> {
     /// Nothing that counts.
     Fresh,
     /// What an earlier owner left, with the time by then where it is known.
-    Left(Option<Time>, Place, &'a mut AttachReport),
+    Left(Option<Time>, Place, &'a mut AttachReport, &'static Adopt),
 }
 
 /// Which of a cache's shards one is.
@@ -163,7 +163,7 @@ impl Shard {
         } = footprint;
         let new_slab = match origin {
             Origin::Fresh => Slab::new,
-            Origin::Left(..) => Slab::adopt,
+            Origin::Left(_, _, _, adopt) => adopt.slab,
         };
         let mut slab = new_slab(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
@@ -200,7 +200,9 @@ impl Shard {
         };
         let ready = match origin {
             Origin::Fresh => shard.index.start(&mut shard.slab),
-            Origin::Left(time, place, report) => shard.adopt(time, place, report),
+            Origin::Left(time, place, report, adopt) => {
+                (adopt.shard)(&mut shard, time, place, report)
+            }
         };
         ready.then_some(shard)
     }

@@ -306,6 +306,9 @@ pub(crate) struct Extra {
     pub(crate) size: u32,
 }
 
+/// [`Slab::new`], or another one that takes over what is there.
+pub(crate) type MakeSlab = fn(&mut Cutter, Geometry, usize, usize, &[Extra]) -> Option<Slab>;
+
 impl Slab {
     /// Bytes that [`Slab::new`] cuts for tables over `area` bytes of pages.
     pub(crate) fn tables_size(geometry: Geometry, area: usize, extras: usize) -> Option<usize> {
