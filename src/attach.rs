@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 use crate::expiry::{NEVER, PAST, Time, tick};
-use crate::hash::KeyHasher;
+use crate::hash::{Hash, KeyHasher};
 use crate::item::{FOUND, Items};
 use crate::region::Shared;
 use crate::shard::{Place, Shard};
@@ -159,7 +159,7 @@ impl Judge<'_> {
 /// Items that wait for the lines of the index that they need.
 #[derive(Default)]
 struct Queue {
-    items: heapless::Vec<(Id, u64), QUEUE>,
+    items: heapless::Vec<(Id, Hash), QUEUE>,
 }
 
 const QUEUE: usize = 16;
@@ -278,7 +278,7 @@ impl Shard {
     }
 
     /// Enters a whole item into index, sums and policy.
-    fn enlist(&mut self, id: Id, hash: u64, report: &mut AttachReport) {
+    fn enlist(&mut self, id: Id, hash: Hash, report: &mut AttachReport) {
         let mut segment = self.index.segment(&self.slab, hash);
         let key = self.layout.key(&self.slab, id);
         if self.find_in(segment, hash, key).is_some() {
@@ -302,7 +302,7 @@ impl Shard {
 
     /// Makes room in the index, without evicting anybody.
     #[cold]
-    fn index_takes(&mut self, hash: u64) -> bool {
+    fn index_takes(&mut self, hash: Hash) -> bool {
         let class = self.index.segment_class();
         if self.index.wants_split(&mut self.slab, hash)
             && let Some(slot) = self.slab.alloc(class, 0)

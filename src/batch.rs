@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cache::Cache;
+use crate::hash::Hash;
 #[cfg(not(feature = "small"))]
 use crate::item::marks;
 use crate::shard::Shard;
@@ -37,7 +38,7 @@ impl Cache<'_> {
         needs_time: bool,
         key: impl Fn(&R) -> Result<&'k [u8]>,
         _: impl Fn(&R) -> Option<usize>,
-        mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], u64),
+        mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], Hash),
         mut refuse: impl FnMut(&mut R, Error),
     ) -> Result<()> {
         for request in requests {
@@ -67,7 +68,7 @@ impl Cache<'_> {
         needs_time: bool,
         key: impl Fn(&R) -> Result<&'k [u8]>,
         size: impl Fn(&R) -> Option<usize>,
-        mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], u64),
+        mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], Hash),
         mut refuse: impl FnMut(&mut R, Error),
     ) -> Result<()> {
         for group in requests.chunks_mut(GROUP) {
@@ -163,13 +164,13 @@ impl Shard {
     }
 
     /// Asks for the index's lines that a lookup of this hash reads.
-    fn prefetch_index(&self, hash: u64) {
+    fn prefetch_index(&self, hash: Hash) {
         let segment = self.index.segment_of(&self.slab, hash);
         self.index.prefetch(&self.slab, segment, hash);
     }
 
     /// Asks for the lines of the item that is most likely the one.
-    fn prefetch_item(&self, hash: u64) {
+    fn prefetch_item(&self, hash: Hash) {
         let segment = self.index.segment_of(&self.slab, hash);
         if let Some(id) = segment.find(&self.slab, hash, |_| true) {
             self.slab.prefetch(id, 0);

@@ -18,7 +18,7 @@ use crate::attach::{ADOPT, Adopt, AttachReport};
 use crate::callbacks::Callbacks;
 use crate::config::{Clock, Config, Event, EventHook, EventKind};
 use crate::expiry::Time;
-use crate::hash::KeyHasher;
+use crate::hash::{Hash, KeyHasher};
 use crate::item::Type;
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
@@ -425,17 +425,17 @@ impl<'r> Cache<'r> {
     // ---- entering a shard ----------------------------------------------------------------------
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> Hash {
         self.head().hasher.hash(key)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn shard_of(&self, hash: u64) -> u32 {
+    pub(crate) fn shard_of(&self, hash: Hash) -> u32 {
         Place::number_for(hash, self.head().cell_count)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn cell_of(&self, hash: u64) -> &Guarded<Shard> {
+    fn cell_of(&self, hash: Hash) -> &Guarded<Shard> {
         if self.head().cell_count == 1 {
             // SAFETY: there is one. The lock need not wait for the hash then.
             return unsafe { self.cell_at(0) };
@@ -444,7 +444,7 @@ impl<'r> Cache<'r> {
     }
 
     #[inline(never)]
-    fn cell_of_many(&self, hash: u64) -> &Guarded<Shard> {
+    fn cell_of_many(&self, hash: Hash) -> &Guarded<Shard> {
         let i = self.shard_of(hash);
         // SAFETY: a number below 2^16, times cell_count, over 2^16, is below cell_count.
         unsafe { self.cell_at(i) }
@@ -595,7 +595,7 @@ impl<'r> Cache<'r> {
         key: &[u8],
         needs_time: bool,
         waits: bool,
-    ) -> Result<(Locked<'_, Shard>, u64)> {
+    ) -> Result<(Locked<'_, Shard>, Hash)> {
         let hash = self.hash(key);
         let mut shard = self.lock(self.cell_of(hash), waits)?;
         shard.check_key(key)?;
@@ -609,7 +609,7 @@ impl<'r> Cache<'r> {
         &self,
         key: &[u8],
         needs_time: bool,
-        call: impl FnOnce(&mut Shard, u64) -> Result<R>,
+        call: impl FnOnce(&mut Shard, Hash) -> Result<R>,
     ) -> Result<R> {
         let (mut shard, hash) = self.lock_for(key, needs_time, true)?;
         let result = call(&mut shard, hash);
@@ -623,7 +623,7 @@ impl<'r> Cache<'r> {
         &self,
         key: &[u8],
         needs_time: bool,
-        call: impl FnOnce(&mut Shard, u64) -> Result<R>,
+        call: impl FnOnce(&mut Shard, Hash) -> Result<R>,
     ) -> Result<R> {
         let (mut shard, hash) = self.lock_for(key, needs_time, false)?;
         let result = call(&mut shard, hash);

@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::hash::KeyHasher;
+use crate::hash::{KeyHasher, upper};
 
 /// Odd numbers, so that no bit of a word is lost.
 const WORD: u32 = 0x9e37_79b1;
@@ -30,7 +30,7 @@ impl<'a> Sum<'a> {
     /// Adds the key, or a span of the value.
     pub(crate) fn add_bytes(&mut self, bytes: &[u8]) {
         let hash = self.hasher.hash(bytes);
-        let folded = (hash >> 32) as u32 ^ hash as u32;
+        let folded = upper(hash) ^ hash as u32;
         self.sum = self.sum.rotate_left(7).wrapping_mul(WORD) ^ folded;
     }
 

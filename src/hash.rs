@@ -1,4 +1,4 @@
-//! The hash of a key: 64 bits, the same on every target of the same pointer width, and a secret to
+//! The hash of a key: as many bits as a pointer has, the same on every target of the same pointer width, and a secret to
 //! whoever does not know the seed.
 //!
 //! Where a multiplication of 64 bits is one instruction, foldhash; elsewhere HalfSipHash, which needs none
@@ -15,6 +15,40 @@ mod half_sip;
 pub(crate) use fold::KeyHasher;
 #[cfg(not(target_pointer_width = "64"))]
 pub(crate) use half_sip::KeyHasher;
+
+/// A hash: what the processor adds and compares at once.
+#[cfg(target_pointer_width = "64")]
+pub(crate) type Hash = u64;
+/// As above.
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) type Hash = u32;
+
+/// 32 bits of a hash that have little to do with those that the index goes by.
+#[cfg(target_pointer_width = "64")]
+#[inline(always)]
+pub(crate) fn upper(hash: Hash) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// As above.
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) fn upper(hash: Hash) -> u32 {
+    mixed(hash)
+}
+
+/// 32 bits that depend on all of a hash in yet another way.
+#[cfg(target_pointer_width = "64")]
+#[inline(always)]
+pub(crate) fn mixed(hash: Hash) -> u32 {
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// As above.
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) fn mixed(hash: Hash) -> u32 {
+    let product = hash.wrapping_mul(0x9e37_79b1);
+    product ^ product >> 15
+}
 
 #[cfg(test)]
 mod tests {
@@ -37,7 +71,7 @@ mod tests {
 
     #[test]
     fn length_seed_and_every_byte_count() {
-        every_byte_counts(|seed, key| KeyHasher::new(seed).hash(key));
-        every_byte_counts(|seed, key| half_sip::KeyHasher::new(seed).hash(key));
+        every_byte_counts(|seed, key| KeyHasher::new(seed).hash(key).into());
+        every_byte_counts(|seed, key| half_sip::KeyHasher::new(seed).hash(key).into());
     }
 }

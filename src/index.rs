@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::hash::{Hash, upper};
 use crate::region::{Cutter, Table};
 use crate::segment::{Buckets, Segment};
 use crate::slab::{Class, Extra, Id, Kind, Slab};
@@ -146,7 +147,7 @@ pub(crate) struct Index {
 }
 
 /// The hash of the key in a slot.
-pub(crate) type Rehash<'a> = &'a dyn Fn(&Slab, Id) -> u64;
+pub(crate) type Rehash<'a> = &'a dyn Fn(&Slab, Id) -> Hash;
 
 const ROOT_BITS: u32 = 4;
 const ROOT_COUNT: usize = 1 << ROOT_BITS;
@@ -177,7 +178,7 @@ const ROOTS: [u8; 256] = {
 
 /// The root's number, and above it further bits of the hash.
 #[cfg_attr(not(feature = "small"), inline(always))]
-fn directory_bits(hash: u64) -> u32 {
+fn directory_bits(hash: Hash) -> u32 {
     let bits = (hash >> DIRECTORY_SHIFT) as u32;
     let root = ROOTS.get((bits & 0xff) as usize).copied().unwrap_or(0);
     u32::from(root) | (bits >> 8) << 4
@@ -258,7 +259,7 @@ impl Index {
     fn depth_for(&self, items: u32, root: u32) -> u32 {
         let share = ROOTS.iter().filter(|&&r| u32::from(r) == root).count() as u64;
         // One in twenty less than a split's, since no two segments get the same number.
-        let most = self.plan.buckets.split_at() as u64 * 19 / 20;
+        let most = self.plan.buckets().split_at() as u64 * 19 / 20;
         let mut depth = ROOT_BITS;
         while u64::from(items) * share > (most * 256) << (depth - ROOT_BITS) && depth < LEVEL_MAX {
             depth += 1;
@@ -289,7 +290,7 @@ impl Index {
                 let Some(slot) = slab.alloc(self.segment_class, 0) else {
                     return false;
                 };
-                let segment = Segment::create(slab, slot, self.plan.buckets, depth, prefix);
+                let segment = Segment::create(slab, slot, self.plan.buckets(), depth, prefix);
                 self.inherit_ghosts(slab, segment, None, None);
                 self.point(slab, depth, prefix, segment);
                 self.count_depth(depth, 1);
@@ -328,7 +329,7 @@ impl Index {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn segment(&self, slab: &Slab, hash: u64) -> Segment {
+    pub(crate) fn segment(&self, slab: &Slab, hash: Hash) -> Segment {
         let i = directory_bits(hash) & self.wide;
         self.entry(
             slab,
@@ -436,7 +437,7 @@ impl Index {
 
     /// The segment of a hash: until [`Index::epoch`] changes.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn segment_of(&self, slab: &Slab, hash: u64) -> Segment {
+    pub(crate) fn segment_of(&self, slab: &Slab, hash: Hash) -> Segment {
         let segment = self.segment(slab, hash);
         segment.prefetch_probe(slab, self.plan.buckets(), hash);
         segment
@@ -444,7 +445,7 @@ impl Index {
 
     /// Asks for the lines that a lookup of this hash reads.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: u64) {
+    pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: Hash) {
         segment.prefetch(slab, self.plan.buckets(), hash);
     }
 
@@ -461,7 +462,7 @@ impl Index {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(&self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
+    pub(crate) fn find(&self, slab: &Slab, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
         self.segment(slab, hash).find(slab, hash, is)
     }
 
@@ -472,28 +473,28 @@ impl Index {
     }
 
     #[inline]
-    pub(crate) fn has_room(&self, slab: &Slab, hash: u64) -> bool {
+    pub(crate) fn has_room(&self, slab: &Slab, hash: Hash) -> bool {
         self.segment(slab, hash).has_room(slab)
     }
 
     /// Whether the segment of this hash has as many entries as it can ever have.
-    pub(crate) fn is_full(&self, slab: &Slab, hash: u64) -> bool {
+    pub(crate) fn is_full(&self, slab: &Slab, hash: Hash) -> bool {
         self.segment(slab, hash).len(slab) >= self.plan.buckets().capacity()
     }
 
     /// Inserts, if there is room.
-    pub(crate) fn insert(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+    pub(crate) fn insert(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
         self.segment(slab, hash).insert(slab, hash, id)
     }
 
     #[inline]
-    pub(crate) fn replace(&mut self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
+    pub(crate) fn replace(&mut self, slab: &mut Slab, hash: Hash, from: Id, to: Id) -> bool {
         self.segment(slab, hash).replace(slab, hash, from, to)
     }
 
     /// Takes an entry out. Returns whether the segment is nearly empty now: [`Index::merge`] then.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
         let segment = self.segment(slab, hash);
         segment.remove(slab, hash, id);
         self.is_sparse(slab, segment)
@@ -501,7 +502,7 @@ impl Index {
 
     /// As [`Index::remove`], and remembers the item.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn evict(&mut self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+    pub(crate) fn evict(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
         let segment = self.segment_of(slab, hash);
         segment.remove(slab, hash, id);
         if self.plan.ghosts {
@@ -533,16 +534,16 @@ impl Index {
 
     /// Whether an item was evicted not long ago; from then on it is not remembered.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: u64) -> bool {
+    pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: Hash) -> bool {
         self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets(), hash)
     }
 
     /// An item in the segment of this hash that is not pinned: somebody to evict where the segment is
     /// full.
-    pub(crate) fn neighbour(&self, slab: &Slab, hash: u64) -> Option<Id> {
+    pub(crate) fn neighbour(&self, slab: &Slab, hash: Hash) -> Option<Id> {
         let segment = self.segment(slab, hash);
         let buckets = segment.buckets(slab).max(1);
-        let start = (hash >> 40) as usize % buckets;
+        let start = (upper(hash) >> 8) as usize % buckets;
         (0..buckets)
             .filter_map(|i| segment.bucket(slab, (start + i) % buckets))
             .find(|&id| slab.kind(id) == Kind::Item)
@@ -551,7 +552,7 @@ impl Index {
     // ---- growing and shrinking -----------------------------------------------------------------
 
     /// Whether the segment of this hash is due for a split and the directory can name its halves.
-    pub(crate) fn wants_split(&mut self, slab: &mut Slab, hash: u64) -> bool {
+    pub(crate) fn wants_split(&mut self, slab: &mut Slab, hash: Hash) -> bool {
         let segment = self.segment(slab, hash);
         let len = segment.len(slab);
         if len < self.plan.buckets().split_at() {
@@ -582,7 +583,7 @@ impl Index {
 
     /// Splits the segment of this hash into the spare slot and `slot`. The caller asked
     /// [`Index::wants_split`] with nothing in between.
-    pub(crate) fn split(&mut self, slab: &mut Slab, hash: u64, slot: Id, rehash: Rehash<'_>) {
+    pub(crate) fn split(&mut self, slab: &mut Slab, hash: Hash, slot: Id, rehash: Rehash<'_>) {
         let old = self.segment(slab, hash);
         let (depth, prefix) = (old.depth(slab), old.prefix(slab));
         let low = self.make(slab, self.spare, (depth + 1, prefix), old, None);
@@ -597,7 +598,7 @@ impl Index {
     }
 
     /// Clears the segment of the marks that removed entries left behind.
-    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: u64, rehash: Rehash<'_>) {
+    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: Hash, rehash: Rehash<'_>) {
         let old = self.segment(slab, hash);
         self.remake(slab, self.spare, old, rehash);
         self.retire(slab, old);
@@ -606,7 +607,7 @@ impl Index {
 
     /// Joins the segment of this hash with its neighbour, if the two are nearly empty.
     #[cold]
-    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: u64, rehash: Rehash<'_>) {
+    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: Hash, rehash: Rehash<'_>) {
         let segment = self.segment(slab, hash);
         let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
         if depth == 0 {

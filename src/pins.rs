@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 use crate::expiry::NEVER;
+use crate::hash::Hash;
 use crate::item::{Draft, Items, Type};
 use crate::shard::Shard;
 use crate::slab::{Class, Id, Kind, Page, Slab};
@@ -182,7 +183,7 @@ impl Shard {
     // ---- views -----------------------------------------------------------------------------------
 
     /// Holds an item for a reader, as a get counts it.
-    pub(crate) fn pin(&mut self, hash: u64, key: &[u8]) -> Result<(Ticket, Id)> {
+    pub(crate) fn pin(&mut self, hash: Hash, key: &[u8]) -> Result<(Ticket, Id)> {
         self.policy.requested(hash);
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);

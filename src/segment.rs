@@ -17,6 +17,7 @@
 //! hashbrown (Swiss tables, A. Kulukundis et al., CppCon 2017).
 #![allow(unsafe_code)]
 
+use crate::hash::{Hash, mixed};
 use crate::slab::{Id, Kind, Slab};
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
 use core::ptr::NonNull;
@@ -120,16 +121,16 @@ impl Buckets {
 /// The bucket of an entry.
 #[cfg(not(feature = "small"))]
 #[inline(always)]
-fn place(table: &Entries, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
-    table.find_bucket_index(hash, |&id| is(Id(id)))
+fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+    table.find_bucket_index(hash.into(), |&id| is(Id(id)))
 }
 
 /// The bucket of an entry. One function searches for whatever is asked.
 #[cfg(feature = "small")]
-fn place(table: &Entries, hash: u64, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
     #[inline(never)]
-    fn search(table: &Entries, hash: u64, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
-        table.find_bucket_index(hash, |&id| is(Id(id)))
+    fn search(table: &Entries, hash: Hash, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
+        table.find_bucket_index(hash.into(), |&id| is(Id(id)))
     }
     search(table, hash, &mut is)
 }
@@ -212,7 +213,7 @@ impl Segment {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(self, slab: &Slab, hash: u64, is: impl FnMut(Id) -> bool) -> Option<Id> {
+    pub(crate) fn find(self, slab: &Slab, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
         let table = self.entries(slab)?;
         let at = place(table, hash, is)?;
         table.get_bucket(at).map(|&id| Id(id))
@@ -221,7 +222,7 @@ impl Segment {
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
     /// enough for a hint.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch(self, slab: &Slab, buckets: Buckets, hash: u64) {
+    pub(crate) fn prefetch(self, slab: &Slab, buckets: Buckets, hash: Hash) {
         let control = BLOCK_AT + buckets.count() * size_of::<u32>();
         let position = hash as usize & (buckets.count() - 1);
         // The entries of a group lie side by side, in two lines mostly, the last one first.
@@ -236,7 +237,7 @@ impl Segment {
     /// Asks for the lines of a probe that lie behind the table's head, so that they come with it and not
     /// after it. Few segments lie in the processor's caches anyway.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch_probe(self, slab: &Slab, buckets: Buckets, hash: u64) {
+    pub(crate) fn prefetch_probe(self, slab: &Slab, buckets: Buckets, hash: Hash) {
         if matches!(buckets, Buckets::B128) {
             const CONTROL: usize = BLOCK_AT + Buckets::B128.count() * size_of::<u32>();
             let position = hash as usize & (Buckets::B128.count() - 1);
@@ -247,20 +248,20 @@ impl Segment {
 
     /// Inserts, if there is room.
     #[inline(never)]
-    pub(crate) fn insert(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+    pub(crate) fn insert(self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
         let Some(table) = self.entries_mut(slab) else {
             return false;
         };
         if table.capacity() == table.len() {
             return false;
         }
-        table.insert_unique(hash, id.0, |_| 0);
+        table.insert_unique(hash.into(), id.0, |_| 0);
         true
     }
 
     /// Lets an entry name another slot.
     #[inline]
-    pub(crate) fn replace(self, slab: &mut Slab, hash: u64, from: Id, to: Id) -> bool {
+    pub(crate) fn replace(self, slab: &mut Slab, hash: Hash, from: Id, to: Id) -> bool {
         let entry = self.entries_mut(slab).and_then(|table| {
             let at = place(table, hash, |id| id == from)?;
             table.get_bucket_mut(at)
@@ -275,7 +276,7 @@ impl Segment {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(self, slab: &mut Slab, hash: u64, id: Id) -> bool {
+    pub(crate) fn remove(self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
         let entry = self.entries_mut(slab).and_then(|table| {
             let at = place(table, hash, |e| e == id)?;
             table.get_bucket_entry(at).ok()
@@ -293,8 +294,8 @@ impl Segment {
 
     /// The bucket of four ghosts that this hash belongs to, and its fingerprint.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn ghost_of(buckets: Buckets, hash: u64) -> (u32, u32) {
-        let mixed = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
+    fn ghost_of(buckets: Buckets, hash: Hash) -> (u32, u32) {
+        let mixed = mixed(hash) >> 8;
         let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
         (bucket, (mixed & 0xff).max(1))
     }
@@ -306,7 +307,7 @@ impl Segment {
 
     /// Remembers an item that was evicted.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) {
+    pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: Hash) {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
         let at = Self::ghost_at(buckets, bucket);
         let word = slab.word(self.0, at);
@@ -315,7 +316,7 @@ impl Segment {
 
     /// Whether an item is remembered; from then on it is not.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: u64) -> bool {
+    pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: Hash) -> bool {
         let (bucket, ghost) = Self::ghost_of(buckets, hash);
         let word = slab.word(self.0, Self::ghost_at(buckets, bucket));
         // A byte of the four is the ghost where this has a zero byte.

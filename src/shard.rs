@@ -16,7 +16,7 @@
 use crate::attach::{Adopt, AttachReport};
 use crate::expiry::{Instant, NEVER, TTL_NEVER, Time};
 use crate::footprint::Footprint;
-use crate::hash::KeyHasher;
+use crate::hash::{Hash, KeyHasher, upper};
 use crate::index::{Index, Rehash};
 use crate::item::{Draft, Format, Items, KEY_LEN_MAX, Shape, Type};
 use crate::pins::Pins;
@@ -97,11 +97,11 @@ pub(crate) struct Place {
 impl Place {
     /// The number of the shard, of so many, that the key of this hash belongs to.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn number_for(hash: u64, count: u32) -> u32 {
-        (((hash >> 32) & 0xffff) as u32 * count) >> 16
+    pub(crate) fn number_for(hash: Hash, count: u32) -> u32 {
+        ((upper(hash) & 0xffff) * count) >> 16
     }
 
-    pub(crate) fn is_of(self, hash: u64) -> bool {
+    pub(crate) fn is_of(self, hash: Hash) -> bool {
         Self::number_for(hash, self.count) == self.number
     }
 }
@@ -270,12 +270,12 @@ impl Shard {
 
     /// The item with this key, expired or not, and the first word of its header.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
+    pub(crate) fn find(&self, hash: Hash, key: &[u8]) -> Option<(Id, u32)> {
         self.find_in(self.index.segment_of(&self.slab, hash), hash, key)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find_in(&self, segment: Segment, hash: u64, key: &[u8]) -> Option<(Id, u32)> {
+    pub(crate) fn find_in(&self, segment: Segment, hash: Hash, key: &[u8]) -> Option<(Id, u32)> {
         let (slab, layout) = (&self.slab, self.layout);
         let mut word = 0;
         let id = segment.find(slab, hash, |id| {
@@ -286,7 +286,7 @@ impl Shard {
     }
 
     /// The item with this key, if it is there and has not expired. One that has is taken out.
-    pub(crate) fn lookup(&mut self, hash: u64, key: &[u8]) -> Option<Id> {
+    pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<Id> {
         let (id, _) = self.find(hash, key)?;
         if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
             return None;
@@ -295,7 +295,7 @@ impl Shard {
     }
 
     /// Takes an item out if its time has come.
-    pub(crate) fn expire_if_due(&mut self, id: Id, hash: u64) -> bool {
+    pub(crate) fn expire_if_due(&mut self, id: Id, hash: Hash) -> bool {
         let due = self.is_expired(id);
         if due {
             self.expire(id, hash);
@@ -308,7 +308,7 @@ impl Shard {
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
-    fn touch_hit(&mut self, hash: u64, key: &[u8]) -> Result<Id> {
+    fn touch_hit(&mut self, hash: Hash, key: &[u8]) -> Result<Id> {
         self.policy.requested(hash);
         let Some(id) = self.lookup(hash, key) else {
             return self.miss(hash);
@@ -320,7 +320,7 @@ impl Shard {
 
     /// `Corrupt` where an item is not what was set any more: it is taken out.
     #[inline]
-    pub(crate) fn check_sum(&mut self, id: Id, hash: u64) -> Result<()> {
+    pub(crate) fn check_sum(&mut self, id: Id, hash: Hash) -> Result<()> {
         if self.layout.is_intact(&self.slab, id, &self.hasher) {
             return Ok(());
         }
@@ -328,7 +328,7 @@ impl Shard {
     }
 
     #[cold]
-    fn remove_corrupt(&mut self, id: Id, hash: u64) -> Result<()> {
+    fn remove_corrupt(&mut self, id: Id, hash: Hash) -> Result<()> {
         self.counters.failed_corrupt += 1;
         if self.layout.is_whole(&self.slab, id) {
             self.remove(id, hash);
@@ -351,7 +351,7 @@ impl Shard {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn miss<T>(&mut self, hash: u64) -> Result<T> {
+    pub(crate) fn miss<T>(&mut self, hash: Hash) -> Result<T> {
         self.counters.misses += 1;
         self.missed = hash as u32;
         Err(Error::NotFound)
@@ -361,7 +361,7 @@ impl Shard {
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get(
         &mut self,
-        hash: u64,
+        hash: Hash,
         key: &[u8],
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
@@ -378,7 +378,7 @@ impl Shard {
         &mut self,
         id: Id,
         word: u32,
-        hash: u64,
+        hash: Hash,
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
         let Some((at, len)) = self.layout.plain_value(word) else {
@@ -397,7 +397,7 @@ impl Shard {
 
     /// As [`Shard::get_found`], for an item that may expire, or whose value is in several pieces.
     #[inline(never)]
-    fn get_other(&mut self, id: Id, hash: u64, buffer: &mut [u8]) -> Result<(usize, bool)> {
+    fn get_other(&mut self, id: Id, hash: Hash, buffer: &mut [u8]) -> Result<(usize, bool)> {
         if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
             return self.miss(hash);
         }
@@ -428,7 +428,7 @@ impl Shard {
     /// As [`Shard::get`], for a value of one type.
     pub(crate) fn get_of_type(
         &mut self,
-        hash: u64,
+        hash: Hash,
         key: &[u8],
         want: Type,
         buffer: &mut [u8],
@@ -445,7 +445,7 @@ impl Shard {
     /// Copies a part of the value; returns the bytes copied.
     pub(crate) fn get_range(
         &mut self,
-        hash: u64,
+        hash: Hash,
         key: &[u8],
         offset: usize,
         buffer: &mut [u8],
@@ -461,7 +461,7 @@ impl Shard {
     }
 
     /// A value of eight bytes, if it is of this type.
-    pub(crate) fn get_scalar(&mut self, hash: u64, key: &[u8], want: Type) -> Result<[u8; 8]> {
+    pub(crate) fn get_scalar(&mut self, hash: Hash, key: &[u8], want: Type) -> Result<[u8; 8]> {
         let id = self.touch_hit(hash, key)?;
         self.scalar(id, want)
     }
@@ -502,7 +502,7 @@ impl Shard {
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn set(
         &mut self,
-        hash: u64,
+        hash: Hash,
         key: &[u8],
         value: &NewValue<'_>,
         mode: SetMode,
@@ -518,7 +518,7 @@ impl Shard {
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn set_uncounted(
         &mut self,
-        hash: u64,
+        hash: Hash,
         key: &[u8],
         value: &NewValue<'_>,
         mode: SetMode,
@@ -567,7 +567,7 @@ impl Shard {
     }
 
     #[cold]
-    fn store_held(&mut self, old: Id, hash: u64, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
+    fn store_held(&mut self, old: Id, hash: Hash, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
         let was_free = self.keep(old);
         let stored = self.store(hash, draft, shape, true);
         // Stored, the old item is nobody's: it goes now. Not stored, it is an item again.
@@ -610,7 +610,13 @@ impl Shard {
 
     /// Stores an item in slots of its own, and takes out the one that had its key.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn store(&mut self, hash: u64, draft: &Draft<'_>, shape: &Shape, replaces: bool) -> Result<()> {
+    fn store(
+        &mut self,
+        hash: Hash,
+        draft: &Draft<'_>,
+        shape: &Shape,
+        replaces: bool,
+    ) -> Result<()> {
         if self.has_work() {
             self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
         }
@@ -700,7 +706,7 @@ impl Shard {
     }
 
     /// Lets the index name a new item, instead of the one that has its key.
-    pub(crate) fn put_in_place(&mut self, hash: u64, old: Option<Id>, id: Id) {
+    pub(crate) fn put_in_place(&mut self, hash: Hash, old: Option<Id>, id: Id) {
         match old {
             Some(old) => {
                 self.index.replace(&mut self.slab, hash, old, id);
@@ -741,7 +747,7 @@ impl Shard {
     }
 
     /// As [`Shard::ready_index`], where it is not ready.
-    pub(crate) fn ready_index_for(&mut self, hash: u64) -> Result<()> {
+    pub(crate) fn ready_index_for(&mut self, hash: Hash) -> Result<()> {
         let segment = self.index.segment_of(&self.slab, hash);
         if self.index.is_ready(&self.slab, segment) {
             return Ok(());
@@ -751,7 +757,7 @@ impl Shard {
 
     /// Makes sure that the index takes one more entry for this hash.
     #[cold]
-    fn ready_index(&mut self, hash: u64) -> Result<()> {
+    fn ready_index(&mut self, hash: Hash) -> Result<()> {
         // While a lowered limit is being reached, items go: the index does not grow for them.
         if self.slab.ceiling() <= self.limit
             && self.index.wants_split(&mut self.slab, hash)
@@ -793,12 +799,12 @@ impl Shard {
     }
 
     #[cold]
-    pub(crate) fn merge_segments(&mut self, hash: u64) {
+    pub(crate) fn merge_segments(&mut self, hash: Hash) {
         self.with_index(|index, slab, rehash| index.merge(slab, hash, rehash));
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn hash_of(&self, id: Id) -> u64 {
+    pub(crate) fn hash_of(&self, id: Id) -> Hash {
         self.hasher.hash(self.layout.key(&self.slab, id))
     }
 
@@ -862,28 +868,28 @@ impl Shard {
     }
 
     /// Takes an item out of index and slots.
-    pub(crate) fn remove(&mut self, id: Id, hash: u64) {
+    pub(crate) fn remove(&mut self, id: Id, hash: Hash) {
         if self.index.remove(&mut self.slab, hash, id) {
             self.merge_segments(hash);
         }
         self.drop_item(id);
     }
 
-    pub(crate) fn delete(&mut self, hash: u64, key: &[u8]) -> Result<()> {
+    pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
         let id = self.lookup(hash, key).ok_or(Error::NotFound)?;
         self.remove(id, hash);
         self.counters.deletes += 1;
         Ok(())
     }
 
-    pub(crate) fn expire(&mut self, id: Id, hash: u64) {
+    pub(crate) fn expire(&mut self, id: Id, hash: Hash) {
         self.counters
             .count_expiration(self.layout.payload(&self.slab, id));
         self.remove(id, hash);
     }
 
     /// Gives an item another time to live.
-    pub(crate) fn touch(&mut self, hash: u64, key: &[u8], ttl_ms: u64) -> Result<()> {
+    pub(crate) fn touch(&mut self, hash: Hash, key: &[u8], ttl_ms: u64) -> Result<()> {
         let id = self.touch_hit(hash, key)?;
         let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
         if self.layout.has_ttl(&self.slab, id) {
@@ -897,7 +903,7 @@ impl Shard {
     }
 
     /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
-    fn add_expiry(&mut self, id: Id, hash: u64, expiry: Instant) -> Result<()> {
+    fn add_expiry(&mut self, id: Id, hash: Hash, expiry: Instant) -> Result<()> {
         let size = self.layout.size(&self.slab, id) + 4;
         let free = self.slab.kind(id) == Kind::Item;
         if free && size <= self.slab.slot_size(self.slab.class_of(id)) {
@@ -938,7 +944,7 @@ impl Shard {
     }
 
     /// Adds to an integer; a sum that leaves the type's range is `Invalid` and changes nothing.
-    pub(crate) fn increment(&mut self, hash: u64, key: &[u8], by: i64) -> Result<i64> {
+    pub(crate) fn increment(&mut self, hash: Hash, key: &[u8], by: i64) -> Result<i64> {
         let id = self.touch_hit(hash, key)?;
         let value_type = self.layout.value_type(&self.slab, id);
         let (new, out) = if value_type == Type::U64 {
@@ -961,7 +967,7 @@ impl Shard {
     }
 
     /// Gives a key that somebody reads another value, of the same length, type and expiry.
-    fn store_beside(&mut self, id: Id, hash: u64, key: &[u8], value: &[u8]) -> Result<()> {
+    fn store_beside(&mut self, id: Id, hash: Hash, key: &[u8], value: &[u8]) -> Result<()> {
         let (slab, layout) = (&self.slab, self.layout);
         let draft = Draft {
             key,

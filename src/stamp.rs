@@ -64,7 +64,7 @@ impl Stamp {
             magic: MAGIC,
             version: VERSION << 16 | fold(build) >> 16,
             layout: fold(layout),
-            seed: hasher.hash(b"the seed of this cache"),
+            seed: hasher.hash(b"the seed of this cache").into(),
         }
     }
 

@@ -33,6 +33,7 @@ use super::Worth;
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
 use super::shadow::Shadows;
 use super::sizes::{GROUPS, Sizes, group_of};
+use crate::hash::Hash;
 use crate::item::{Items, marks};
 use crate::region::{Cutter, Table};
 use crate::slab::{Class, Id, Kind, Page, Slab};
@@ -197,7 +198,7 @@ impl Duo {
 
     /// A request for a key: hit or miss.
     #[inline]
-    pub(crate) fn requested(&mut self, hash: u64) {
+    pub(crate) fn requested(&mut self, hash: Hash) {
         if Shadows::EXIST
             && let Some(shadows) = &mut self.shadows
         {

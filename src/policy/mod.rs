@@ -15,6 +15,7 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
+use crate::hash::Hash;
 use crate::region::Cutter;
 use crate::slab::{Class, Id, Kind, Page, Slab};
 use core::cmp::Reverse;
@@ -117,7 +118,7 @@ impl Policy {
 
     /// A request for a key, hit or miss.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn requested(&mut self, hash: u64) {
+    pub(crate) fn requested(&mut self, hash: Hash) {
         if let Self::Duo(duo) = self {
             duo.requested(hash);
         }

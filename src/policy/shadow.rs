@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
+use crate::hash::{Hash, mixed, upper};
 use crate::region::{Cutter, Table};
 
 const SLOTS_MIN: usize = 8;
@@ -181,8 +182,8 @@ impl Shadows {
 
     /// A request: sampled or not.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn requested(&mut self, hash: u64) {
-        if ((hash >> 32) as u32) < self.below {
+    pub(crate) fn requested(&mut self, hash: Hash) {
+        if upper(hash) < self.below {
             self.simulate(hash);
         }
     }
@@ -190,9 +191,9 @@ impl Shadows {
     /// A few shadows see a sampled key at once, the others with the next requests, whichever they are: no
     /// request waits for all of them.
     #[cold]
-    fn simulate(&mut self, hash: u64) {
+    fn simulate(&mut self, hash: Hash) {
         if self.pending == 0 {
-            self.pending = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u16 | 1;
+            self.pending = mixed(hash) as u16 | 1;
             self.seen_by = 0;
             self.sampled_below = core::mem::replace(&mut self.below, u32::MAX);
         }
