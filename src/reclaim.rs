@@ -74,7 +74,7 @@ pub(crate) enum Drained {
 impl Shard {
     /// A slot of this class, or where the class has none of a larger one, whatever has to go for it; and
     /// its class. `None` where nothing is left to go.
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline(always)]
     pub(crate) fn take_slot(&mut self, class: Class) -> Option<(Id, Class)> {
         // The steady state: the class evicts an item of its own, and nobody compares. What follows would
         // do the same in more instructions.
@@ -97,6 +97,7 @@ impl Shard {
     }
 
     /// As [`Shard::take_slot`], in any state.
+    #[cfg_attr(feature = "small", inline(never))]
     fn find_slot(&mut self, class: Class) -> Option<Id> {
         let keep = if self.holds_items(class) {
             self.kept()
