@@ -701,7 +701,7 @@ impl<'r> Cache<'r> {
         self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
     }
 
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline(always)]
     pub(crate) fn set_typed(
         &self,
         key: &[u8],
@@ -710,27 +710,28 @@ impl<'r> Cache<'r> {
         ttl_ms: u64,
         mode: SetMode,
     ) -> Result<()> {
-        let (value, needs_time) = self.new_value(bytes, value_type, ttl_ms);
-        self.with_key(key, needs_time, |shard, hash| {
-            shard.set(hash, key, &value, mode)
-        })
-    }
-
-    /// A value to store, and whether the time has to be known for it.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn new_value<'v>(
-        &self,
-        bytes: &'v [u8],
-        value_type: Type,
-        ttl_ms: u64,
-    ) -> (NewValue<'v>, bool) {
-        let head = self.head();
         let value = NewValue {
             bytes,
             value_type,
             ttl_ms,
         };
-        (value, head.item_times || ttl_ms != 0 || head.default_ttl)
+        self.set_value(key, &value, mode)
+    }
+
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    fn set_value(&self, key: &[u8], value: &NewValue<'_>, mode: SetMode) -> Result<()> {
+        let needs_time = self.needs_time(value.ttl_ms);
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.set(hash, key, value, mode)
+        })
+    }
+
+    /// Whether the time has to be known to store a value with this time to live.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn needs_time(&self, ttl_ms: u64) -> bool {
+        let head = self.head();
+        head.item_times || ttl_ms != 0 || head.default_ttl
     }
 
     /// Copies a value into a buffer and returns its length.
@@ -774,8 +775,12 @@ impl<'r> Cache<'r> {
     /// # Errors
     /// As [`Cache::set`] and [`Cache::try_get`].
     pub fn try_set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
-        let (value, needs_time) = self.new_value(value, Type::Bytes, ttl_ms);
-        self.try_with_key(key, needs_time, |shard, hash| {
+        let value = NewValue {
+            bytes: value,
+            value_type: Type::Bytes,
+            ttl_ms,
+        };
+        self.try_with_key(key, self.needs_time(ttl_ms), |shard, hash| {
             shard.set(hash, key, &value, SetMode::Set)
         })
     }

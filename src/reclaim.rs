@@ -232,6 +232,7 @@ impl Shard {
 
     /// A slot of a larger class, for a class that has no item and finds no page: a page is emptied for it
     /// in slices meanwhile. O(classes).
+    #[cfg_attr(feature = "small", inline(never))]
     fn lodge(&mut self, class: Class) -> Option<Id> {
         if !self.holds_items(class) {
             return None;
@@ -596,6 +597,7 @@ impl Shard {
 
     /// Moves whatever lies in a slot to another one, of its class or of a larger one, which is given
     /// back where that cannot be done.
+    #[cfg_attr(feature = "small", inline(never))]
     fn move_slot(&mut self, from: Id, to: Id) -> bool {
         let (old, new) = (self.slab.class_of(from), self.slab.class_of(to));
         let live = if old == new {

@@ -4,7 +4,7 @@ use super::cache::{handle, larder_cache};
 use super::input::{buffer, bytes, key, required, status};
 use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
 use crate::item::Type;
-use crate::shard::SetMode;
+use crate::shard::{NewValue, SetMode};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn larder_cache_set_many(
         let mut needs_time = false;
         for request in &mut *requests {
             request.status = Error::Busy.code();
-            needs_time |= cache.new_value(&[], Type::Bytes, request.ttl_ms).1;
+            needs_time |= cache.needs_time(request.ttl_ms);
         }
         cache.for_each_request(
             requests,
@@ -160,7 +160,11 @@ pub unsafe extern "C" fn larder_cache_set_many(
                 // SAFETY: the caller's promise.
                 let value = unsafe { bytes(request.value, request.value_len) };
                 request.status = status(value.and_then(|value| {
-                    let (value, _) = cache.new_value(value, Type::Bytes, request.ttl_ms);
+                    let value = NewValue {
+                        bytes: value,
+                        value_type: Type::Bytes,
+                        ttl_ms: request.ttl_ms,
+                    };
                     shard.set(hash, key, &value, SetMode::Set)
                 }));
             },

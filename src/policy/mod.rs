@@ -233,6 +233,7 @@ impl Policy {
     }
 
     /// The item that the class can spare best; `expired` ones come first where they are met.
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn victim(
         &mut self,
         slab: &mut Slab,
