@@ -490,12 +490,14 @@ impl Slab {
         Class(self.item_classes - 1)
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     fn class(&self, class: Class) -> &ClassMeta {
         self.classes.at(u32::from(class.0))
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     fn class_mut(&mut self, class: Class) -> &mut ClassMeta {
         self.classes.at_mut(u32::from(class.0))
     }
@@ -505,7 +507,8 @@ impl Slab {
         self.pages.at(page.index())
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     fn meta_mut(&mut self, page: Page) -> &mut PageMeta {
         self.pages.at_mut(page.index())
     }
