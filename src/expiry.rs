@@ -127,7 +127,8 @@ impl Time {
     }
 
     /// The tick that now is in: the base of a page in which nothing expires before now.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn tick(&self) -> u32 {
         tick(self.now())
     }

@@ -538,6 +538,7 @@ impl Slab {
     }
 
     /// Slots of this class that are free in pages of its own, those of a draining page excluded.
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn has_open_slot(&self, class: Class) -> bool {
         self.class(class).open != Page::NONE
     }
@@ -568,7 +569,8 @@ impl Slab {
     }
 
     /// Bytes of key and value came to a slot of this class, or went.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn add_live(&mut self, class: Class, bytes: isize) {
         let meta = self.class_mut(class);
         meta.live = meta.live.wrapping_add_signed(bytes);
@@ -776,6 +778,7 @@ impl Slab {
     }
 
     /// Lets a slot be of another kind; the rest of its first word stays.
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn set_kind(&mut self, id: Id, kind: Kind) {
         self.set_word(id, 0, kind.word(self.word(id, 0)));
     }
@@ -827,6 +830,7 @@ impl Slab {
 
     /// Where a slot lies, with `len` bytes behind it inside the page area.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn pointer(&self, id: Id, len: usize) -> Option<core::ptr::NonNull<u8>> {
         self.mem.pointer(id.0 as usize * 4, len)
     }
