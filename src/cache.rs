@@ -632,6 +632,10 @@ impl<'r> Cache<'r> {
     }
 
     pub(crate) fn each_shard(&self, mut call: impl FnMut(&mut Shard)) -> Result<()> {
+        self.call_each(&mut call)
+    }
+
+    fn call_each(&self, mut call: &mut dyn FnMut(&mut Shard)) -> Result<()> {
         for i in 0..self.head().cell_count {
             self.with_shard(i, &mut call)?;
         }

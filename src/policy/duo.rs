@@ -172,9 +172,9 @@ impl Duo {
     #[inline]
     fn rule(&self) -> &'static Rule {
         match &self.shadows {
-            Some(shadows) if Shadows::EXIST => shadows.rule(),
+            Some(shadows) => shadows.rule(),
             // Where nobody finds out what suits, the clock does the least harm.
-            _ => &RULES[1],
+            None => &RULES[1],
         }
     }
 
@@ -199,9 +199,7 @@ impl Duo {
     /// A request for a key: hit or miss.
     #[inline]
     pub(crate) fn requested(&mut self, hash: Hash) {
-        if Shadows::EXIST
-            && let Some(shadows) = &mut self.shadows
-        {
+        if let Some(shadows) = &mut self.shadows {
             shadows.requested(hash);
         }
     }
@@ -263,9 +261,7 @@ impl Duo {
         }
         queues.window_count += u32::from(!main);
         if now.is_multiple_of(SCALE_EVERY) {
-            if Shadows::EXIST
-                && let Some(shadows) = &mut self.shadows
-            {
+            if let Some(shadows) = &mut self.shadows {
                 shadows.scale(capacity(slab, self.items));
             }
             self.pass_period(now);

@@ -100,7 +100,6 @@ pub(crate) struct Shadows {
 /// Rules, and slots of each one's shadow, for a part of so many bytes.
 fn extent(area: usize) -> (usize, usize) {
     match area {
-        _ if !Shadows::EXIST => (0, 0),
         ..AREA_MIN => (0, 0),
         AREA_MIN..AREA_FEW => (RULES_FEW, SLOTS_MIN),
         _ => {
@@ -112,9 +111,6 @@ fn extent(area: usize) -> (usize, usize) {
 }
 
 impl Shadows {
-    /// Where code has to be small, no cache has any.
-    pub(crate) const EXIST: bool = !cfg!(feature = "small");
-
     pub(crate) fn table_size(area: usize) -> Option<usize> {
         let (rules, slots) = extent(area);
         if rules == 0 {
