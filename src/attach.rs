@@ -173,8 +173,9 @@ impl Shard {
         place: Place,
         report: &mut AttachReport,
     ) -> bool {
-        self.time = time.unwrap_or_default();
         let items = self.settle_slots(time, report);
+        // Whoever takes over from here on finds nothing that expires where the time was not known.
+        self.time = time.unwrap_or_default();
         self.slab.restore_free_pages();
         if !self.index.start_for(&mut self.slab, items) {
             return self.start_empty(items, report);

@@ -235,7 +235,7 @@ impl<'r> Cache<'r> {
         let hasher = cutter.place()?;
         let used = align_up(cutter.used(), ALIGN)?;
         let part = sizing::part_size(len.checked_sub(used)?, count);
-        sizing::check_limit(config, len, part)?;
+        let footprint = sizing::check_limit(config, &setup, len, part)?;
         // Nothing was written before this.
         let by_hand = match &left {
             // SAFETY: the header that the earlier owner wrote was cut above.
@@ -269,10 +269,15 @@ impl<'r> Cache<'r> {
                     Origin::Left(Time::left_behind(words), place, report, adopt)
                 }
             };
-            let shard = Shard::new(&mut cutter, part, &setup, hasher, origin)?;
+            let shard = Shard::new(&mut cutter, part, &setup, &footprint, hasher, &origin)?;
             cuts += cutter.cuts();
+            let mut cell = cell.cast::<Guarded<Shard>>();
             // SAFETY: cut above; start and stride are aligned to ALIGN.
-            unsafe { cell.cast::<Guarded<Shard>>().write(Guarded::new(shard)) };
+            unsafe { cell.write(Guarded::new(shard)) };
+            // SAFETY: written above, and nobody else knows of it yet.
+            if !unsafe { cell.as_mut() }.get_mut().start(origin) {
+                return None;
+            }
         }
         let mut value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
         value.clock_by_hand = AtomicU32::new(by_hand);

@@ -75,7 +75,13 @@ impl Default for Time {
 }
 
 impl Time {
-    fn of(look: Look) -> Self {
+    /// One that nobody can take over.
+    pub(crate) const UNKNOWN: Self = {
+        let (now, host, check) = (0, 0, 0);
+        Self::of(Look { now, host, check })
+    };
+
+    const fn of(look: Look) -> Self {
         Self {
             last: look,
             spare: look,

@@ -73,6 +73,11 @@ impl<T> Guarded<T> {
         }
     }
 
+    /// The value, whose only user has it.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     /// Waits for the lock. `Busy` where a hook did not lock.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {

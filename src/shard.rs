@@ -24,7 +24,7 @@ use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
 use crate::region::{Cutter, Shared};
 use crate::segment::Segment;
-use crate::slab::{Class, Id, Kind, Page, Slab};
+use crate::slab::{Class, Id, Kind, MakeSlab, Page, Slab};
 use crate::stats::{CacheStats, Counters};
 use crate::status::{Error, Result};
 
@@ -144,33 +144,32 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Cuts a shard from a part of the region.
+    /// Cuts a shard from a part of the region. Where it lies, [`Shard::start`] makes it ready.
     pub(crate) fn new(
         cutter: &mut Cutter,
         part: usize,
         setup: &Setup,
+        footprint: &Footprint,
         hasher: Shared<KeyHasher>,
-        origin: Origin<'_>,
+        origin: &Origin<'_>,
     ) -> Option<Self> {
-        let footprint = Footprint::of(part, setup)?;
-        footprint.limit_min(part)?;
-        let Footprint {
+        let &Footprint {
             geometry,
             plan,
             classes,
             left,
             ..
         } = footprint;
-        let new_slab = match origin {
-            Origin::Fresh => Slab::new,
-            Origin::Left(_, _, _, adopt) => adopt.slab,
+        let (new_slab, time): (MakeSlab, Time) = match origin {
+            Origin::Fresh => (Slab::new, Time::default()),
+            Origin::Left(time, _, _, adopt) => (adopt.slab, time.unwrap_or(Time::UNKNOWN)),
         };
         let mut slab = new_slab(cutter, geometry, left, part, &plan.extras())?;
         slab.set_zero_on_free(setup.zero_on_free);
         let policy = Policy::new(setup.policy, cutter, classes, part)?;
         let index = Index::new(cutter, &slab, plan)?;
         let pages = u64::from(slab.page_count());
-        let mut shard = Self {
+        Some(Self {
             index_size: footprint.index_pages() as u32 * slab.page_size() as u32,
             pins: Pins::new(&slab, setup.pins_max)?,
             slab,
@@ -179,7 +178,7 @@ impl Shard {
             layout: Items {
                 format: setup.format,
             },
-            time: Time::default(),
+            time,
             hasher,
             limit: part,
             reserve: Footprint::reserve(pages) as u32,
@@ -197,14 +196,15 @@ impl Shard {
             key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
-        };
-        let ready = match origin {
-            Origin::Fresh => shard.index.start(&mut shard.slab),
-            Origin::Left(time, place, report, adopt) => {
-                (adopt.shard)(&mut shard, time, place, report)
-            }
-        };
-        ready.then_some(shard)
+        })
+    }
+
+    /// Makes a shard ready; whether there was room for the index.
+    pub(crate) fn start(&mut self, origin: Origin<'_>) -> bool {
+        match origin {
+            Origin::Fresh => self.index.start(&mut self.slab),
+            Origin::Left(time, place, report, adopt) => (adopt.shard)(self, time, place, report),
+        }
     }
 
     /// Where the time lies in a shard, in bytes.

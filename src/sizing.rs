@@ -5,6 +5,7 @@
 use crate::config::{Config, SHARDS_MAX};
 use crate::footprint::{Footprint, Needs};
 use crate::region::ALIGN;
+use crate::shard::Setup;
 use crate::status::{Error, Result};
 
 /// No line of the processor's caches is longer than this.
@@ -30,17 +31,24 @@ pub(crate) fn share(limit: usize, outside: usize, count: u32) -> usize {
     limit.saturating_sub(outside) / count.max(1) as usize
 }
 
-/// `None` where the parts, or the configured limit's shares of them, are too small for anything.
-pub(crate) fn check_limit(config: &Config, region: usize, part: usize) -> Option<()> {
+/// How each part is divided; `None` where the parts, or the configured limit's shares of them, are too small for
+/// anything.
+pub(crate) fn check_limit(
+    config: &Config,
+    setup: &Setup,
+    region: usize,
+    part: usize,
+) -> Option<Footprint> {
     let count = config.shard_count(region);
-    let limit_min = Footprint::of(part, &config.setup())?.limit_min(part)?;
+    let footprint = Footprint::of(part, setup)?;
+    let limit_min = footprint.limit_min(part)?;
     let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
     let limit = if config.memory_limit == 0 {
         region
     } else {
         config.memory_limit
     };
-    (share(limit, outside, count) >= limit_min).then_some(())
+    (share(limit, outside, count) >= limit_min).then_some(footprint)
 }
 
 /// See [`Cache::required_size`](crate::Cache::required_size). `H` and `C` are what lies at the start
