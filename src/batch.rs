@@ -20,12 +20,12 @@ use crate::shard::Shard;
 use crate::slab::{Id, Kind};
 use crate::status::{Error, Result};
 
-#[cfg(not(feature = "small"))]
 /// Requests of a group: so many misses of the caches are under way at most.
+#[cfg(not(feature = "small"))]
 const GROUP: usize = 8;
 
-#[cfg(not(feature = "small"))]
 /// A shard of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
+#[cfg(not(feature = "small"))]
 const SMALL: usize = 1 << 20;
 
 #[cfg(feature = "small")]

@@ -54,6 +54,8 @@ pub(crate) struct Plan {
     /// Entries of a chunk: their number is a power of two.
     chunk_shift: u32,
     chunk_mask: u32,
+    /// The directory's deepest level: it has two to that power of entries at most.
+    level: u32,
     chunks_max: u32,
 }
 
@@ -68,13 +70,14 @@ impl Plan {
         // Not even items of eight bytes could fill more segments.
         let segments = area / (buckets.split_at() * 8) + 1;
         let level = usize::BITS - segments.leading_zeros();
-        let entries = 1u32 << level.max(4).min(LEVEL_MAX);
+        let level = level.max(4).min(LEVEL_MAX).max(chunk_shift);
         Self {
             buckets,
             ghosts,
             chunk_shift,
             chunk_mask: (1 << chunk_shift) - 1,
-            chunks_max: (entries >> chunk_shift).max(1),
+            level,
+            chunks_max: 1 << (level - chunk_shift),
         }
     }
 
@@ -115,7 +118,7 @@ impl Plan {
 
     /// Depths that a segment can have: one more than the directory's deepest level.
     fn depths(&self) -> u32 {
-        (self.chunks_max << self.chunk_shift).trailing_zeros() + 2
+        self.level + 2
     }
 
     pub(crate) fn table_size(&self) -> Option<usize> {

@@ -639,6 +639,7 @@ impl Duo {
     }
 
     /// In turns, the next slots of the window and of main, in the hands' pages.
+    #[cfg(not(feature = "small"))]
     pub(crate) fn upcoming(&self, slab: &Slab, class: Class, mut visit: impl FnMut(Id) -> bool) {
         let queues = self.of(class);
         let hands =

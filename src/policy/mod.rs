@@ -249,6 +249,7 @@ impl Policy {
 
     /// Slots that the next victims of a class are likely to be in, until `visit` says `false`. A hint:
     /// nothing is read but planes and links.
+    #[cfg(not(feature = "small"))]
     pub(crate) fn upcoming(&self, slab: &Slab, class: Class, visit: impl FnMut(Id) -> bool) {
         if let Self::Duo(duo) = self {
             duo.upcoming(slab, class, visit);
