@@ -258,6 +258,7 @@ impl Shard {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn effective_ttl(&self, ttl_ms: u64) -> u64 {
         match (ttl_ms, self.default_ttl_ms) {
             (0, 0) => TTL_NEVER,

@@ -65,6 +65,8 @@ impl Counters {
 /// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
 ///
 /// `payload_bytes + free_bytes + overhead_bytes == region_bytes`, always.
+// Laid out as the C structure's fields are: see `ffi::cache_stats`.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Items held, expired ones that nobody has met yet included.

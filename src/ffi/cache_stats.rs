@@ -91,49 +91,18 @@ pub struct larder_cache_stats_t {
     pub failed_corrupt: u64,
 }
 
-fn convert(stats: &CacheStats) -> larder_cache_stats_t {
-    larder_cache_stats_t {
-        struct_size: size_of::<larder_cache_stats_t>() as u32,
-        abi_version: ABI_VERSION,
-        item_count: stats.item_count,
-        hits: stats.hits,
-        misses: stats.misses,
-        sets: stats.sets,
-        updates: stats.updates,
-        deletes: stats.deletes,
-        evictions: stats.evictions,
-        expirations: stats.expirations,
-        failed_no_memory: stats.failed_no_memory,
-        failed_too_large: stats.failed_too_large,
-        failed_exists: stats.failed_exists,
-        failed_type_mismatch: stats.failed_type_mismatch,
-        failed_buffer_too_small: stats.failed_buffer_too_small,
-        failed_busy: stats.failed_busy,
-        region_bytes: stats.region_bytes,
-        limit_bytes: stats.limit_bytes,
-        payload_bytes: stats.payload_bytes,
-        free_bytes: stats.free_bytes,
-        overhead_bytes: stats.overhead_bytes,
-        total_allocated: stats.total_allocated,
-        total_used: stats.total_used,
-        peak_used: stats.peak_used,
-        pool_reuses: stats.pool_reuses,
-        arena_allocs: stats.arena_allocs,
-        reclaim_passes: stats.reclaim_passes,
-        items_moved: stats.items_moved,
-        index_rebuilds: stats.index_rebuilds,
-        index_splits: stats.index_splits,
-        memory_pressure: stats.memory_pressure,
-        page_size: stats.page_size,
-        page_count: stats.page_count,
-        pages_free: stats.pages_free,
-        shards: stats.shards,
-        policy: stats.policy as u32,
-        views: stats.views,
-        reservations: stats.reservations,
-        failed_corrupt: stats.failed_corrupt,
-    }
+/// [`larder_cache_stats_t`] as it is filled: what follows the first two fields is laid out as Rust's (a test
+/// compares every field).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Filled {
+    struct_size: u32,
+    abi_version: u32,
+    stats: CacheStats,
 }
+
+const _: () = assert!(size_of::<Filled>() == size_of::<larder_cache_stats_t>());
+const _: () = assert!(align_of::<Filled>() == align_of::<larder_cache_stats_t>());
 
 /// All statistics. `out->struct_size` may be set to an earlier version's size. O(shards).
 ///
@@ -147,8 +116,13 @@ pub unsafe extern "C" fn larder_cache_stats(
     // SAFETY: the caller's promise.
     status(unsafe { handle(cache) }.and_then(|cache| {
         let out = required(out)?;
-        // SAFETY: the caller's promise.
-        unsafe { put_sized(out, &convert(&cache.stats())) };
+        let filled = Filled {
+            struct_size: size_of::<larder_cache_stats_t>() as u32,
+            abi_version: ABI_VERSION,
+            stats: cache.stats(),
+        };
+        // SAFETY: the caller's promise; laid out alike.
+        unsafe { put_sized(out.cast(), &filled) };
         Ok(())
     }))
 }
@@ -272,4 +246,175 @@ pub unsafe extern "C" fn larder_cache_page_info(
         unsafe { put(out, value) };
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::offset_of;
+
+    #[test]
+    fn every_field_lies_where_rust_has_it() {
+        let places = [
+            (
+                offset_of!(larder_cache_stats_t, item_count),
+                offset_of!(CacheStats, item_count),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, hits),
+                offset_of!(CacheStats, hits),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, misses),
+                offset_of!(CacheStats, misses),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, sets),
+                offset_of!(CacheStats, sets),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, updates),
+                offset_of!(CacheStats, updates),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, deletes),
+                offset_of!(CacheStats, deletes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, evictions),
+                offset_of!(CacheStats, evictions),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, expirations),
+                offset_of!(CacheStats, expirations),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_no_memory),
+                offset_of!(CacheStats, failed_no_memory),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_too_large),
+                offset_of!(CacheStats, failed_too_large),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_exists),
+                offset_of!(CacheStats, failed_exists),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_type_mismatch),
+                offset_of!(CacheStats, failed_type_mismatch),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_buffer_too_small),
+                offset_of!(CacheStats, failed_buffer_too_small),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_busy),
+                offset_of!(CacheStats, failed_busy),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, region_bytes),
+                offset_of!(CacheStats, region_bytes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, limit_bytes),
+                offset_of!(CacheStats, limit_bytes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, payload_bytes),
+                offset_of!(CacheStats, payload_bytes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, free_bytes),
+                offset_of!(CacheStats, free_bytes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, overhead_bytes),
+                offset_of!(CacheStats, overhead_bytes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, total_allocated),
+                offset_of!(CacheStats, total_allocated),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, total_used),
+                offset_of!(CacheStats, total_used),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, peak_used),
+                offset_of!(CacheStats, peak_used),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, pool_reuses),
+                offset_of!(CacheStats, pool_reuses),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, arena_allocs),
+                offset_of!(CacheStats, arena_allocs),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, reclaim_passes),
+                offset_of!(CacheStats, reclaim_passes),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, items_moved),
+                offset_of!(CacheStats, items_moved),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, index_rebuilds),
+                offset_of!(CacheStats, index_rebuilds),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, index_splits),
+                offset_of!(CacheStats, index_splits),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, memory_pressure),
+                offset_of!(CacheStats, memory_pressure),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, page_size),
+                offset_of!(CacheStats, page_size),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, page_count),
+                offset_of!(CacheStats, page_count),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, pages_free),
+                offset_of!(CacheStats, pages_free),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, shards),
+                offset_of!(CacheStats, shards),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, policy),
+                offset_of!(CacheStats, policy),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, views),
+                offset_of!(CacheStats, views),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, reservations),
+                offset_of!(CacheStats, reservations),
+            ),
+            (
+                offset_of!(larder_cache_stats_t, failed_corrupt),
+                offset_of!(CacheStats, failed_corrupt),
+            ),
+        ];
+        let head = offset_of!(Filled, stats);
+        for (c, rust) in places {
+            assert_eq!(c, head + rust);
+        }
+        let words = size_of::<larder_cache_stats_t>() / 8;
+        let halves = 8;
+        assert_eq!(
+            places.len(),
+            words - 1 - halves / 2 + halves,
+            "a field is missing above"
+        );
+    }
 }
