@@ -116,18 +116,24 @@ pub(super) unsafe fn put<T>(out: NonNull<T>, value: T) {
 /// # Safety
 /// `config` has as many bytes as its first field says.
 pub(super) unsafe fn config<T: Copy>(config: *const T, defaults: T) -> Result<T> {
+    let mut merged = defaults;
+    // SAFETY: the caller's promise; a configuration of integers and pointers alone, over our own.
+    unsafe { merge(config.cast(), (&raw mut merged).cast(), size_of::<T>()) }?;
+    Ok(merged)
+}
+
+/// # Safety
+/// As for [`config`]; `ours` has `size` bytes, which may be any.
+unsafe fn merge(config: *const u8, ours: *mut u8, size: usize) -> Result<()> {
     let Some(config) = NonNull::new(config.cast_mut()) else {
-        return Ok(defaults);
+        return Ok(());
     };
     // SAFETY: every configuration starts with its size.
-    let size = unsafe { config.cast::<u32>().read() } as usize;
-    check_size(size, size_of::<T>())?;
-    let mut merged = defaults;
-    // SAFETY: `size` bytes of a configuration from C, of integers and pointers alone, over our own.
-    unsafe {
-        core::ptr::copy_nonoverlapping(config.as_ptr().cast::<u8>(), (&raw mut merged).cast(), size)
-    };
-    Ok(merged)
+    let theirs = unsafe { config.cast::<u32>().read() } as usize;
+    check_size(theirs, size)?;
+    // SAFETY: the caller's promise; no more than ours has.
+    unsafe { core::ptr::copy_nonoverlapping(config.as_ptr(), ours, theirs) };
+    Ok(())
 }
 
 /// Writes the first `size` bytes of the defaults into a configuration of the caller's.
@@ -160,17 +166,22 @@ fn check_size(size: usize, ours: usize) -> Result<()> {
 /// # Safety
 /// `out` has that many bytes.
 pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
+    // SAFETY: the caller's promise.
+    unsafe { put_bytes(out.cast(), NonNull::from(value).cast(), size_of::<T>()) };
+}
+
+/// # Safety
+/// As for [`put_sized`]; `value` has `whole` bytes.
+unsafe fn put_bytes(out: NonNull<u8>, value: NonNull<u8>, whole: usize) {
     // SAFETY: the structure starts with its size; an unset one is read as bytes that mean nothing.
     let asked = unsafe { out.cast::<u32>().read() } as usize;
-    let whole = size_of::<T>();
     let size = if asked >= 8 && asked < whole && asked.is_multiple_of(8) {
         asked
     } else {
         whole
     };
-    let from = core::ptr::from_ref(value).cast::<u8>();
     // SAFETY: the caller's promise.
-    unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
+    unsafe { core::ptr::copy_nonoverlapping(value.as_ptr(), out.as_ptr(), size) };
     // What was asked for is what the next call is to find.
     // SAFETY: the first field, written above.
     unsafe { out.cast::<u32>().write(size as u32) };
