@@ -56,17 +56,23 @@ impl AttachReport {
     }
 }
 
-/// How a shard is taken over. Reached through this table alone, so that programs which never attach do not
+/// How a shard is taken over. Reached through these pointers alone, so that programs which never attach do not
 /// carry the code.
+#[derive(Clone, Copy)]
 pub(crate) struct Adopt {
     pub(crate) slab: MakeSlab,
     pub(crate) shard: fn(&mut Shard, Option<Time>, Place, &mut AttachReport) -> bool,
 }
 
-pub(crate) static ADOPT: Adopt = Adopt {
-    slab: Slab::adopt,
-    shard: Shard::adopt,
-};
+impl Adopt {
+    pub(crate) fn new() -> Self {
+        // The compiler is not to see that there is one such pair.
+        core::hint::black_box(Self {
+            slab: Slab::adopt,
+            shard: Shard::adopt,
+        })
+    }
+}
 
 /// Why an item does not come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

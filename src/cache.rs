@@ -14,7 +14,7 @@
 //! What one shard does: `shard`. The C face: `ffi`.
 #![allow(unsafe_code)]
 
-use crate::attach::{ADOPT, Adopt, AttachReport};
+use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::Callbacks;
 use crate::config::{Clock, Config, Event, EventHook, EventKind};
 use crate::expiry::Time;
@@ -170,8 +170,7 @@ impl<'r> Cache<'r> {
         }
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
-        // The compiler is not to see that there is one such table.
-        let left = Some((report, core::hint::black_box(&ADOPT)));
+        let left = Some((report, Adopt::new()));
         let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
         cache.begin(config)
     }
@@ -226,7 +225,7 @@ impl<'r> Cache<'r> {
         mut cutter: Cutter,
         len: usize,
         config: &Config,
-        mut left: Option<(&mut AttachReport, &'static Adopt)>,
+        mut left: Option<(&mut AttachReport, Adopt)>,
     ) -> Option<Self> {
         let count = config.shard_count(len);
         let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
@@ -266,7 +265,7 @@ impl<'r> Cache<'r> {
                     let time = unsafe { cell.add(Self::TIME_AT) };
                     // SAFETY: as above, aligned as the time that lies there; words may be any bits.
                     let words = unsafe { time.cast::<[u64; 6]>().read() };
-                    Origin::Left(Time::left_behind(words), place, report, adopt)
+                    Origin::Left(Time::left_behind(words), place, report, *adopt)
                 }
             };
             let shard = Shard::new(&mut cutter, part, &setup, &footprint, hasher, &origin)?;
@@ -724,16 +723,24 @@ impl<'r> Cache<'r> {
             value_type,
             ttl_ms,
         };
-        self.set_value(key, &value, mode)
+        self.set_value(key, &value, mode, true)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
-    fn set_value(&self, key: &[u8], value: &NewValue<'_>, mode: SetMode) -> Result<()> {
+    fn set_value(
+        &self,
+        key: &[u8],
+        value: &NewValue<'_>,
+        mode: SetMode,
+        waits: bool,
+    ) -> Result<()> {
+        // By `with_key` this would be a call more: a closure so large is not put in its place.
         let needs_time = self.needs_time(value.ttl_ms);
-        self.with_key(key, needs_time, |shard, hash| {
-            shard.set(hash, key, value, mode)
-        })
+        let (mut shard, hash) = self.lock_for(key, needs_time, waits)?;
+        let done = shard.set(hash, key, value, mode);
+        self.leave(shard, waits);
+        done
     }
 
     /// Whether the time has to be known to store a value with this time to live.
@@ -789,9 +796,7 @@ impl<'r> Cache<'r> {
             value_type: Type::Bytes,
             ttl_ms,
         };
-        self.try_with_key(key, self.needs_time(ttl_ms), |shard, hash| {
-            shard.set(hash, key, &value, SetMode::Set)
-        })
+        self.set_value(key, &value, SetMode::Set, false)
     }
 
     /// As [`Cache::delete`], without waiting: for interrupt handlers.

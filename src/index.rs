@@ -240,10 +240,13 @@ impl Index {
     }
 
     /// As [`Index::start`], with segments for so many items where there is room for them, so that none has
-    /// to be split while they come.
+    /// to be split while they come; where code has to be small, they are.
     pub(crate) fn start_for(&mut self, slab: &mut Slab, items: u32) -> bool {
         if !self.start(slab) {
             return false;
+        }
+        if cfg!(feature = "small") {
+            return true;
         }
         let mut depths = [0; ROOT_COUNT];
         for (root, depth) in (0..).zip(&mut depths) {
@@ -657,6 +660,7 @@ impl Index {
     }
 
     /// Copies every entry of a segment into the one of two that a bit of its hash names.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     fn pour(
         slab: &mut Slab,

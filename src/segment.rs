@@ -17,11 +17,12 @@
 //! hashbrown (Swiss tables, A. Kulukundis et al., CppCon 2017).
 #![allow(unsafe_code)]
 
-use crate::hash::{Hash, mixed};
+use crate::hash::{Hash, mixed, wide};
 use crate::slab::{Id, Kind, Slab};
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
 use core::ptr::NonNull;
 use hashbrown::HashTable;
+use search::{find, find_entry, find_mut};
 
 type Entries = HashTable<u32, Block>;
 
@@ -118,21 +119,69 @@ impl Buckets {
     }
 }
 
-/// The bucket of an entry.
+/// hashbrown's three ways to search, each in its place.
 #[cfg(not(feature = "small"))]
-#[inline(always)]
-fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
-    table.find_bucket_index(hash.into(), |&id| is(Id(id)))
+mod search {
+    use super::{Block, Entries, Hash, Id, wide};
+    use hashbrown::hash_table::OccupiedEntry;
+
+    #[inline(always)]
+    pub(super) fn find(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
+        table.find(wide(hash), |&id| is(Id(id))).map(|&id| Id(id))
+    }
+
+    #[inline(always)]
+    pub(super) fn find_mut(
+        table: &mut Entries,
+        hash: Hash,
+        mut is: impl FnMut(Id) -> bool,
+    ) -> Option<&mut u32> {
+        table.find_mut(wide(hash), |&id| is(Id(id)))
+    }
+
+    #[inline(always)]
+    pub(super) fn find_entry(
+        table: &mut Entries,
+        hash: Hash,
+        mut is: impl FnMut(Id) -> bool,
+    ) -> Option<OccupiedEntry<'_, u32, Block>> {
+        table.find_entry(wide(hash), |&id| is(Id(id))).ok()
+    }
 }
 
-/// The bucket of an entry. One function searches for whatever is asked.
+/// One search for all three.
 #[cfg(feature = "small")]
-fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+mod search {
+    use super::{Block, Entries, Hash, Id, wide};
+    use hashbrown::hash_table::OccupiedEntry;
+
     #[inline(never)]
-    fn search(table: &Entries, hash: Hash, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
-        table.find_bucket_index(hash.into(), |&id| is(Id(id)))
+    fn place(table: &Entries, hash: Hash, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
+        table.find_bucket_index(wide(hash), |&id| is(Id(id)))
     }
-    search(table, hash, &mut is)
+
+    pub(super) fn find(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
+        let at = place(table, hash, &mut is)?;
+        table.get_bucket(at).map(|&id| Id(id))
+    }
+
+    pub(super) fn find_mut(
+        table: &mut Entries,
+        hash: Hash,
+        mut is: impl FnMut(Id) -> bool,
+    ) -> Option<&mut u32> {
+        let at = place(table, hash, &mut is)?;
+        table.get_bucket_mut(at)
+    }
+
+    pub(super) fn find_entry(
+        table: &mut Entries,
+        hash: Hash,
+        mut is: impl FnMut(Id) -> bool,
+    ) -> Option<OccupiedEntry<'_, u32, Block>> {
+        let at = place(table, hash, &mut is)?;
+        table.get_bucket_entry(at).ok()
+    }
 }
 
 /// A slot that holds a table. Made by [`Segment::create`] alone, or read back from the directory.
@@ -214,9 +263,7 @@ impl Segment {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn find(self, slab: &Slab, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
-        let table = self.entries(slab)?;
-        let at = place(table, hash, is)?;
-        table.get_bucket(at).map(|&id| Id(id))
+        find(self.entries(slab)?, hash, is)
     }
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
@@ -255,17 +302,16 @@ impl Segment {
         if table.capacity() == table.len() {
             return false;
         }
-        table.insert_unique(hash.into(), id.0, |_| 0);
+        table.insert_unique(wide(hash), id.0, |_| 0);
         true
     }
 
     /// Lets an entry name another slot.
     #[inline]
     pub(crate) fn replace(self, slab: &mut Slab, hash: Hash, from: Id, to: Id) -> bool {
-        let entry = self.entries_mut(slab).and_then(|table| {
-            let at = place(table, hash, |id| id == from)?;
-            table.get_bucket_mut(at)
-        });
+        let entry = self
+            .entries_mut(slab)
+            .and_then(|t| find_mut(t, hash, |id| id == from));
         match entry {
             Some(entry) => {
                 *entry = to.0;
@@ -277,10 +323,9 @@ impl Segment {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
-        let entry = self.entries_mut(slab).and_then(|table| {
-            let at = place(table, hash, |e| e == id)?;
-            table.get_bucket_entry(at).ok()
-        });
+        let entry = self
+            .entries_mut(slab)
+            .and_then(|t| find_entry(t, hash, |e| e == id));
         match entry {
             Some(entry) => {
                 entry.remove();

@@ -84,7 +84,7 @@ pub(crate) enum Origin<'a> {
     /// Nothing that counts.
     Fresh,
     /// What an earlier owner left, with the time by then where it is known.
-    Left(Option<Time>, Place, &'a mut AttachReport, &'static Adopt),
+    Left(Option<Time>, Place, &'a mut AttachReport, Adopt),
 }
 
 /// Which of a cache's shards one is.

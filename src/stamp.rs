@@ -12,7 +12,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::hash::KeyHasher;
+use crate::hash::{KeyHasher, wide};
 
 /// "LARDER"; its bytes tell the order of bytes, too.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LARDER\x00\x02");
@@ -64,7 +64,7 @@ impl Stamp {
             magic: MAGIC,
             version: VERSION << 16 | fold(build) >> 16,
             layout: fold(layout),
-            seed: hasher.hash(b"the seed of this cache").into(),
+            seed: wide(hasher.hash(b"the seed of this cache")),
         }
     }
 
