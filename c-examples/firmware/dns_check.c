@@ -18,7 +18,7 @@ static uint64_t uptime_ms;
 static uint32_t lost; /* answers that were gone before their time */
 
 static struct host {
-    uint64_t ends_ms; /* 0 = nothing is stored */
+    uint32_t ends_ms; /* 0 = nothing is stored */
     uint16_t version;
 } hosts[HOSTS];
 
@@ -76,7 +76,7 @@ static void keep(unsigned number, uint32_t ttl_s)
     if (is_alive(host) && larder_cache_contains(dns_cache_handle(), name_of(number), strlen(name_of(number))) != LARDER_OK)
         lost++;
     host->version++;
-    host->ends_ms = uptime_ms + (uint64_t)ttl_s * 1000;
+    host->ends_ms = (uint32_t)uptime_ms + ttl_s * 1000;
     struct dns_answer answer = answer_of(number, host->version);
     CHECK(dns_cache_keep(name_of(number), &answer, ttl_s) == LARDER_OK);
 }

@@ -38,7 +38,7 @@ unsigned checks, checks_failed;
 /* ---- packet buffers: a pool ---- */
 
 #define PACKET_SIZE 60
-#define PACKETS_MAX 32
+#define PACKETS_MAX 16
 
 _Alignas(LARDER_ALIGN) static unsigned char packet_region[2048];
 

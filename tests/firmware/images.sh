@@ -4,6 +4,7 @@
 # What the images measure goes to target/firmware/TARGET/measured.txt.
 set -eu
 cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
 out=target/firmware/images
 example=c-examples/firmware
 tests=tests/firmware
@@ -13,42 +14,42 @@ mkdir -p "$out"
 
 CFLAGS="-std=c11 -Os -g -Wall -Wextra -Wpedantic -Werror -ffunction-sections -fdata-sections -DLARDER_BARE_METAL
     -Iinclude -I$example -I$tests -Wl,--gc-sections"
-CORTEXM="-mthumb -I$example/boards -nostartfiles --specs=nano.specs --specs=rdimon.specs -L$example/boards
-    -Wl,--no-warn-execstack $example/boards/startup_cortexm.c"
-RISCV="--specs=picolibc.specs --oslib=semihost --crt0=hosted -march=rv32imac -mabi=ilp32
+CORTEXM="-I$example/boards -nostartfiles --specs=nano.specs --specs=rdimon.specs -L$example/boards
+    $example/boards/startup_cortexm.c"
+RISCV='--specs=picolibc.specs --oslib=semihost --crt0=hosted
     -Wl,--defsym=__flash=0x80000000,--defsym=__flash_size=4M,--defsym=__ram=0x80400000,--defsym=__ram_size=2M
-    -Wl,--defsym=__stack_size=16K"
+    -Wl,--defsym=__stack_size=16K'
 QEMU='-nographic -monitor none -serial none -semihosting-config enable=on,target=native'
 
 # ---- boards ----
 
-# board NAME: its target, compiler, flags and emulator
+# board NAME: its target, flags and emulator
 board() {
     board=$1
-    cc=arm-none-eabi-gcc
-    run="qemu-system-arm -M $board"
+    core=''
     with=-DWITH_SECTOR_CACHE
+    emulator="qemu-system-arm -M $board"
     case $board in
-    microbit) target=thumbv6m-none-eabi flags=-mcpu=cortex-m0 with='' ;; # 16 KiB of RAM
-    lm3s6965evb | mps2-an385) target=thumbv7m-none-eabi flags=-mcpu=cortex-m3 ;;
-    mps2-an386) target=thumbv7em-none-eabihf flags='-mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard' ;;
-    mps2-an500) target=thumbv7em-none-eabihf flags='-mcpu=cortex-m7 -mfpu=fpv5-sp-d16 -mfloat-abi=hard' ;;
-    mps2-an505) target=thumbv8m.main-none-eabihf flags='-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mfloat-abi=hard' ;;
-    virt) target=riscv32imac-unknown-none-elf cc=riscv64-unknown-elf-gcc run='qemu-system-riscv32 -M virt -bios none' ;;
+    microbit) triple=thumbv6m-none-eabi with='' ;; # 16 KiB of RAM
+    lm3s6965evb | mps2-an385) triple=thumbv7m-none-eabi ;;
+    mps2-an386) triple=thumbv7em-none-eabihf ;;
+    mps2-an500) triple=thumbv7em-none-eabihf core='-mcpu=cortex-m7 -mfpu=fpv5-sp-d16' ;;
+    mps2-an505) triple=thumbv8m.main-none-eabihf ;;
+    virt) triple=riscv32imac-unknown-none-elf emulator='qemu-system-riscv32 -M virt -bios none' ;;
     *) echo "images: no such board: $board" >&2 && exit 2 ;;
     esac
-    if [ "$board" = virt ]; then
-        flags=$RISCV
-    else
-        flags="$flags $CORTEXM -T$example/boards/$board.ld"
-    fi
-    archive=target/firmware/$target/liblarder.a
-    measured=target/firmware/$target/measured.txt
+    target "$triple"
+    case $board in
+    virt) flags="$cpu $RISCV" ;;
+    *) flags="$cpu $core $CORTEXM -T$example/boards/$board.ld" ;;
+    esac
+    archive=target/firmware/$triple/liblarder.a
+    measured=target/firmware/$triple/measured.txt
 }
 
 # What is missing for the board, in words; nothing where all is there.
 missing() {
-    for tool in "$cc" "${run%% *}"; do
+    for tool in "${prefix}gcc" "${emulator%% *}"; do
         command -v "$tool" >/dev/null || echo "$tool is not installed"
     done
     [ -f "$archive" ] || echo "$archive is not built (make firmware)"
@@ -59,13 +60,13 @@ missing() {
 build() { # IMAGE SOURCE...: $out/BOARD-IMAGE.elf
     image=$1
     shift
-    $cc $CFLAGS $with "$@" $flags "$archive" -o "$out/$board-$image.elf"
+    ${prefix}gcc $CFLAGS $with "$@" $flags "$archive" -o "$out/$board-$image.elf"
 }
 
 emulate() { # SECONDS IMAGE OPTION...
     seconds=$1 image=$2
     shift 2
-    timeout "$seconds" $run "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
+    timeout "$seconds" $emulator "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
 }
 
 record() { # WORD FILE: the lines that begin with this word stand in the target's file instead of earlier ones
@@ -76,7 +77,7 @@ firmware() { build firmware $example/*.c && emulate 60 firmware; }
 
 stack() {
     build stack $tests/stack.c || return
-    emulate 60 stack >"$out/$board-stack.out" || { status=$?; cat "$out/$board-stack.out"; return $status; }
+    emulate 300 stack >"$out/$board-stack.out" || { status=$?; cat "$out/$board-stack.out"; return $status; }
     cat "$out/$board-stack.out"
     record stack "$out/$board-stack.out"
 }
@@ -84,28 +85,28 @@ stack() {
 # One instruction takes 2^8 ns of the emulator's time: figures that are the same in every run.
 calls() {
     build calls $tests/calls.c $tests/measure.c || return
-    emulate 300 calls -icount shift=8 >"$out/$board-calls.first" || return
-    emulate 300 calls -icount shift=8 >"$out/$board-calls.second" || return
+    emulate 600 calls -icount shift=8 >"$out/$board-calls.first" || return
+    emulate 600 calls -icount shift=8 >"$out/$board-calls.second" || return
     cat "$out/$board-calls.first"
     cmp "$out/$board-calls.first" "$out/$board-calls.second" || return
     record cycles "$out/$board-calls.first"
 }
 
 interrupts() {
-    build interrupts $tests/interrupts.c $tests/measure.c && emulate 120 interrupts -icount shift=8
+    build interrupts $tests/interrupts.c $tests/measure.c && emulate 300 interrupts -icount shift=8
 }
 
 # With a lock that locks nobody out, invariants have to break, or the image above proves nothing.
 interrupts_unlocked() {
     build unlocked -DLOCK_NOBODY_OUT $tests/interrupts.c $tests/measure.c || return
-    emulate 120 unlocked -icount shift=8 >"$out/$board-unlocked.out" || true
+    emulate 300 unlocked -icount shift=8 >"$out/$board-unlocked.out" || true
     cat "$out/$board-unlocked.out"
     grep -q 'does not hold: larder_cache_check' "$out/$board-unlocked.out" || return
     echo 'interrupts_unlocked: found, as it should be'
 }
 
 warm_reset() {
-    build warm_reset $tests/warm_reset.c && emulate 300 warm_reset -icount shift=8
+    build warm_reset $tests/warm_reset.c && emulate 600 warm_reset -icount shift=8
 }
 
 # image NAME: one line for it; what it printed where it fails

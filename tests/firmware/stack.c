@@ -24,7 +24,7 @@ unsigned checks, checks_failed;
 #define STACK_OF(call) \
     (stack_top = stack_paint(), stack_status = (call), stack_low = stack_lowest(), stack_note(#call), stack_status)
 
-#define WINDOW_BYTES "2048"
+#define WINDOW_BYTES "4608"
 #define PAINT "0xC0DEC0DE"
 
 static uintptr_t stack_top, stack_low;
