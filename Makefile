@@ -71,9 +71,10 @@ test: setup ## Run every check and test; stops at the first failure
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
 
-test-firmware: ## Build for every core, link in all ways, and hold sizes to their budgets
+test-firmware: ## Build for every core, link in all ways, hold sizes to their budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
 	sh tests/firmware/run.sh
+	sh tests/firmware/images.sh
 
 test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
 	@sh tests/tools/setup.sh
