@@ -115,15 +115,15 @@ links_with_nothing() {
 }
 
 links_with_newlib() {
-    for libc in '--specs=nosys.specs' '--specs=nano.specs --specs=nosys.specs'; do
-        link "$out/newlib.elf" $libc tests/firmware/small.c "$archive" && nothing_left_undefined "$out/newlib.elf" ||
+    for specs in '--specs=nosys.specs' "$libc"; do
+        link "$out/newlib.elf" $specs tests/firmware/small.c "$archive" && nothing_left_undefined "$out/newlib.elf" ||
             return 1
     done
     ! exports "$out/newlib.elf" | grep -xE 'malloc|_malloc_r|free|_sbrk_r'
 }
 
 links_with_picolibc() {
-    link "$out/picolibc.elf" --specs=picolibc.specs tests/firmware/small.c "$archive" &&
+    link "$out/picolibc.elf" $libc tests/firmware/small.c "$archive" &&
         nothing_left_undefined "$out/picolibc.elf" || return 1
     ! exports "$out/picolibc.elf" | grep -xE 'malloc|free|sbrk'
 }

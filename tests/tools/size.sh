@@ -46,12 +46,22 @@ sections() {
         END { printf "%d %d %d %d\n", text, rodata, data, bss }'
 }
 
+# The C library that firmware of this target is likely to have: its mem* may be deeper than they need to be.
+c_library() {
+    [ -n "$libc" ] || return 0
+    echo 'int main(void) { return 0; }' | "${prefix}gcc" $cpu $libc -Wl,--trace -x c - -o "$work/a.out" 2>/dev/null |
+        grep '/libc[a-z_]*\.a$' | head -n 1
+}
+
 # stacks TARGET: writes target/firmware/TARGET/stack.txt
 stacks() {
     archive=target/firmware/$1/liblarder.a
     "${prefix}gcc" $cpu -Os -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns -ffunction-sections \
         -c tests/firmware/nolibc.c -o "$work/nolibc.o"
-    join "$work/all.o" "$(roots "$archive")" "$archive" "$work/nolibc.o" "$("${prefix}gcc" $cpu -print-libgcc-file-name)"
+    rm -f "$work/nolibc.a"
+    "${prefix}ar" rcs "$work/nolibc.a" "$work/nolibc.o"
+    join "$work/all.o" "$(roots "$archive")" "$archive" $(c_library) \
+        "$("${prefix}gcc" $cpu -print-libgcc-file-name)" "$work/nolibc.a"
     python3 tests/tools/stack.py "$work/all.o" "target/firmware-build/$1/$profile/liblarder.a" "$prefix" \
         >"$work/stack.txt" 2>"$work/stack.log" || { cat "$work/stack.log" >&2; return 1; }
     mv "$work/stack.txt" "target/firmware/$1/stack.txt"

@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 SECTION = re.compile(r"Disassembly of section (\S+):$")
-FUNCTION = re.compile(r"[0-9a-f]+ <(.+)>:$")
+FUNCTION = re.compile(r"([0-9a-f]+) <(.+)>:$")
+SYMBOL = re.compile(r"([0-9a-f]+) .{7} (\.\S+)\t[0-9a-f]+ +(?:\.hidden )?(\S+)$")
 INSTRUCTION = re.compile(r"\s+([0-9a-f]+):\t(\S+)\s*(.*)$")
 RELOCATION = re.compile(r"\s+([0-9a-f]+): (R_\w+)\s+(\S+)$")
 
@@ -49,6 +50,7 @@ class Step:
         inner = INNER.search(self.text)
         literal = LITERAL.search(text)
         self.names = inner[1] if inner else None
+        self.relocated = False
         self.literal = int(literal[1], 16) if literal else None
 
     def written(self):
@@ -94,9 +96,11 @@ class Graph:
         self.word = 8 if "elf64" in listing[:200] else 4
         self.pushed_by_call = 8 if "x86-64" in listing[:200] else 0
         self.functions = {}
-        self.of_section = {}
+        self.labels = {}  # function, by section and address
+        self.names = {}  # function, by each of its names
         self.taken = set()
         self.read(listing.splitlines())
+        self.read_names(run(prefix + "objdump", "-t", path).splitlines())
         for function in self.functions.values():
             self.connect(function)
         self.read_constants(run(prefix + "objdump", "-r", path).splitlines())
@@ -107,17 +111,29 @@ class Graph:
             if match := SECTION.match(line):
                 section = match[1]
             elif match := FUNCTION.match(line):
-                function = self.functions.setdefault(match[1], Function())
-                self.of_section.setdefault(section, match[1])
+                function = self.functions.setdefault(match[2], Function())
+                self.labels[section, int(match[1], 16)] = match[2]
             elif match := INSTRUCTION.match(line):
                 step = Step(f"{match[2]} {match[3]}")
                 function.steps[int(match[1], 16)] = step
             elif (match := RELOCATION.match(line)) and match[2] != "R_RISCV_RELAX":
                 step.names = match[3]
+                step.relocated = True
+
+    def read_names(self, lines):
+        """Of functions at one address the disassembly shows one; and a section stands for its first."""
+        for line in lines:
+            if match := SYMBOL.match(line):
+                label = self.labels.get((match[2], int(match[1], 16) & ~1))
+                self.names[match[3]] = label
 
     def function_at(self, name):
+        """The function of that name; none where it is one of a constant."""
         name = re.sub(r"[+-]0x[0-9a-f]+$", "", name or "")
-        return name if name in self.functions else self.of_section.get(name)
+        return name if name in self.functions else self.names.get(name) or self.labels.get((name, 0))
+
+    def is_known(self, name):
+        return re.sub(r"[+-]0x[0-9a-f]+$", "", name) in self.names
 
     def target(self, function, step):
         if step.literal in function.steps:
@@ -140,6 +156,8 @@ class Graph:
             elif re.match(r"(b|j|cb|call|tail)", step.text):
                 if target:
                     self.lead(function, step, target)
+                elif step.relocated and not self.is_known(step.names):
+                    sys.exit(f"stack: nobody knows {step.names}, where this leads: {step.text}")
                 elif THROUGH_POINTER.match(step.text):
                     function.through_pointer = True
             elif written := step.written():

@@ -3,6 +3,7 @@
 # target TARGET sets
 #   prefix     what the names of the target's GNU tools begin with
 #   cpu        flags of its C compiler
+#   libc       flags of its C compiler that choose the smaller C library
 #   emulation  flags of its linker where it makes one object of many
 #   packages   what brings those tools on Debian
 #   profile    cargo's profile
@@ -16,6 +17,7 @@ TARGETS_FIRMWARE=${TARGETS_ALL%x86_64*}
 
 target() {
     prefix=arm-none-eabi-
+    libc='--specs=nano.specs --specs=nosys.specs'
     emulation=''
     profile=firmware
     features=capi,small
@@ -28,12 +30,14 @@ target() {
     riscv32imac-unknown-none-elf)
         prefix=riscv64-unknown-elf-
         cpu='-march=rv32imac -mabi=ilp32'
+        libc='--specs=picolibc.specs'
         emulation='-m elf32lriscv'
         packages='gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf'
         ;;
     x86_64-unknown-linux-gnu)
         prefix=''
         cpu='-m64'
+        libc=''
         profile=release
         features=capi
         packages='gcc binutils'
