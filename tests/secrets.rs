@@ -1,0 +1,391 @@
+//! With `zero_on_free` nothing of a value, or of a key, stays in the region once its item is gone: whoever
+//! took it out, and wherever it had been moved to. And nothing that the cache tells of itself has any.
+
+mod common;
+
+use common::{Region, Rng, checked, now_ms, set_now};
+use larder::{
+    AttachReport, Cache, Config, Cursor, Error, Monitor, MonitorConfig, PolicyKind, Reservation,
+    View,
+};
+use std::collections::{HashMap, HashSet};
+
+const KIB: usize = 1024;
+const KEYS: usize = 90;
+const CALLS: usize = 700;
+/// Bytes in a row that are no chance.
+const TRACE: usize = 6;
+const MARKER: usize = 16;
+const MARKED: u64 = (1 << (8 * TRACE)) - 1;
+
+/// All runs of bytes, as long as a trace, of a value that repeats these.
+fn traces(marker: &[u8]) -> impl Iterator<Item = u64> {
+    let twice = marker.repeat(2);
+    (0..marker.len()).map(move |at| {
+        let run = twice[at..at + TRACE].iter().zip(0..);
+        run.fold(0, |n, (&byte, i)| n | u64::from(byte) << (8 * i))
+    })
+}
+
+/// Runs that lie somewhere in these bytes, of those that must not.
+fn found(bytes: &[u8], gone: &HashSet<u64>) -> usize {
+    let mut run = 0;
+    let runs = bytes.iter().map(|&byte| {
+        run = run >> 8 | u64::from(byte) << (8 * (TRACE - 1));
+        run & MARKED
+    });
+    runs.skip(TRACE - 1)
+        .filter(|run| gone.contains(run))
+        .count()
+}
+
+fn marker(rng: &mut Rng) -> [u8; MARKER] {
+    let mut marker = [0; MARKER];
+    marker[..8].copy_from_slice(&rng.next().to_ne_bytes());
+    marker[8..].copy_from_slice(&rng.next().to_ne_bytes());
+    marker
+}
+
+fn value(marker: &[u8], len: usize) -> Vec<u8> {
+    marker.iter().copied().cycle().take(len).collect()
+}
+
+/// Who knows which values are in the cache, and which were.
+struct Witness {
+    rng: Rng,
+    keys: Vec<[u8; MARKER]>,
+    /// What lies under a key unless it is gone.
+    set: HashMap<usize, Vec<u8>>,
+    /// Markers that somebody holds.
+    held: Vec<Vec<u8>>,
+    gone: HashSet<u64>,
+    longest: usize,
+    last: usize,
+}
+
+impl Witness {
+    fn new(seed: u64, size: usize) -> Self {
+        let mut rng = Rng::new(seed);
+        let keys = (0..KEYS).map(|_| marker(&mut rng)).collect();
+        Self {
+            rng,
+            keys,
+            set: HashMap::new(),
+            held: Vec::new(),
+            gone: HashSet::new(),
+            longest: size / 8,
+            last: 0,
+        }
+    }
+
+    /// Another value takes the place of the one under a key.
+    fn put(&mut self, n: usize, marker: &[u8]) {
+        if let Some(old) = self.set.insert(n, marker.to_vec()) {
+            self.lose(&old);
+        }
+    }
+
+    fn lose(&mut self, marker: &[u8]) {
+        if !self.held.iter().any(|held| held == marker) {
+            self.gone.extend(traces(marker));
+        }
+    }
+
+    /// Whoever is not met any more is gone.
+    fn count(&mut self, cache: &Cache<'_>) {
+        let mut met = HashSet::new();
+        let all = cache.scan(&mut Cursor::default(), |item| {
+            met.insert(item.key.to_vec());
+            true
+        });
+        assert_eq!(all, Ok(true));
+        for n in 0..KEYS {
+            if met.contains(&self.keys[n][..]) {
+                continue;
+            }
+            if let Some(old) = self.set.remove(&n) {
+                self.lose(&old);
+            }
+        }
+    }
+
+    /// One call of those that store, take out, move or change.
+    fn call<'c>(&mut self, cache: &'c Cache<'c>, guests: &mut Guests<'c>) {
+        let n = self.rng.below(KEYS);
+        let key = self.keys[n];
+        let ttl = [0, 0, 500, 40_000, 2_000_000_000][self.rng.below(5)];
+        let len = self.rng.log_uniform(TRACE, self.longest);
+        let new = marker(&mut self.rng);
+        self.last = self.rng.below(20);
+        match self.last {
+            0..8 => {
+                if cache.set(&key, &value(&new, len), ttl).is_ok() {
+                    self.put(n, &new);
+                }
+            }
+            // Shorter and longer, in its place.
+            8 => {
+                for len in [40, 20, 36, 8, 41] {
+                    let new = marker(&mut self.rng);
+                    if cache.set(&key, &value(&new, len), ttl).is_ok() {
+                        self.put(n, &new);
+                    }
+                }
+            }
+            9 => {
+                let number = self.rng.next() as i64;
+                if cache.set_i64(&key, number, ttl).is_ok() {
+                    self.put(n, &number.to_ne_bytes());
+                }
+            }
+            10 => {
+                let by = self.rng.next() as i64;
+                if let Ok(sum) = cache.increment(&key, by) {
+                    self.put(n, &sum.to_ne_bytes());
+                }
+            }
+            11 => {
+                let _ = cache.touch(&key, ttl);
+            }
+            12 | 13 => {
+                let _ = cache.delete(&key);
+            }
+            14 => drop(cache.optimize([0, 20, 200][self.rng.below(3)])),
+            15 => {
+                set_now(now_ms() + self.rng.log_uniform(1, 2_000) as u64);
+                cache.optimize(0).expect("nobody else is inside");
+            }
+            16 => {
+                if let (Ok(view), Some(marker)) = (cache.pin(&key), self.set.get(&n)) {
+                    guests.views.push(view);
+                    self.held.push(marker.clone());
+                }
+            }
+            17 => self.reserve(cache, n, len, ttl, &new, guests),
+            18 => {
+                self.let_go(guests);
+                // What expired meanwhile goes now.
+                cache.optimize(0).expect("nobody else is inside");
+            }
+            _ if self.rng.one_in(20) && guests.none() => cache.clear().expect("nothing is held"),
+            _ => {
+                let limit = self.longest * (4 + self.rng.below(5));
+                let _ = cache.set_memory_limit(limit);
+            }
+        }
+    }
+
+    /// Room that is filled, then committed, given back, or kept for later.
+    fn reserve<'c>(
+        &mut self,
+        cache: &'c Cache<'c>,
+        n: usize,
+        len: usize,
+        ttl: u64,
+        new: &[u8],
+        guests: &mut Guests<'c>,
+    ) {
+        let Ok(mut room) = cache.reserve(&self.keys[n], len, ttl) else {
+            return;
+        };
+        for i in 0..room.span_count() {
+            let span = room.span_mut(i).expect("it has so many");
+            let bytes = value(new, span.len());
+            span.copy_from_slice(&bytes);
+        }
+        match self.rng.below(3) {
+            0 => {
+                if room.commit().is_ok() {
+                    self.put(n, new);
+                }
+            }
+            1 => {
+                drop(room);
+                self.lose(new);
+            }
+            _ => {
+                guests.rooms.push(room);
+                self.held.push(new.to_vec());
+            }
+        }
+    }
+
+    /// Whatever is held is given back.
+    fn let_go(&mut self, guests: &mut Guests<'_>) {
+        guests.views.clear();
+        guests.rooms.clear();
+        for marker in std::mem::take(&mut self.held) {
+            if !self.set.values().any(|live| *live == marker) {
+                self.lose(&marker);
+            }
+        }
+    }
+}
+
+/// What is held.
+#[derive(Default)]
+struct Guests<'c> {
+    views: Vec<View<'c>>,
+    rooms: Vec<Reservation<'c>>,
+}
+
+impl Guests<'_> {
+    fn none(&self) -> bool {
+        self.views.is_empty() && self.rooms.is_empty()
+    }
+}
+
+fn config(policy: PolicyKind, seed: u64) -> Config {
+    let mut config = Config::default().clock(now_ms);
+    (config.policy, config.zero_on_free) = (policy, true);
+    (config.hash_seed, config.checksum) = (seed, seed % 2 == 0);
+    config.item_times = seed % 3 == 0;
+    config
+}
+
+#[allow(unsafe_code)]
+fn bytes_of<'r>(base: *const u8, len: usize) -> &'r [u8] {
+    // SAFETY: the region lives as long as its test, and no call is under way.
+    unsafe { std::slice::from_raw_parts(base, len) }
+}
+
+fn no_trace_stays(policy: PolicyKind, size: usize, seed: u64) {
+    set_now(1 << 40);
+    let config = config(policy, seed);
+    let mut witness = Witness::new(seed, size);
+    let mut region = Region::new(size);
+    let base = region.bytes().as_ptr();
+    Cache::new(region.bytes(), &config).expect("large enough");
+    // Three owners, each of whom leaves something held.
+    for _ in 0..3 {
+        let mut report = AttachReport::default();
+        let cache = Cache::attach(region.bytes(), &config, &mut report).expect("a cache");
+        let mut guests = Guests::default();
+        for call in 0..CALLS {
+            witness.call(&cache, &mut guests);
+            witness.count(&cache);
+            if call % 4 == 0 || size <= 8 * KIB {
+                let traces = found(bytes_of(base, size), &witness.gone);
+                assert_eq!(
+                    traces, 0,
+                    "{policy:?}, {size}, seed {seed}, call {call}: {}",
+                    witness.last
+                );
+            }
+        }
+        checked(&cache);
+        std::mem::forget(guests);
+        // Void from here on: nobody holds anything any more.
+        drop(cache);
+        let cache = Cache::attach(region.bytes(), &config, &mut report).expect("a cache");
+        witness.count(&cache);
+        witness.let_go(&mut Guests::default());
+        assert_eq!(
+            found(bytes_of(base, size), &witness.gone),
+            0,
+            "after an attach"
+        );
+    }
+    let cache = Cache::attach(region.bytes(), &config, &mut AttachReport::default()).unwrap();
+    cache.clear().unwrap();
+    witness.count(&cache);
+    assert!(witness.set.is_empty() && witness.gone.len() > 10_000);
+    assert_eq!(
+        found(bytes_of(base, size), &witness.gone),
+        0,
+        "after a clear"
+    );
+}
+
+#[test]
+fn nothing_stays_of_what_is_gone_by_default() {
+    for seed in 0..6 {
+        no_trace_stays(
+            PolicyKind::Default,
+            [5, 8, 32][seed as usize % 3] * KIB,
+            seed,
+        );
+    }
+}
+
+#[test]
+fn nothing_stays_of_what_is_gone_under_lru() {
+    for seed in 6..12 {
+        no_trace_stays(PolicyKind::Lru, [5, 8, 32][seed as usize % 3] * KIB, seed);
+    }
+}
+
+#[test]
+fn what_is_not_zeroed_is_found() {
+    let mut config = config(PolicyKind::Default, 1);
+    config.zero_on_free = false;
+    let mut region = Region::new(8 * KIB);
+    let base = region.bytes().as_ptr();
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    let marker = marker(&mut Rng::new(1));
+    cache.set(b"key", &value(&marker, 100), 0).unwrap();
+    cache.delete(b"key").unwrap();
+    let gone: HashSet<u64> = traces(&marker).collect();
+    assert!(found(bytes_of(base, 8 * KIB), &gone) > 80);
+}
+
+#[test]
+fn a_deleted_key_is_gone_too() {
+    let mut region = Region::new(8 * KIB);
+    let base = region.bytes().as_ptr();
+    let cache = Cache::new(region.bytes(), &config(PolicyKind::Default, 1)).unwrap();
+    let mut rng = Rng::new(3);
+    let mut gone = HashSet::new();
+    for _ in 0..2_000 {
+        let key = marker(&mut rng);
+        cache.set(&key, b"value", 0).unwrap();
+        if rng.one_in(2) {
+            cache.delete(&key).unwrap();
+            gone.extend(traces(&key).take(MARKER - TRACE + 1));
+        }
+        assert_eq!(found(bytes_of(base, 8 * KIB), &gone), 0);
+    }
+}
+
+#[test]
+fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
+    let mut region = Region::new(16 * KIB);
+    let cache = Cache::new(region.bytes(), &config(PolicyKind::Default, 1)).unwrap();
+    let monitor = Monitor::new(&cache, &MonitorConfig::default()).unwrap();
+    let (key, value) = (b"XKEYXKEYXKEYX", "XVALUEXVALUEXVALUEX".repeat(20));
+    let mut told = String::new();
+    for n in 0..200u32 {
+        let key = [&key[..], &n.to_ne_bytes()].concat();
+        cache.set_str(&key, &value, u64::from(n)).unwrap();
+        let (view, small) = (cache.pin(&key), &mut [0; 4][..]);
+        told += &format!(
+            "{view:?} {:?} {:?}",
+            cache.get(&key, small),
+            cache.get_i64(&key)
+        );
+        told += &format!("{:?}", cache.reserve(&key, 100, 0));
+        set_now(now_ms() + 1);
+        monitor.check_now(now_ms() + 2_000 * u64::from(n)).unwrap();
+    }
+    told += &format!("{:?} {cache:?} {:?}", cache.stats(), cache.optimize(0));
+    told += &format!("{:?}", monitor.stats());
+    let history = monitor.history(|sample| told += &format!("{sample:?}"));
+    assert_eq!(history, Ok(()));
+    for i in 0..100 {
+        told += &format!("{:?} {:?}", cache.class_stats(i), cache.page_info(i));
+    }
+    let errors = (-20..0).filter_map(Error::from_code);
+    errors.for_each(|error| told += &format!("{error:?} {error} {:?}", error.text()));
+    drop(monitor);
+    let mut report = AttachReport::default();
+    drop(Cache::attach(
+        region.bytes(),
+        &config(PolicyKind::Default, 1),
+        &mut report,
+    ));
+    told += &format!("{report:?}");
+    assert!(told.len() > 10_000);
+    for secret in ["XKEY", "VALUE", "88, 75, 69, 89", "88, 86, 65, 76"] {
+        assert!(!told.contains(secret), "{secret}");
+    }
+}
