@@ -228,7 +228,7 @@ impl<'r> Cache<'r> {
         mut left: Option<(&mut AttachReport, Adopt)>,
     ) -> Option<Self> {
         let count = config.shard_count(len);
-        let header = cutter.cut(size_of::<Header>())?.cast::<Header>();
+        let mut header = cutter.cut(size_of::<Header>())?.cast::<Header>();
         let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
         let setup = config.setup();
         let hasher = cutter.place()?;
@@ -288,6 +288,8 @@ impl<'r> Cache<'r> {
         };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { header.write(value) };
+        // SAFETY: written just now, and nobody knows of it yet.
+        Self::clean_hooks(unsafe { header.as_mut() });
         barrier();
         // SAFETY: as above; the stamp's magic comes first.
         unsafe { header.cast::<u64>().write(magic) };
@@ -295,6 +297,19 @@ impl<'r> Cache<'r> {
             header,
             region: PhantomData,
         })
+    }
+
+    /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.
+    fn clean_hooks(header: &mut Header) {
+        if matches!(header.lock, LockKind::Default) {
+            clean(&mut header.lock, LockKind::Default);
+        }
+        if matches!(header.clock, Clock::Default) {
+            clean(&mut header.clock, Clock::Default);
+        }
+        if header.on_event.get_mut().is_none() {
+            clean(header.on_event.get_mut(), None);
+        }
     }
 
     /// # Safety
@@ -1243,6 +1258,16 @@ impl<'r> Cache<'r> {
             }
         })
     }
+}
+
+/// Writes a value that uses few of its bytes, and zero to the others.
+#[inline(always)]
+fn clean<T>(at: &mut T, value: T) {
+    let at = core::ptr::from_mut(at);
+    // SAFETY: the bytes of `at`, which get a value right behind this.
+    unsafe { at.write_bytes(0, 1) };
+    // SAFETY: as above.
+    unsafe { at.write(value) };
 }
 
 /// Percent of the limit, rounded down.

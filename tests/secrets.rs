@@ -389,3 +389,34 @@ fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
         assert!(!told.contains(secret), "{secret}");
     }
 }
+
+/// Leaves the stack full of what is not to be seen.
+#[inline(never)]
+fn soil_the_stack() {
+    let mut dirt = [0x5c_u8; 64 * KIB];
+    std::hint::black_box(&mut dirt);
+}
+
+/// The longest run of it.
+fn longest_dirt(bytes: &[u8]) -> usize {
+    let runs = bytes.split(|&byte| byte != 0x5c);
+    runs.map(<[u8]>::len).max().unwrap_or(0)
+}
+
+#[test]
+fn a_region_has_nothing_of_the_stack_of_whoever_made_it() {
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        for size in [64 * KIB, 1024 * KIB] {
+            soil_the_stack();
+            let config = config(policy, 1);
+            let mut region = Region::new(size);
+            soil_the_stack();
+            drop(Cache::new(region.bytes(), &config).unwrap());
+            // What is left is padding between fields.
+            assert!(longest_dirt(region.bytes()) < 8);
+            soil_the_stack();
+            drop(Cache::attach(region.bytes(), &config, &mut AttachReport::default()).unwrap());
+            assert!(longest_dirt(region.bytes()) < 8);
+        }
+    }
+}
