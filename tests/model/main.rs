@@ -4,20 +4,26 @@
 //! something meanwhile. Every hit is exactly what the model holds, what is expired or deleted is
 //! never seen again, and every sum is right after every operation.
 //!
-//! `LARDER_MODEL_OPS=10` runs ten times as many operations. A failure prints geometry, seed, number
-//! of the operation, the last operations and a picture of the cache.
+//! Now and then the owner leaves: a copy of the region is taken over, and all that was there is there.
+//!
+//! `LARDER_MODEL_OPS=10` runs ten times as many operations. A failure prints geometry, seed, a picture of
+//! the cache, and the shortest program of those operations that fails.
 
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod ops;
 mod oracle;
+mod shorten;
 
 use common::{Region, Rng, picture, set_now};
-use larder::{Cache, Config, Error, PolicyKind};
+use larder::{AttachReport, Cache, Config, Error, PolicyKind};
 use ops::{Op, Script, Sizes};
-use oracle::Oracle;
-use std::collections::VecDeque;
+use oracle::{Model, Oracle};
+use shorten::{fails_quietly, shortest};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 const KIB: usize = 1024;
 /// Operations in each geometry of a region size, unless the environment multiplies them.
@@ -35,6 +41,7 @@ struct Geometry {
     shards: u32,
     item_times: bool,
     zero_on_free: bool,
+    checksum: bool,
     default_ttl_ms: u64,
     memory_limit: usize,
     sizes: Sizes,
@@ -50,6 +57,7 @@ impl Geometry {
         config.shards = self.shards;
         config.item_times = self.item_times;
         config.zero_on_free = self.zero_on_free;
+        config.checksum = self.checksum;
         config.default_ttl_ms = self.default_ttl_ms;
         config.memory_limit = self.memory_limit;
         config.hash_seed = self.seed;
@@ -70,6 +78,7 @@ fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometr
         sizes: [Sizes::Fixed, Sizes::Mixed, Sizes::Shifting][i / 4],
         item_times: (i + i / 4) % 2 == 0,
         zero_on_free: (i / 2 + i / 4) % 2 == 0,
+        checksum: (i / 2 + i / 3) % 2 == 0,
         default_ttl_ms: 0,
         memory_limit: 0,
         check_every,
@@ -87,6 +96,7 @@ fn drawn(seed: u64) -> Geometry {
         shards: rng.log_uniform(0, 9) as u32,
         item_times: rng.one_in(2),
         zero_on_free: rng.one_in(2),
+        checksum: rng.one_in(3),
         default_ttl_ms: if rng.one_in(4) {
             rng.log_uniform(1, 100_000) as u64
         } else {
@@ -110,74 +120,75 @@ fn factor() -> usize {
         .unwrap_or(1)
 }
 
-/// Prints what led to a failure.
+/// Prints what a failure left.
 struct Story<'a> {
     geometry: Geometry,
     cache: &'a Cache<'a>,
-    number: usize,
-    last: VecDeque<Op>,
-}
-
-impl Story<'_> {
-    fn note(&mut self, number: usize, op: &Op) {
-        self.number = number;
-        if self.last.len() == 8 {
-            self.last.pop_front();
-        }
-        self.last.push_back(*op);
-    }
 }
 
 impl Drop for Story<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{:?}\noperation {}, after:", self.geometry, self.number);
-            self.last.iter().for_each(|op| eprintln!("  {op:?}"));
-            eprintln!("{}", picture(self.cache));
+        if std::thread::panicking() && !shorten::is_quiet() {
+            eprintln!("{:?}\n{}", self.geometry, picture(self.cache));
         }
     }
 }
 
-fn run(geometry: Geometry, ops: usize) {
+fn copy_of(region: &mut Region) -> Region {
+    let mut copy = Region::new(region.bytes().len());
+    copy.bytes().copy_from_slice(region.bytes());
+    copy
+}
+
+/// Calls a cache of this geometry, and compares, until there is no next operation; `next` is told the limit.
+fn play(geometry: Geometry, mut next: impl FnMut(usize) -> Option<Op>) {
     set_now(1_000_000);
-    let config = geometry.config();
+    let mut config = geometry.config();
     let mut region = Region::new(geometry.region);
-    let cache = match Cache::new(region.bytes(), &config) {
-        Ok(cache) => cache,
-        Err(error) => {
-            assert_eq!(error, Error::NoMemory);
-            let needed = Cache::required_size(&config, 0, 0, 0).unwrap();
-            assert!(
-                geometry.region < needed || geometry.memory_limit > 0,
-                "{geometry:?}: {needed}"
-            );
-            return;
-        }
-    };
-    let mut story = Story {
-        geometry,
-        cache: &cache,
-        number: 0,
-        last: VecDeque::new(),
-    };
-    let mut oracle = Oracle::new(&cache, &config, geometry.region);
-    let mut script = Script::new(
-        geometry.region,
-        geometry.sizes,
-        ops,
-        Rng::new(geometry.seed),
-    );
-    for number in 0..ops {
-        let op = script.next(cache.memory_limit());
-        story.note(number, &op);
-        oracle.apply(&op);
-        if number % geometry.check_every == 0 {
+    let mut known: Option<Model> = None;
+    let mut number = 0;
+    loop {
+        let mut report = AttachReport::default();
+        let cache = match &known {
+            None => Cache::new(region.bytes(), &config),
+            Some(_) => Cache::attach(region.bytes(), &config, &mut report),
+        };
+        let cache = match cache {
+            Ok(cache) => cache,
+            Err(error) => return check_refusal(&geometry, &config, error, known.is_some()),
+        };
+        let story = Story {
+            geometry,
+            cache: &cache,
+        };
+        let adopted = known.is_some();
+        let model = known.unwrap_or_else(|| Model::new(&config, geometry.region));
+        let mut oracle = Oracle::new(&cache, model);
+        if adopted {
+            oracle.check_adopted(&report);
             common::checked(&cache);
         }
+        let mut leaves = false;
+        while !leaves && let Some(op) = next(cache.memory_limit()) {
+            oracle.apply(&op);
+            if number % geometry.check_every == 0 {
+                common::checked(&cache);
+            }
+            number += 1;
+            leaves = matches!(op, Op::Attach);
+        }
+        if leaves {
+            config.memory_limit = cache.memory_limit();
+            known = Some(oracle.leave());
+            drop(story);
+            region = copy_of(&mut region);
+            continue;
+        }
+        oracle.delete_everything();
+        common::checked(&cache);
+        drop(story);
+        break;
     }
-    oracle.delete_everything();
-    common::checked(&cache);
-    drop(story);
     if geometry.zero_on_free {
         assert_eq!(
             ops::traces_of_values(region.bytes()),
@@ -185,6 +196,51 @@ fn run(geometry: Geometry, ops: usize) {
             "{geometry:?}: bytes left behind"
         );
     }
+}
+
+/// Too small a region is refused, but never one that held a cache before.
+fn check_refusal(geometry: &Geometry, config: &Config, error: Error, adopted: bool) {
+    assert!(error == Error::NoMemory && !adopted, "{error:?}");
+    let needed = Cache::required_size(config, 0, 0, 0).unwrap();
+    assert!(
+        geometry.region < needed || geometry.memory_limit > 0,
+        "{geometry:?}: {needed}"
+    );
+}
+
+fn replay(geometry: Geometry, program: &[Op]) {
+    let mut ops = program.iter().copied();
+    play(geometry, |_| ops.next());
+}
+
+/// How long to look for a shorter program that fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn run(geometry: Geometry, ops: usize) {
+    let rng = Rng::new(geometry.seed);
+    let mut script = Script::new(geometry.region, geometry.sizes, ops, rng);
+    let program = RefCell::new(Vec::new());
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        play(geometry, |limit| {
+            if program.borrow().len() == ops {
+                return None;
+            }
+            let op = script.next(limit);
+            program.borrow_mut().push(op);
+            Some(op)
+        });
+    }));
+    let Err(cause) = played else { return };
+    let program = shortest(program.into_inner(), PATIENCE, |program| {
+        fails_quietly(|| replay(geometry, program))
+    });
+    eprintln!(
+        "the shortest program that fails, of {} operations:",
+        program.len()
+    );
+    program.iter().for_each(|op| eprintln!("  {op:?}"));
+    replay(geometry, &program);
+    resume_unwind(cause);
 }
 
 fn run_all(region: usize, check_every: usize) {

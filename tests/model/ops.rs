@@ -109,6 +109,8 @@ pub(crate) enum Op {
     Back {
         ms: u64,
     },
+    /// The region is copied, and a new owner takes over the copy.
+    Attach,
 }
 
 /// The bytes of a key: mostly short ones, some of 60 and a few of more than small pages can hold.
@@ -203,6 +205,7 @@ impl Script {
             954..956 => Op::Back {
                 ms: self.rng.log_uniform(1, 10_000) as u64,
             },
+            957 if self.rng.one_in(2) => Op::Attach,
             956 if self.rng.one_in(64) => Op::Forward { ms: 1 << 31 },
             _ => Op::Forward {
                 ms: self.rng.log_uniform(1, 2_000) as u64,

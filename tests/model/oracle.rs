@@ -2,8 +2,12 @@
 
 use crate::common::{audited, now_ms, picture, set_now};
 use crate::ops::{Op, Value};
-use larder::{Cache, CacheStats, ClassStats, Config, Cursor, Error, Result, TTL_NEVER, Type};
+use larder::{
+    AttachReport, Cache, CacheStats, ClassStats, Config, Cursor, Error, Found, Result, TTL_NEVER,
+    Type,
+};
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
 /// When an item's time is up, by two clocks: the host's, which may step back, and one that only the
 /// host's forward steps move. The cache's own time lies between them.
@@ -29,35 +33,87 @@ const COARSE: u64 = (1 << 30) - 1024;
 
 pub(crate) struct Oracle<'c> {
     pub(crate) cache: &'c Cache<'c>,
+    model: Model,
+    pub(crate) stats: CacheStats,
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// What is known of a cache, whoever owns it.
+#[derive(Debug)]
+pub(crate) struct Model {
     shards: u32,
     default_ttl: u64,
     pub(crate) items: BTreeMap<usize, Entry>,
-    pub(crate) stats: CacheStats,
     pub(crate) forward: u64,
+    /// Items that were there when the owner came.
+    adopted: u64,
     /// Items that clears took out.
     cleared: u64,
     /// A lowered limit is still being reached.
     lowering: bool,
     limit_accepted: usize,
     limit_refused: usize,
-    pub(crate) buffer: Vec<u8>,
 }
 
-impl<'c> Oracle<'c> {
-    pub(crate) fn new(cache: &'c Cache<'c>, config: &Config, region: usize) -> Self {
+impl Deref for Oracle<'_> {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl DerefMut for Oracle<'_> {
+    fn deref_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+}
+
+impl Model {
+    /// Of a cache that was just made.
+    pub(crate) fn new(config: &Config, region: usize) -> Self {
         Self {
-            cache,
             shards: config.shards,
             default_ttl: config.default_ttl_ms,
             items: BTreeMap::new(),
-            stats: cache.stats(),
             forward: 0,
+            adopted: 0,
             cleared: 0,
             lowering: false,
             limit_accepted: region,
             limit_refused: 0,
-            buffer: vec![0; 2 * region],
         }
+    }
+}
+
+impl<'c> Oracle<'c> {
+    pub(crate) fn new(cache: &'c Cache<'c>, model: Model) -> Self {
+        let stats = cache.stats();
+        Self {
+            cache,
+            model,
+            buffer: vec![0; 2 * stats.region_bytes as usize],
+            stats,
+        }
+    }
+
+    /// The owner goes, and leaves everything as it is: what is known then.
+    pub(crate) fn leave(mut self) -> Model {
+        self.scan(usize::MAX);
+        self.model
+    }
+
+    /// What a cache that was taken over must be like.
+    pub(crate) fn check_adopted(&mut self, report: &AttachReport) {
+        assert_eq!(report.found, Found::Cache);
+        let dropped = report.items_dropped() - report.items_expired;
+        assert_eq!(dropped, 0, "whole items went: {report:?}");
+        (self.adopted, self.cleared) = (report.items_recovered, 0);
+        // A lowered limit that was not reached yet is lowered again.
+        self.lowering = true;
+        self.items.values_mut().for_each(|entry| entry.seen = 0);
+        self.audit();
+        self.scan(usize::MAX);
     }
 
     /// Calls the cache, and compares everything that the call tells.
@@ -86,6 +142,8 @@ impl<'c> Oracle<'c> {
                 set_now(now_ms() + ms);
             }
             Op::Back { ms } => set_now(now_ms().saturating_sub(ms)),
+            // Whoever has the region does that.
+            Op::Attach => {}
         }
         self.audit();
     }
@@ -97,8 +155,8 @@ impl<'c> Oracle<'c> {
         let s = &self.stats;
         let gone = s.deletes + s.evictions + s.expirations + self.cleared;
         assert_eq!(
-            s.item_count,
-            s.sets - s.updates - gone,
+            i128::from(s.item_count),
+            (self.adopted + s.sets - s.updates) as i128 - gone as i128,
             "items are those set and not gone"
         );
         if s.total_used <= s.limit_bytes {
