@@ -450,8 +450,7 @@ fn no_base_of_a_page_gives_a_longer_life() {
 fn an_item_in_a_shard_that_is_not_its_own_is_none() {
     let config = config(|c| c.shards = 2);
     let mut region = Region::new(32 * KIB);
-    let cache = Cache::new(region.bytes(), &config).unwrap();
-    drop(cache);
+    Cache::new(region.bytes(), &config).unwrap();
     let first = free_descriptor(region.bytes());
     let pages = region.bytes()[first..]
         .chunks_exact(24)
@@ -496,7 +495,9 @@ fn change_behind_its_back(base: *mut u8, at: usize, change: impl FnOnce(u32) -> 
     // SAFETY: the offset lies inside the region that the pointer is of, and no call is under way.
     let word = unsafe { base.add(at).cast::<u32>() };
     // SAFETY: as above; offsets of words are multiples of four.
-    unsafe { word.write(change(word.read())) };
+    let old = unsafe { word.read() };
+    // SAFETY: as above.
+    unsafe { word.write(change(old)) };
 }
 
 #[test]
