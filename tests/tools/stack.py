@@ -3,8 +3,9 @@
 
 The frames of larder's functions are what the compiler says (-Z emit-stack-sizes, in cargo's archive); those of mem*
 and of the compiler's helpers are added up from their instructions. The call graph is that of one relocatable object in
-which nothing is undefined. A call through a pointer may end in any function whose address is taken somewhere; such a
-function calls the host's hooks, and what they need on top is not larder's to know.
+which nothing is undefined. A call through a pointer may end in any function whose address somebody on the way to it has
+taken, itself or in a table that he names: pointers are handed down, and nobody keeps them. It may also be a hook of the
+host's, and what those need on top is not larder's to know.
 
 usage: stack.py OBJECT CARGO_ARCHIVE TOOL_PREFIX
 prints a line for each function, the deepest first: BYTES FUNCTION PATH, and to stderr who calls through pointers
@@ -85,6 +86,7 @@ class Function:
         self.steps = {}
         self.calls = set()
         self.jumps = set()  # the own frame is gone by then
+        self.takes = set()  # functions whose addresses it hands on
         self.through_pointer = False
 
 
@@ -98,12 +100,13 @@ class Graph:
         self.functions = {}
         self.labels = {}  # function, by section and address
         self.names = {}  # function, by each of its names
-        self.taken = set()
+        self.tables = {}  # functions whose addresses a constant has, by its section
         self.read(listing.splitlines())
+        self.constants = {}  # section of a constant, by its name
         self.read_names(run(prefix + "objdump", "-t", path).splitlines())
+        self.read_constants(run(prefix + "objdump", "-r", path).splitlines())
         for function in self.functions.values():
             self.connect(function)
-        self.read_constants(run(prefix + "objdump", "-r", path).splitlines())
 
     def read(self, lines):
         section = function = step = None
@@ -126,6 +129,7 @@ class Graph:
             if match := SYMBOL.match(line):
                 label = self.labels.get((match[2], int(match[1], 16) & ~1))
                 self.names[match[3]] = label
+                self.constants[match[3]] = match[2]
 
     def function_at(self, name):
         """The function of that name; none where it is one of a constant."""
@@ -148,6 +152,7 @@ class Graph:
             if step.text.startswith("."):
                 continue  # a literal
             target = self.target(function, step)
+            function.takes |= self.table(function, step)
             register = THROUGH_REGISTER.match(step.text)
             if register and register[1] in holds:
                 target = holds[register[1]]
@@ -161,16 +166,23 @@ class Graph:
                 elif THROUGH_POINTER.match(step.text):
                     function.through_pointer = True
             elif written := step.written():
-                self.forget(holds, called, written)
+                self.forget(function, holds, called, written)
                 if target:
                     holds[written] = target
         for register in list(holds):
-            self.forget(holds, called, register)
+            self.forget(function, holds, called, register)
 
-    def forget(self, holds, called, register):
+    def table(self, function, step):
+        """The functions in the table that an instruction names."""
+        if step.literal in function.steps:
+            step = function.steps[step.literal]
+        name = re.sub(r"[+-]0x[0-9a-f]+$", "", step.names or "")
+        return self.tables.get(name, self.tables.get(self.constants.get(name), set()))
+
+    def forget(self, function, holds, called, register):
         """The register is written anew: an address in it that was not called went elsewhere."""
         if register in holds and register not in called:
-            self.taken.add(holds[register])
+            function.takes.add(holds[register])
         holds.pop(register, None)
         called.discard(register)
 
@@ -182,10 +194,14 @@ class Graph:
         section = ""
         for line in lines:
             if line.startswith("RELOCATION RECORDS FOR"):
-                section = line.split("[")[1]
+                section = line.split("[")[1].split("]")[0]
             elif section.startswith((".rodata", ".data")) and len(line.split()) == 3:
-                self.taken.add(self.function_at(line.split()[2]))
-        self.taken.discard(None)
+                if target := self.function_at(line.split()[2]):
+                    self.tables.setdefault(section, set()).add(target)
+
+
+class Recursion(Exception):
+    """A way that comes back to where it was."""
 
 
 class Depths:
@@ -200,22 +216,30 @@ class Depths:
         }
         self.frames.update(frames)
 
-    def of(self, name, above=()):
-        """Bytes, and the functions on the way."""
+    def of(self, name, above=(), handed=frozenset()):
+        """Bytes, and the functions on the way; `handed`: functions whose addresses were taken on the way here."""
         if name in above:
-            sys.exit("stack: no bound, for there is recursion: " + " > ".join(above + (name,)))
-        if name in self.known:
-            return self.known[name]
+            raise Recursion(" > ".join(above + (name,)))
         function = self.graph.functions[name]
-        pointed = self.graph.taken if function.through_pointer and name not in self.graph.taken else set()
+        handed = handed | function.takes
+        if (name, handed) in self.known:
+            return self.known[name, handed]
+        above += (name,)
+        pointed = handed if function.through_pointer else set()
         best = (self.frames[name], [])
         for callee in sorted(function.calls | function.jumps | pointed):
-            depth, way = self.of(callee, above + (name,))
+            try:
+                depth, way = self.of(callee, above, handed)
+            except Recursion:
+                # What a pointer was handed down for does not lead back to who calls through it.
+                if callee in function.calls | function.jumps:
+                    raise
+                continue
             if callee not in function.jumps:
                 depth += self.frames[name] + self.graph.pushed_by_call
             best = max(best, (depth, way))
-        self.known[name] = (best[0], [name] + best[1])
-        return self.known[name]
+        self.known[name, handed] = (best[0], [name] + best[1])
+        return self.known[name, handed]
 
 
 def main():
@@ -227,11 +251,14 @@ def main():
     if not roots or unknown:
         sys.exit(f"stack: no frame is known of {unknown or 'any larder_ function'}")
     depths = Depths(graph, frames)
-    for depth, root in sorted(((depths.of(root), root) for root in roots), reverse=True):
+    try:
+        found = sorted(((depths.of(root), root) for root in roots), reverse=True)
+    except Recursion as way:
+        sys.exit(f"stack: no bound, for there is recursion: {way}")
+    for depth, root in found:
         print(depth[0], root, " > ".join(f"{name}({depths.frames[name]})" for name in depth[1]))
     through = sorted(name for name, function in graph.functions.items() if function.through_pointer)
     print("through a pointer call:", *through, file=sys.stderr)
-    print("addresses taken:", *sorted(graph.taken), file=sys.stderr)
 
 
 if __name__ == "__main__":
