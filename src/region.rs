@@ -341,7 +341,7 @@ impl<T: Copy> Table<T> {
     }
 }
 
-#[cfg(not(feature = "small"))]
+#[cfg(not(feature = "one-rule"))]
 impl<T: Copy> Table<T> {
     /// `count` elements from `from` on; none where they are not all there.
     #[inline]

@@ -10,7 +10,7 @@
 mod duo;
 mod lru;
 mod rule;
-#[cfg_attr(feature = "small", path = "no_shadow.rs")]
+#[cfg_attr(feature = "one-rule", path = "no_shadow.rs")]
 mod shadow;
 mod sizes;
 #[cfg(test)]

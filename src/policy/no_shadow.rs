@@ -1,4 +1,4 @@
-//! Where code has to be small, no simulation chooses the rule: no cache has shadows (`shadow`).
+//! With the feature `one-rule` no simulation chooses the rule: no cache has shadows (`shadow`).
 
 #![forbid(unsafe_code)]
 
