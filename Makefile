@@ -12,8 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header examples demo test test-c test-firmware test-dist test-loom bench \
-	bench-calls bench-hitratio bench-memory install fmt clean FORCE
+.PHONY: help setup lib firmware size dist header examples demo test test-c test-firmware test-dist test-loom test-fuzz \
+	fuzz bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -67,6 +67,7 @@ test: setup ## Run every check and test; stops at the first failure
 	$(MAKE) --no-print-directory test-c
 	$(MAKE) --no-print-directory test-firmware
 	$(MAKE) --no-print-directory test-dist
+	$(MAKE) --no-print-directory test-fuzz
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
@@ -82,6 +83,12 @@ test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descripti
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
+
+test-fuzz: ## Run each fuzz target for 30 seconds, where there is a nightly compiler
+	sh tests/fuzz/run.sh 30
+
+fuzz: ## Run each fuzz target for SECONDS (60)
+	sh tests/fuzz/run.sh $(or $(SECONDS),60)
 
 bench: ## Run the benchmarks
 	cargo bench

@@ -150,8 +150,8 @@ impl Request {
         let time_s: f64 = next()?.parse().ok()?;
         let id = next()?.parse().ok()?;
         let item = Item {
-            key_len: next()?.parse().ok()?,
-            value_len: next()?.parse().ok()?,
+            key_len: next()?.parse::<u32>().ok()? as usize,
+            value_len: next()?.parse::<u32>().ok()? as usize,
         };
         let op = match next()? {
             "get" => Op::Get,

@@ -282,7 +282,11 @@ impl Guest<'_> {
     }
 
     fn pin(&mut self, n: usize) -> larder::Result<()> {
-        let view = self.cache.pin(&key_of(n))?;
+        let view = match self.cache.pin(&key_of(n)) {
+            // The table of what is held may find no room beside the item.
+            Err(Error::NoMemory) => return Ok(()),
+            view => view?,
+        };
         let (mut value, mut spans) = (Vec::new(), 0);
         while spans < view.span_count() {
             value.extend_from_slice(view.span(spans)?);

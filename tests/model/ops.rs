@@ -145,6 +145,7 @@ pub(crate) struct Script {
     drawn: usize,
 }
 
+#[allow(dead_code)] // The fuzzer has its own end.
 impl Script {
     pub(crate) fn new(region: usize, sizes: Sizes, ops: usize, rng: Rng) -> Self {
         let keys = (region / 64).clamp(64, 6000);
@@ -156,6 +157,11 @@ impl Script {
             phase_len: ops / 8 + 1,
             drawn: 0,
         }
+    }
+
+    /// Whether operations are random from here on.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.rng.is_spent()
     }
 
     pub(crate) fn next(&mut self, limit: usize) -> Op {
