@@ -14,9 +14,9 @@ const POLICIES: [PolicyKind; 2] = [PolicyKind::Default, PolicyKind::Lru];
 fn config(policy: PolicyKind, seed: usize) -> Config {
     let mut config = Config::default().clock(now_ms);
     config.policy = policy;
-    config.checksum = seed % 2 == 0;
-    config.zero_on_free = seed % 3 == 0;
-    config.item_times = seed % 5 == 0;
+    config.checksum = seed.is_multiple_of(2);
+    config.zero_on_free = seed.is_multiple_of(3);
+    config.item_times = seed.is_multiple_of(5);
     config
 }
 

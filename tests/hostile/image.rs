@@ -128,14 +128,13 @@ pub(crate) fn left_behind(seed: u64) -> Image {
     } else {
         1
     };
-    config.checksum = seed / 2 % 2 == 0;
+    config.checksum = (seed / 2).is_multiple_of(2);
     config.item_times = rng.one_in(2);
     config.zero_on_free = rng.one_in(2);
     config.hash_seed = seed;
     set_now(THEN);
     let mut region = Region::new(size);
-    let cache = Cache::new(region.bytes(), &config).expect("large enough");
-    drop(cache);
+    Cache::new(region.bytes(), &config).expect("large enough");
     let descriptors = tables(region.bytes());
     let cache = Cache::new(region.bytes(), &config).expect("large enough");
     work(&cache, &mut rng, size);
