@@ -12,8 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header examples demo test test-c test-firmware test-dist test-loom test-fuzz \
-	fuzz bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-firmware test-dist test-hosts \
+	test-sanitizers test-loom test-fuzz fuzz bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -43,6 +43,9 @@ dist: lib ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and fi
 header: ## Generate include/larder.h anew from src/ffi
 	LARDER_BLESS=1 cargo test --test header
 
+abi: ## Write tests/abi anew from include/larder.h: what programs compiled against it rely on
+	sh tests/tools/abi.sh tests/abi
+
 examples: $(EXAMPLES) ## Build the C examples into target/examples
 
 target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(LIB)
@@ -68,6 +71,8 @@ test: setup ## Run every check and test; stops at the first failure
 	$(MAKE) --no-print-directory test-firmware
 	$(MAKE) --no-print-directory test-dist
 	$(MAKE) --no-print-directory test-fuzz
+	$(MAKE) --no-print-directory test-hosts
+	$(MAKE) --no-print-directory test-sanitizers
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
@@ -80,6 +85,13 @@ test-firmware: ## Build for every core, link in all ways, hold sizes to their bu
 test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
 	@sh tests/tools/setup.sh
 	sh tests/dist/run.sh
+
+test-hosts: ## Run tests of Rust and C on 32-bit machines of both orders of bytes (QEMU)
+	@sh tests/tools/setup.sh hosts
+	sh tests/hosts/run.sh
+
+test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
+	sh tests/sanitizers/run.sh
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings

@@ -102,46 +102,46 @@
 #define LARDER_OK 0
 
 // No item has this key, or it has expired.
-#define LARDER_NOT_FOUND -1
+#define LARDER_NOT_FOUND (-1)
 
 // An argument is out of its range; nothing was changed.
-#define LARDER_INVALID -2
+#define LARDER_INVALID (-2)
 
 // Nothing more can be evicted to make room; nothing was changed.
-#define LARDER_NO_MEMORY -3
+#define LARDER_NO_MEMORY (-3)
 
 // Larger than the limit can ever hold; nothing was evicted.
-#define LARDER_TOO_LARGE -4
+#define LARDER_TOO_LARGE (-4)
 
 // The buffer is shorter than the value; the length is reported.
-#define LARDER_BUFFER_TOO_SMALL -5
+#define LARDER_BUFFER_TOO_SMALL (-5)
 
 // An item with this key is there already.
-#define LARDER_EXISTS -6
+#define LARDER_EXISTS (-6)
 
 // The value is of another type.
-#define LARDER_TYPE_MISMATCH -7
+#define LARDER_TYPE_MISMATCH (-7)
 
 // The lock is taken, or a callback called back.
-#define LARDER_BUSY -8
+#define LARDER_BUSY (-8)
 
 // A check found an invariant broken.
-#define LARDER_CORRUPT -9
+#define LARDER_CORRUPT (-9)
 
 // The block was given back before.
-#define LARDER_STALE -10
+#define LARDER_STALE (-10)
 
 // The structure is of another version of the library.
-#define LARDER_VERSION_MISMATCH -11
+#define LARDER_VERSION_MISMATCH (-11)
 
 // The region does not start at a multiple of LARDER_ALIGN.
-#define LARDER_MISALIGNED -12
+#define LARDER_MISALIGNED (-12)
 
 // There is more to do: call again.
-#define LARDER_AGAIN -13
+#define LARDER_AGAIN (-13)
 
 // The item is pinned by a reader.
-#define LARDER_PINNED -14
+#define LARDER_PINNED (-14)
 
 // Every region starts at a multiple of so many bytes.
 #define LARDER_ALIGN 16

@@ -12,7 +12,22 @@ fn generate() -> String {
         .expect("header");
     let mut header = Vec::new();
     bindings.write(&mut header);
-    String::from_utf8(header).expect("UTF-8")
+    let header = String::from_utf8(header).expect("UTF-8");
+    header
+        .lines()
+        .map(|line| parenthesized(line) + "\n")
+        .collect()
+}
+
+/// A negative constant stands in parentheses, so that it is one operand wherever its name is.
+fn parenthesized(line: &str) -> String {
+    match line
+        .strip_prefix("#define ")
+        .and_then(|rest| rest.split_once(" -"))
+    {
+        Some((name, number)) => format!("#define {name} (-{number})"),
+        None => line.to_owned(),
+    }
 }
 
 /// With `LARDER_BLESS` set, writes the header; without, compares it.

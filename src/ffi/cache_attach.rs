@@ -6,6 +6,7 @@ use super::input::{put, required, status};
 use super::status::larder_status;
 use crate::attach::AttachReport;
 use crate::cache::Cache;
+use crate::status::Error;
 use core::ffi::c_void;
 
 /// The region held a cache, which was taken over.
@@ -95,7 +96,8 @@ pub unsafe extern "C" fn larder_cache_attach(
         let mut found = AttachReport::default();
         // SAFETY: the caller gives this memory.
         let cache = unsafe { Cache::attach_at(base, size, &config, &mut found) };
-        if let Ok(report) = required(report) {
+        let is_told = matches!(cache, Ok(_) | Err(Error::NotFound | Error::VersionMismatch));
+        if let (true, Ok(report)) = (is_told, required(report)) {
             // SAFETY: the caller's promise.
             unsafe { put(report, convert(&found)) };
         }

@@ -1,6 +1,7 @@
 //! Pointers from C, checked: the one place with the one rule.
 
 use super::status::{LARDER_INVALID, LARDER_OK, larder_status};
+use crate::item::KEY_LEN_MAX;
 use crate::status::{Error, Result};
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::NonNull;
@@ -38,7 +39,7 @@ pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u
     Ok(unsafe { core::slice::from_raw_parts(data.cast(), len) })
 }
 
-/// A key: never empty.
+/// A key: never empty, and not longer than any cache's: the others would be read as a whole, for nothing.
 ///
 /// # Safety
 /// As for [`bytes`].
@@ -46,6 +47,9 @@ pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u
 pub(super) unsafe fn key<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
     if len == 0 || data.is_null() {
         return Err(Error::Invalid);
+    }
+    if len > KEY_LEN_MAX {
+        return Err(Error::TooLarge);
     }
     // SAFETY: the caller's promise.
     unsafe { bytes(data, len) }
@@ -149,15 +153,20 @@ pub(super) unsafe fn config_init<T: Copy>(out: *mut T, size: usize, defaults: &T
     Ok(())
 }
 
-/// Sizes of earlier versions are shorter, in whole fields of eight bytes.
+/// Sizes of earlier versions are shorter.
 fn check_size(size: usize, ours: usize) -> Result<()> {
     if size > ours {
-        return Err(Error::VersionMismatch);
+        Err(Error::VersionMismatch)
+    } else if is_size_of_some_version(size, ours) {
+        Ok(())
+    } else {
+        Err(Error::Invalid)
     }
-    if size < 8 || size != ours && !size.is_multiple_of(8) {
-        return Err(Error::Invalid);
-    }
-    Ok(())
+}
+
+/// Each holds its size and version at least, and ends with a word.
+fn is_size_of_some_version(size: usize, ours: usize) -> bool {
+    size >= 8 && size <= ours && size.is_multiple_of(size_of::<usize>())
 }
 
 /// Statistics as long as their caller knows them: the size in the first field, or all of ours where
@@ -175,7 +184,7 @@ pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
 unsafe fn put_bytes(out: NonNull<u8>, value: NonNull<u8>, whole: usize) {
     // SAFETY: the structure starts with its size; an unset one is read as bytes that mean nothing.
     let asked = unsafe { out.cast::<u32>().read() } as usize;
-    let size = if asked >= 8 && asked < whole && asked.is_multiple_of(8) {
+    let size = if is_size_of_some_version(asked, whole) {
         asked
     } else {
         whole

@@ -193,6 +193,11 @@ static void long_key(struct args *a)
     a->key_len = KEY_LEN_MAX + 1;
 }
 
+static void half_address_space_key(struct args *a)
+{
+    a->key_len = SIZE_MAX / 2;
+}
+
 static void huge_key(struct args *a)
 {
     a->key_len = SIZE_MAX;
@@ -276,6 +281,7 @@ static const struct spoiling spoilings[] = {
     {"key NULL, length 0", no_key_at_all, KEYED, LARDER_INVALID},
     {"key length 0", empty_key, KEYED, LARDER_INVALID},
     {"key length 256", long_key, KEYED, LARDER_TOO_LARGE},
+    {"key length SIZE_MAX / 2", half_address_space_key, KEYED, LARDER_TOO_LARGE},
     {"key length SIZE_MAX", huge_key, KEYED, LARDER_TOO_LARGE},
     {"value NULL", no_value, VALUE, LARDER_INVALID},
     {"value NULL, length SIZE_MAX", huge_no_value, VALUE, LARDER_INVALID},

@@ -164,7 +164,7 @@ static void config_inits_check_the_size(void)
         check_config_init(noun, 0, LARDER_INVALID);
         check_config_init(noun, 4, LARDER_INVALID);
         check_config_init(noun, 7, LARDER_INVALID);
-        check_config_init(noun, 12, LARDER_INVALID);
+        check_config_init(noun, 10, LARDER_INVALID);
         check_config_init(noun, noun->size - 1, LARDER_INVALID);
         check_config_init(noun, noun->size + 8, LARDER_VERSION_MISMATCH);
         check_config_init(noun, UINT32_MAX - 7, LARDER_VERSION_MISMATCH);
@@ -320,6 +320,159 @@ static void bad_cache_configs_are_refused(void)
     region_free(&region);
 }
 
+/* ---- attach(memory, size, config, out, report), over a cache that an earlier owner left ---- */
+
+enum { LEFT_ITEMS = 50 };
+
+struct left {
+    struct region region;
+    unsigned char image[REGION_SIZE]; /* what the owner left */
+};
+
+/* Static, since it is large. */
+static struct left *left_cache(void)
+{
+    static struct left left;
+    left.region = region_new(REGION_SIZE);
+    larder_cache_config config = config_default();
+    larder_cache *cache = cache_new(&left.region, &config);
+    for (uint32_t i = 0; i < LEFT_ITEMS; i++)
+        CHECK_STATUS(larder_cache_set(cache, &i, sizeof i, &i, sizeof i, 0), LARDER_OK);
+    memcpy(left.image, left.region.memory, REGION_SIZE);
+    return &left;
+}
+
+/* The call is refused, and leaves everything alone; `found`: what the report says, -1 where it says nothing. */
+static void check_no_attach(struct left *left, void *memory, size_t size, const larder_cache_config *config,
+                            larder_status want, int found)
+{
+    larder_attach_report report;
+    larder_cache *cache = (larder_cache *)&unwritten;
+    memset(&report, DIRT_BYTE, sizeof report);
+    CHECK_STATUS(larder_cache_attach(memory, size, config, &cache, &report), want);
+    CHECK(cache == (larder_cache *)&unwritten);
+    CHECK(memcmp(left->region.memory, left->image, REGION_SIZE) == 0);
+    if (found < 0)
+        CHECK(all_bytes_are(&report, sizeof report, DIRT_BYTE));
+    else
+        CHECK(report.found == (uint32_t)found && all_bytes_are(&report.reserved, sizeof report - 4, 0));
+    CHECK_STATUS(larder_cache_attach(memory, size, config, &cache, NULL), want);
+    CHECK_STATUS(larder_cache_attach(memory, size, config, NULL, &report), LARDER_INVALID);
+    CHECK(cache == (larder_cache *)&unwritten);
+    CHECK(memcmp(left->region.memory, left->image, REGION_SIZE) == 0);
+}
+
+/* What was refused has not spoiled what the right call finds. */
+static void check_attach(struct left *left, const larder_cache_config *config)
+{
+    larder_attach_report report;
+    larder_cache *cache = NULL;
+    CHECK_STATUS(larder_cache_attach(left->region.memory, REGION_SIZE, config, &cache, &report), LARDER_OK);
+    CHECK(report.found == LARDER_FOUND_CACHE && report.items_recovered == LEFT_ITEMS && report.items_dropped == 0);
+    check_cache(cache, &left->region);
+    for (uint32_t i = 0; i < LEFT_ITEMS; i++)
+        CHECK_STATUS(larder_cache_contains(cache, &i, sizeof i), LARDER_OK);
+    memcpy(left->region.memory, left->image, REGION_SIZE);
+}
+
+static void attach_refuses_bad_memory(void)
+{
+    struct left *left = left_cache();
+    larder_cache_config config = config_default();
+    for (size_t c = 0; c < sizeof memory_cases / sizeof memory_cases[0]; c++) {
+        const struct memory_case *m = &memory_cases[c];
+        /* too small for a cache is where none is */
+        int is_empty = m->want == LARDER_NO_MEMORY;
+        set_context("cache_attach", m->name);
+        check_no_attach(left, m->has_memory ? left->region.memory + m->shift : NULL, m->size, &config,
+                        is_empty ? LARDER_NOT_FOUND : m->want, is_empty ? LARDER_FOUND_NOTHING : -1);
+    }
+    set_context("cache_attach", "half the memory");
+    check_no_attach(left, left->region.memory, REGION_SIZE / 2, &config, LARDER_VERSION_MISMATCH,
+                    LARDER_FOUND_OTHER_LAYOUT);
+    set_context("cache_attach", "memory behind the start");
+    check_no_attach(left, left->region.memory + 4096, REGION_SIZE - 4096, &config, LARDER_NOT_FOUND,
+                    LARDER_FOUND_NOTHING);
+    check_attach(left, &config);
+    check_attach(left, NULL);
+    region_free(&left->region);
+}
+
+static void attach_refuses_bad_configs(void)
+{
+    struct left *left = left_cache();
+    for (size_t i = 0; i < sizeof cache_config_cases / sizeof cache_config_cases[0]; i++) {
+        const struct cache_config_case *c = &cache_config_cases[i];
+        larder_cache_config config = config_default();
+        set_context("cache_attach", c->name);
+        c->spoil(&config);
+        check_no_attach(left, left->region.memory, REGION_SIZE, &config, c->want, -1);
+    }
+    for (uint32_t size = 8; size <= sizeof(larder_cache_config); size += 8) {
+        larder_cache_config config = config_default();
+        set_context("cache_attach", "shorter struct_size");
+        memset((unsigned char *)&config + size, DIRT_BYTE, sizeof config - size);
+        config.struct_size = size;
+        check_attach(left, &config);
+    }
+    region_free(&left->region);
+}
+
+static void attach_tells_what_was_made_otherwise(void)
+{
+    struct left *left = left_cache();
+    for (int i = 0; i < 5; i++) {
+        larder_cache_config config = config_default();
+        set_context("cache_attach", "made otherwise");
+        if (i == 0)
+            config.policy = LARDER_POLICY_LRU;
+        if (i == 1)
+            config.shards = 2;
+        if (i == 2)
+            config.flags = LARDER_ITEM_TIMES;
+        if (i == 3)
+            config.flags = LARDER_CHECKSUM;
+        if (i == 4)
+            config.hash_seed = 1;
+        check_no_attach(left, left->region.memory, REGION_SIZE, &config, LARDER_VERSION_MISMATCH,
+                        i == 4 ? LARDER_FOUND_OTHER_SEED : LARDER_FOUND_OTHER_LAYOUT);
+    }
+    region_free(&left->region);
+}
+
+/* What a region holds whose byte `at` is another: magic, version, layout and seed of a cache come first. */
+static int found_without(size_t at)
+{
+    if (at < 8)
+        return LARDER_FOUND_NOTHING;
+    if (at < 12)
+        return LARDER_FOUND_OTHER_VERSION;
+    return at < 16 ? LARDER_FOUND_OTHER_LAYOUT : LARDER_FOUND_OTHER_SEED;
+}
+
+static void attach_looks_at_the_first_bytes(void)
+{
+    struct left *left = left_cache();
+    for (size_t at = 0; at < 24; at++) {
+        int found = found_without(at);
+        set_context("cache_attach", "another first byte");
+        left->region.memory[at] ^= 0x10;
+        left->image[at] ^= 0x10;
+        check_no_attach(left, left->region.memory, REGION_SIZE, NULL,
+                        found == LARDER_FOUND_NOTHING ? LARDER_NOT_FOUND : LARDER_VERSION_MISMATCH, found);
+        left->region.memory[at] ^= 0x10;
+        left->image[at] ^= 0x10;
+    }
+    check_attach(left, NULL);
+    set_context("cache_attach", "the other order of bytes");
+    for (size_t i = 0; i < 8; i++)
+        left->region.memory[i] = left->image[7 - i];
+    memcpy(left->image, left->region.memory, 8);
+    check_no_attach(left, left->region.memory, REGION_SIZE, NULL, LARDER_VERSION_MISMATCH,
+                    LARDER_FOUND_OTHER_VERSION);
+    region_free(&left->region);
+}
+
 /* What is out of range but has no status of its own is taken or refused, never half taken. */
 static void huge_config_numbers_are_survived(void)
 {
@@ -434,6 +587,10 @@ int main(int argc, char **argv)
     inits_take_or_leave_any_size();
     config_inits_check_the_size();
     bad_cache_configs_are_refused();
+    attach_refuses_bad_memory();
+    attach_refuses_bad_configs();
+    attach_tells_what_was_made_otherwise();
+    attach_looks_at_the_first_bytes();
     huge_config_numbers_are_survived();
     shorter_configs_are_honoured();
     required_size_refuses_what_no_region_holds();

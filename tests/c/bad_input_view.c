@@ -327,6 +327,11 @@ static void long_key(struct args *a)
     a->key_len = KEY_LEN_MAX + 1;
 }
 
+static void half_address_space_key(struct args *a)
+{
+    a->key_len = SIZE_MAX / 2;
+}
+
 static void huge_key(struct args *a)
 {
     a->key_len = SIZE_MAX;
@@ -516,6 +521,7 @@ static const struct spoiling spoilings[] = {
     {"key NULL, length 0", no_key_at_all, KEY, LARDER_INVALID},
     {"key length 0", empty_key, KEY, LARDER_INVALID},
     {"key length 256", long_key, KEY, LARDER_TOO_LARGE},
+    {"key length SIZE_MAX / 2", half_address_space_key, KEY, LARDER_TOO_LARGE},
     {"key length SIZE_MAX", huge_key, KEY, LARDER_TOO_LARGE},
     {"key of no item", missing_key, PRESENT, LARDER_NOT_FOUND},
     {"value NULL", no_value, VALUE, LARDER_INVALID},
@@ -686,6 +692,7 @@ static void configured_maxima_are_kept(void)
     outputs_begin();
     CHECK_STATUS(larder_cache_reserve(cache, "123456789", 9, 1, 0, &reservation), LARDER_TOO_LARGE);
     CHECK_STATUS(larder_cache_reserve(cache, "12345678", 8, 101, 0, &reservation), LARDER_TOO_LARGE);
+    set_batch[0].key = "123456789";
     set_batch[0].key_len = 9;
     set_batch[1].value = long_bytes;
     set_batch[1].value_len = 101;

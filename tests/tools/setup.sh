@@ -2,10 +2,10 @@
 # Installs what the build and the tests need and is missing: through apt-get where there is one, else it says what
 # to install. The host's Rust is not installed. Firmware's is, with its C compilers and emulators, where they can be
 # had: without them their tests are skipped. Quick, and changes nothing, where all is there.
-# usage: setup.sh [host] [firmware]      both where none is named
+# usage: setup.sh [host] [firmware] [hosts]      all where none is named; hosts: other machines, for their tests
 set -eu
 cd "$(dirname "$0")/../.."
-parts=${*:-host firmware}
+parts=${*:-host firmware hosts}
 
 missing=''  # Debian packages
 wanted=''   # those that are not needed for everything
@@ -43,6 +43,9 @@ for_host() {
     need pkg-config has pkg-config
     need libzstd-dev compiles zstd.h
     need valgrind has valgrind
+    want clang has clang
+    want clang-tidy has clang-tidy
+    want cppcheck has cppcheck
     want cmake has cmake
     want python3-yaml sh -c "python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'"
 }
@@ -64,6 +67,16 @@ for_firmware() {
     want picolibc-riscv64-unknown-elf links riscv64-unknown-elf-gcc --specs=picolibc.specs
     want qemu-system-arm has qemu-system-arm
     want qemu-system-misc has qemu-system-riscv32
+}
+
+for_hosts() {
+    [ -x /usr/bin/cargo ] && [ -e /usr/lib/rustlib/src/rust/library/Cargo.lock ] ||
+        wanted="$wanted rustc-web cargo-web rust-web-src"
+    want qemu-user has qemu-ppc
+    want gcc-arm-linux-gnueabihf has arm-linux-gnueabihf-gcc
+    want libc6-dev-armhf-cross links arm-linux-gnueabihf-gcc
+    want gcc-powerpc-linux-gnu has powerpc-linux-gnu-gcc
+    want libc6-dev-powerpc-cross links powerpc-linux-gnu-gcc
 }
 
 if ! has cargo >/dev/null; then
