@@ -181,11 +181,12 @@ static void look(struct map *map)
         larder_class_stats class = { .struct_size = sizeof class };
         larder_status status = larder_cache_class_stats(map->cache, map->class_count, &class);
         if (status == LARDER_NOT_FOUND)
-            return;
+            break;
         must(status, "larder_cache_class_stats");
         require(map->class_count < CLASSES_MAX, "there are at most 256 classes");
         map->classes[map->class_count] = class;
     }
+    require(map->class_count > 0, "every cache has classes");
 }
 
 static void show(struct map *map, const char *title)

@@ -191,10 +191,10 @@ static void replay_request(struct replay *replay, const struct request *request)
 /* Only this is timed: reading and unpacking a trace is no work of the cache. */
 static void replay_batch(struct replay *replay, const struct request *batch, size_t count)
 {
-    double start = seconds_now();
+    double begin = seconds_now();
     for (size_t i = 0; i < count; i++)
         replay_request(replay, &batch[i]);
-    replay->tally.seconds += seconds_now() - start;
+    replay->tally.seconds += seconds_now() - begin;
 }
 
 /* ---- progress ---- */

@@ -147,8 +147,8 @@ static void worker(const struct options *options, uint64_t round, int ready)
 static void sleep_ms(long ms)
 {
     struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-    while (nanosleep(&time, &time) != 0 && errno == EINTR)
-        continue;
+    while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+    }
 }
 
 static void run_and_kill(const struct options *options, uint64_t round)

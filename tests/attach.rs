@@ -480,7 +480,7 @@ fn a_clock_that_nobody_set_is_not_waited_for() {
     let by_hand = region
         .bytes()
         .windows(4)
-        .position(|w| w == b"hand")
+        .position(|w| w == u32::from_le_bytes(*b"hand").to_ne_bytes())
         .unwrap();
     change_word(region.bytes(), by_hand, |_| 1);
     let (cache, _) = attach(&mut region, &config);

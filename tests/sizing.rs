@@ -203,7 +203,7 @@ fn what_no_cache_can_hold_is_refused() {
         Err(Error::TooLarge)
     );
     assert_eq!(
-        Cache::required_size(&config, 1 << 40, 16, 1 << 40),
+        Cache::required_size(&config, 1 << 40, 16, isize::MAX as usize),
         Err(Error::TooLarge)
     );
 }

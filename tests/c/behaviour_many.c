@@ -513,16 +513,17 @@ static void give_lock(void *ctx)
 
 enum { REFUSED_COUNT = 100 };
 
-static uint64_t numbers[REFUSED_COUNT], values[REFUSED_COUNT];
+static uint64_t refused_numbers[REFUSED_COUNT], refused_values[REFUSED_COUNT];
 
 /* Sets, with the lock refused after `left` times; tells how many requests were served. */
 static size_t set_until_refused(larder_cache *cache, int32_t left)
 {
     size_t served = 0;
     for (uint64_t i = 0; i < REFUSED_COUNT; i++) {
-        numbers[i] = i;
-        values[i] = i + 1000;
-        set_batch[i] = set_request(&numbers[i], sizeof numbers[i], &values[i], sizeof values[i]);
+        refused_numbers[i] = i;
+        refused_values[i] = i + 1000;
+        set_batch[i] =
+            set_request(&refused_numbers[i], sizeof refused_numbers[i], &refused_values[i], sizeof refused_values[i]);
     }
     locks_left = left;
     larder_status status = larder_cache_set_many(cache, set_batch, REFUSED_COUNT);
@@ -543,13 +544,13 @@ static void get_until_refused(larder_cache *cache, int32_t left)
     size_t served = 0;
     memset(many_buffers, DIRT_BYTE, sizeof many_buffers);
     for (size_t i = 0; i < REFUSED_COUNT; i++)
-        get_batch[i] = get_request(&numbers[i], sizeof numbers[i], many_buffers[i], BUFFER_SIZE);
+        get_batch[i] = get_request(&refused_numbers[i], sizeof refused_numbers[i], many_buffers[i], BUFFER_SIZE);
     locks_left = left;
     larder_status status = larder_cache_get_many(cache, get_batch, REFUSED_COUNT);
     locks_left = INT32_MAX;
     for (size_t i = 0; i < REFUSED_COUNT; i++) {
         larder_status want = set_batch[i].status == LARDER_OK ? LARDER_OK : LARDER_NOT_FOUND;
-        CHECK_STATUS(larder_cache_contains(cache, &numbers[i], sizeof numbers[i]), want);
+        CHECK_STATUS(larder_cache_contains(cache, &refused_numbers[i], sizeof refused_numbers[i]), want);
         if (get_batch[i].status == LARDER_BUSY) {
             CHECK(all_bytes_are(many_buffers[i], BUFFER_SIZE, DIRT_BYTE));
             continue;
@@ -557,8 +558,8 @@ static void get_until_refused(larder_cache *cache, int32_t left)
         served++;
         CHECK_STATUS(get_batch[i].status, want);
         if (want == LARDER_OK)
-            CHECK(get_batch[i].value_len == sizeof values[i] &&
-                  memcmp(many_buffers[i], &values[i], sizeof values[i]) == 0);
+            CHECK(get_batch[i].value_len == sizeof refused_values[i] &&
+                  memcmp(many_buffers[i], &refused_values[i], sizeof refused_values[i]) == 0);
     }
     CHECK_STATUS(status, served < REFUSED_COUNT ? LARDER_BUSY : LARDER_OK);
     CHECK(left > 0 || served == 0);

@@ -900,7 +900,7 @@ enum { PINS_OF_ALL = 63, HOLDERS = 4 * PINS_OF_ALL };
 static struct {
     larder_view view;
     uint64_t key;
-} held[HOLDERS];
+} holders[HOLDERS];
 
 static void check_limit(const struct world *world)
 {
@@ -916,8 +916,8 @@ static int hold_until_full(const struct world *world, size_t len, int misses, ui
         check_limit(world);
         CHECK(larder_cache_item_count(world->cache) == (uint64_t)count + (status == LARDER_OK ? 1 : 0));
         if (status == LARDER_OK) {
-            CHECK_STATUS(pin(world->cache, *next, &held[count].view), LARDER_OK);
-            held[count++].key = *next;
+            CHECK_STATUS(pin(world->cache, *next, &holders[count].view), LARDER_OK);
+            holders[count++].key = *next;
             missed = 0;
         } else {
             CHECK_STATUS(status, LARDER_NO_MEMORY);
@@ -934,8 +934,8 @@ static int hold_until_full(const struct world *world, size_t len, int misses, ui
 static void check_all_held(const struct world *world, int count, size_t len)
 {
     for (int i = 0; i < count; i++) {
-        check_view(world, &held[i].view, len, held[i].key);
-        check_value(world->cache, held[i].key, len, held[i].key);
+        check_view(world, &holders[i].view, len, holders[i].key);
+        check_value(world->cache, holders[i].key, len, holders[i].key);
     }
 }
 
@@ -943,7 +943,7 @@ static void check_all_held(const struct world *world, int count, size_t len)
 static void room_comes_with_unpins(const struct world *world, int count, size_t len, uint64_t *next)
 {
     for (int i = 0; i < count; i += 5) {
-        CHECK_STATUS(larder_cache_unpin(world->cache, &held[i].view), LARDER_OK);
+        CHECK_STATUS(larder_cache_unpin(world->cache, &holders[i].view), LARDER_OK);
         larder_status status = LARDER_NO_MEMORY;
         for (int tries = 0; status == LARDER_NO_MEMORY && tries < 200; tries++) {
             ++*next;
@@ -951,16 +951,16 @@ static void room_comes_with_unpins(const struct world *world, int count, size_t 
             check_limit(world);
         }
         CHECK_STATUS(status, LARDER_OK);
-        CHECK_STATUS(contains(world->cache, held[i].key), LARDER_NOT_FOUND);
+        CHECK_STATUS(contains(world->cache, holders[i].key), LARDER_NOT_FOUND);
         CHECK(larder_cache_item_count(world->cache) == (uint64_t)count);
         check_value(world->cache, *next, len, *next);
-        CHECK_STATUS(pin(world->cache, *next, &held[i].view), LARDER_OK);
-        held[i].key = *next;
+        CHECK_STATUS(pin(world->cache, *next, &holders[i].view), LARDER_OK);
+        holders[i].key = *next;
         check_cache(world->cache, &world->region);
     }
     check_all_held(world, count, len);
     for (int i = 0; i < count; i++)
-        CHECK_STATUS(larder_cache_unpin(world->cache, &held[i].view), LARDER_OK);
+        CHECK_STATUS(larder_cache_unpin(world->cache, &holders[i].view), LARDER_OK);
     for (uint64_t i = 0; i < 300; i++) {
         ++*next;
         CHECK_STATUS(set_long_lived(world->cache, *next, i % 2 ? 50 : len, *next), LARDER_OK);
@@ -985,9 +985,9 @@ static void limit_holds_with_everything_pinned(const struct setting *setting, si
     /* neither another value for a held key nor a reservation finds room, and nothing is lost */
     larder_reservation reservation;
     for (int i = 0; i < count; i += 7) {
-        larder_status status = set_long_lived(world.cache, held[i].key, len, 9);
+        larder_status status = set_long_lived(world.cache, holders[i].key, len, 9);
         CHECK_STATUS(status, LARDER_NO_MEMORY);
-        CHECK_STATUS(reserve(world.cache, held[i].key, len, 0, &reservation), LARDER_NO_MEMORY);
+        CHECK_STATUS(reserve(world.cache, holders[i].key, len, 0, &reservation), LARDER_NO_MEMORY);
         check_limit(&world);
     }
     CHECK(stats_of(world.cache).failed_no_memory > 0 && stats_of(world.cache).reservations == 0);
@@ -1007,8 +1007,8 @@ static void all_can_be_held_in_turn(const struct setting *setting, size_t len)
     set_context(setting->name, "held in turn");
     world_begin(&world, setting, LARGE_REGION_SIZE, PINS_OF_ALL);
     CHECK_STATUS(set_long_lived(world.cache, 0, len, 0), LARDER_OK);
-    CHECK_STATUS(pin(world.cache, 0, &held[count].view), LARDER_OK);
-    held[count++].key = 0;
+    CHECK_STATUS(pin(world.cache, 0, &holders[count].view), LARDER_OK);
+    holders[count++].key = 0;
     while (stats_of(world.cache).evictions < 50) {
         CHECK_STATUS(set_long_lived(world.cache, next, len, next), LARDER_OK);
         next++;
@@ -1019,8 +1019,8 @@ static void all_can_be_held_in_turn(const struct setting *setting, size_t len)
         check_limit(&world);
         if (!CHECK_STATUS(status, free_items > 0 ? LARDER_OK : LARDER_NO_MEMORY) || status != LARDER_OK)
             break;
-        CHECK_STATUS(pin(world.cache, next, &held[count].view), LARDER_OK);
-        held[count++].key = next;
+        CHECK_STATUS(pin(world.cache, next, &holders[count].view), LARDER_OK);
+        holders[count++].key = next;
         check_cache(world.cache, &world.region);
     }
     CHECK_STATUS(status, LARDER_NO_MEMORY);
@@ -1049,7 +1049,7 @@ static void lowered_limits_wait_for_unpins(const struct setting *setting, size_t
     check_cache(world.cache, &world.region);
     check_all_held(&world, count, len);
     for (int i = 0; i < count; i++)
-        CHECK_STATUS(larder_cache_unpin(world.cache, &held[i].view), LARDER_OK);
+        CHECK_STATUS(larder_cache_unpin(world.cache, &holders[i].view), LARDER_OK);
     CHECK_STATUS(larder_cache_optimize(world.cache, 0, NULL), LARDER_OK);
     check_limit(&world);
     CHECK(larder_cache_item_count(world.cache) > 0);
@@ -1069,7 +1069,7 @@ static void sets_work_beside_what_is_held(const struct setting *setting)
     world_begin(&world, setting, (size_t)setting->shards * REGION_SIZE, 0);
     for (uint64_t i = 0; i < 16; i++) {
         CHECK_STATUS(set_long_lived(world.cache, i, 10 + 40 * (size_t)i, i), LARDER_OK);
-        CHECK_STATUS(pin(world.cache, i, &held[i].view), LARDER_OK);
+        CHECK_STATUS(pin(world.cache, i, &holders[i].view), LARDER_OK);
     }
     for (int i = 0; i < check_rounds(4000, 500); i++) {
         uint64_t key = 100 + next_random(&random) % 2000;
@@ -1079,9 +1079,9 @@ static void sets_work_beside_what_is_held(const struct setting *setting)
             check_cache(world.cache, &world.region);
     }
     for (uint64_t i = 0; i < 16; i++) {
-        check_view(&world, &held[i].view, 10 + 40 * (size_t)i, i);
+        check_view(&world, &holders[i].view, 10 + 40 * (size_t)i, i);
         check_value(world.cache, i, 10 + 40 * (size_t)i, i);
-        CHECK_STATUS(larder_cache_unpin(world.cache, &held[i].view), LARDER_OK);
+        CHECK_STATUS(larder_cache_unpin(world.cache, &holders[i].view), LARDER_OK);
     }
     world_end(&world);
 }

@@ -41,7 +41,7 @@ static const struct setting settings[] = {
 };
 
 static const struct setting *setting;
-static unsigned char *region, *copy;
+static unsigned char *watched, *copy;
 static uint64_t clock_ms;
 static struct count {
     unsigned long images, items, lost;
@@ -188,7 +188,7 @@ static enum action some_action(uint32_t key, uint64_t bits)
 
 static void protect(int readable_only)
 {
-    if (mprotect(region, REGION_MAX, readable_only ? PROT_READ : PROT_READ | PROT_WRITE) != 0)
+    if (mprotect(watched, REGION_MAX, readable_only ? PROT_READ : PROT_READ | PROT_WRITE) != 0)
         _exit(EXIT_FAILURE);
 }
 
@@ -272,7 +272,7 @@ static void take_over(void)
     memset(&seen, 0, sizeof seen);
     config = config_of_setting();
     count.images++;
-    memcpy(copy, region, setting->size);
+    memcpy(copy, watched, setting->size);
     if (!CHECK_STATUS(larder_cache_attach(copy, setting->size, &config, &cache, &report), LARDER_OK))
         return;
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
@@ -294,7 +294,7 @@ static void on_store(int number, siginfo_t *info, void *context)
 {
     ucontext_t *interrupted = (ucontext_t *)context;
     const unsigned char *address = (const unsigned char *)info->si_addr;
-    if (address < region || address >= region + REGION_MAX) {
+    if (address < watched || address >= watched + REGION_MAX) {
         signal(number, SIG_DFL);
         return;
     }
@@ -332,7 +332,7 @@ static void torn_anywhere(unsigned ops)
     memset(&journal, 0, sizeof journal);
     memset(&count, 0, sizeof count);
     clock_ms = 1000;
-    if (!CHECK_STATUS(larder_cache_init(region, setting->size, &config, &cache), LARDER_OK))
+    if (!CHECK_STATUS(larder_cache_init(watched, setting->size, &config, &cache), LARDER_OK))
         return;
     work(cache, 400, 0, &random, &version);
     work(cache, ops, 1, &random, &version);
@@ -341,7 +341,7 @@ static void torn_anywhere(unsigned ops)
     /* Who takes over may be stopped, too. */
     for (int i = 0; i < 3; i++) {
         protect(1);
-        CHECK_STATUS(larder_cache_attach(region, setting->size, &config, &cache, NULL), LARDER_OK);
+        CHECK_STATUS(larder_cache_attach(watched, setting->size, &config, &cache, NULL), LARDER_OK);
         work(cache, 5, 1, &random, &version);
     }
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
@@ -361,7 +361,7 @@ static unsigned char *pages(void)
 
 static void torn_everywhere(unsigned ops)
 {
-    region = pages();
+    watched = pages();
     copy = pages();
     handle(SIGSEGV, on_store);
     handle(SIGTRAP, on_stored);

@@ -292,7 +292,7 @@ impl Script {
         match self.rng.below(8) {
             0 => self.rng.log_uniform(1, 100) as u64,
             1 => self.rng.log_uniform(100, 100_000) as u64,
-            2 => self.rng.log_uniform(1_000_000, 315_360_000_000) as u64,
+            2 => 1_000 * self.rng.log_uniform(1_000, 315_360_000) as u64,
             3 => TTL_NEVER,
             _ => 0,
         }

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Tests on other machines: with words of 32 bits and the low byte first (Arm), and with the high byte first (PowerPC),
+# under QEMU's user mode. The Rust tests, and the C programs with a library for that machine. Debian's cargo builds
+# Rust's own library for them, since nobody ships it. Closes with how many passed.
+# usage: run.sh [TARGET...]
+set -eu
+cd "$(dirname "$0")/../.."
+out=target/hosts
+. tests/tools/steps.sh
+
+RUST_TESTS='abi attach expiry hostile limit lru model monitor pins reentry sizing'
+C_PROGRAMS=$(cd tests/c && ls bad_input_*.c behaviour_*.c | sed 's/\.c$//')
+CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Werror -Iinclude -Itests/c'
+rust_source=/usr/lib/rustlib/src/rust/library/Cargo.lock
+
+# A sibling of rustup's tools: the names of those come first on the path.
+export RUSTC_BOOTSTRAP=1 PATH="/usr/bin:$PATH"
+export CARGO_PROFILE_DEV_PANIC=unwind CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
+
+# on TARGET GNU QEMU COMMAND ARGUMENT...: cargo's command for that machine
+on() {
+    target=$1 gnu=$2 qemu=$3 command=$4
+    shift 4
+    variable=CARGO_TARGET_$(echo "$target" | tr a-z- A-Z_)
+    (cd target/testcrate && env "${variable}_LINKER=$gnu-gcc" \
+        "${variable}_RUNNER=$qemu -L /usr/$gnu" \
+        timeout 1800 /usr/bin/cargo "$command" -Z build-std --target "$target" --target-dir ../hosts "$@" </dev/null)
+}
+
+# c_program TARGET GNU QEMU NAME
+c_program() {
+    "$2-gcc" $CFLAGS "tests/c/$4.c" -o "$out/$4-$1" "$out/$1/debug/examples/libarchive.a" -lpthread -lm -ldl &&
+        limited "$3" -L "/usr/$2" "$out/$4-$1" quick
+}
+
+# host TARGET GNU QEMU ABOUT
+host() {
+    target=$1 gnu=$2 qemu=$3
+    for tool in /usr/bin/cargo /usr/bin/rustc "$gnu-gcc" "$qemu"; do
+        has "$tool" || { skip "$4: no $tool"; return 0; }
+    done
+    [ -e "$rust_source" ] || { skip "$4: no $rust_source"; return 0; }
+    step "$4: build" on "$target" "$gnu" "$qemu" test --no-run --lib $(printf -- '--test %s ' $RUST_TESTS)
+    step "$4: unit tests" on "$target" "$gnu" "$qemu" test --lib
+    for test in $RUST_TESTS; do
+        step "$4: $test" on "$target" "$gnu" "$qemu" test --test "$test"
+    done
+    step "$4: library for C" on "$target" "$gnu" "$qemu" build --example archive
+    for program in $C_PROGRAMS; do
+        step "$4: $program" c_program "$target" "$gnu" "$qemu" "$program"
+    done
+}
+
+export LARDER_MODEL_OPS=0.02 LARDER_HOSTILE_IMAGES=500
+sh tests/tools/testcrate.sh
+for target in ${*:-armv7 powerpc}; do
+    case $target in
+    armv7) host armv7-unknown-linux-gnueabihf arm-linux-gnueabihf qemu-arm 'Arm, 32 bits, low byte first' ;;
+    powerpc) host powerpc-unknown-linux-gnu powerpc-linux-gnu qemu-ppc 'PowerPC, 32 bits, high byte first' ;;
+    s390x) host s390x-unknown-linux-gnu s390x-linux-gnu qemu-s390x 'S/390, 64 bits, high byte first' ;;
+    *) echo "hosts: no such machine: $target" >&2; exit 2 ;;
+    esac
+done
+
+close hosts

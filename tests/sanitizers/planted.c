@@ -1,0 +1,67 @@
+/* planted.c: mistakes of a host's that checkers must see inside the library, or they would see none of the
+ * library's. usage: planted overrun | race | overflow */
+#include <larder.h>
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REGION_SIZE = 64 * 1024, ROUNDS = 20000 };
+
+static larder_cache *cache_in(size_t allocated, uint32_t flags)
+{
+    larder_cache_config config;
+    larder_cache *cache = NULL;
+    void *region = aligned_alloc(LARDER_ALIGN, allocated);
+    if (!region || larder_cache_config_init(&config, sizeof config) != LARDER_OK)
+        exit(2);
+    config.flags = flags;
+    if (larder_cache_init(region, REGION_SIZE, &config, &cache) != LARDER_OK)
+        exit(2);
+    return cache;
+}
+
+static void *set_all(void *cache)
+{
+    for (uint32_t i = 0; i < ROUNDS; i++)
+        larder_cache_set((larder_cache *)cache, &i, sizeof i, &i, sizeof i, 0);
+    return NULL;
+}
+
+/* The region is shorter than the library is told. */
+static void overrun(void)
+{
+    set_all(cache_in(REGION_SIZE / 2, 0));
+}
+
+/* Two threads, where one was promised. */
+static void race(void)
+{
+    pthread_t other;
+    larder_cache *cache = cache_in(REGION_SIZE, LARDER_SINGLE_THREAD);
+    if (pthread_create(&other, NULL, set_all, cache) != 0)
+        exit(2);
+    set_all(cache);
+    pthread_join(other, NULL);
+}
+
+/* Of the C side itself. */
+static void overflow(void)
+{
+    volatile int most = INT32_MAX;
+    printf("%d\n", most + 1);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "overrun") == 0)
+        overrun();
+    if (strcmp(what, "race") == 0)
+        race();
+    if (strcmp(what, "overflow") == 0)
+        overflow();
+    return 0;
+}
