@@ -43,13 +43,13 @@ pub(crate) struct Header {
     /// Bytes of the region before the shards' parts and behind them.
     outside: usize,
     limit: AtomicUsize,
-    /// The first shard's cell, and from each one to the next.
-    cells: NonNull<u8>,
+    /// From one shard's cell to the next; the first lies behind the header.
     cell_stride: u32,
     cell_count: u32,
     policy: PolicyKind,
     item_times: bool,
     default_ttl: bool,
+    cuts: u16,
     hasher: Shared<KeyHasher>,
     lock: LockKind,
     clock: Clock,
@@ -57,8 +57,10 @@ pub(crate) struct Header {
     on_event: UnsafeCell<Option<EventHook>>,
     busy: AtomicU32,
     clock_by_hand: AtomicU32,
-    cuts: u32,
 }
+
+// The cells, aligned, lie right behind it.
+const CELLS_AT: usize = size_of::<Header>().next_multiple_of(ALIGN);
 
 /// A cache inside a region that the caller gave.
 ///
@@ -161,7 +163,7 @@ impl<'r> Cache<'r> {
         }
         let hasher = KeyHasher::new(config.hash_seed);
         // SAFETY: at least so many bytes, aligned; words may be any bits.
-        let words = unsafe { base.cast::<[u64; 3]>().read() };
+        let words = unsafe { base.cast::<[u32; 4]>().read() };
         report.found = Self::stamp(config, len, &hasher).compare(&Stamp::of_words(words));
         match report.found {
             Found::Cache => {}
@@ -242,7 +244,7 @@ impl<'r> Cache<'r> {
             None => {
                 // Until the end, there is no cache.
                 // SAFETY: cut above; the stamp's magic comes first.
-                unsafe { header.cast::<u64>().write(0) };
+                unsafe { header.cast::<u32>().write(0) };
                 barrier();
                 0
             }
@@ -264,7 +266,7 @@ impl<'r> Cache<'r> {
                     // SAFETY: inside the cell.
                     let time = unsafe { cell.add(Self::TIME_AT) };
                     // SAFETY: as above, aligned as the time that lies there; words may be any bits.
-                    let words = unsafe { time.cast::<[u64; 6]>().read() };
+                    let words = unsafe { time.cast::<[u64; 5]>().read() };
                     Origin::Left(Time::left_behind(words), place, report, *adopt)
                 }
             };
@@ -278,7 +280,7 @@ impl<'r> Cache<'r> {
                 return None;
             }
         }
-        let mut value = Self::header(config, len, part * count as usize, cells, hasher, cuts);
+        let mut value = Self::header(config, len, part * count as usize, hasher, cuts);
         value.clock_by_hand = AtomicU32::new(by_hand);
         // A region that is taken over holds a cache all the time.
         let magic = stamp.magic;
@@ -292,7 +294,7 @@ impl<'r> Cache<'r> {
         Self::clean_hooks(unsafe { header.as_mut() });
         barrier();
         // SAFETY: as above; the stamp's magic comes first.
-        unsafe { header.cast::<u64>().write(magic) };
+        unsafe { header.cast::<u32>().write(magic) };
         Some(Self {
             header,
             region: PhantomData,
@@ -304,8 +306,8 @@ impl<'r> Cache<'r> {
         if matches!(header.lock, LockKind::Default) {
             clean(&mut header.lock, LockKind::Default);
         }
-        if matches!(header.clock, Clock::Default) {
-            clean(&mut header.clock, Clock::Default);
+        if header.clock.is_default() {
+            clean(&mut header.clock, Clock::default());
         }
         if header.on_event.get_mut().is_none() {
             clean(header.on_event.get_mut(), None);
@@ -326,7 +328,6 @@ impl<'r> Cache<'r> {
         config: &Config,
         region: usize,
         parts: usize,
-        cells: NonNull<u8>,
         hasher: Shared<KeyHasher>,
         cuts: u32,
     ) -> Header {
@@ -335,12 +336,12 @@ impl<'r> Cache<'r> {
             region,
             outside: region - parts,
             limit: AtomicUsize::new(region),
-            cells,
             cell_stride: sizing::cell_stride::<Guarded<Shard>>(config.shard_count(region)) as u32,
             cell_count: config.shard_count(region),
             policy: config.policy,
             item_times: config.item_times,
             default_ttl: config.default_ttl_ms != 0,
+            cuts: cuts as u16,
             hasher,
             lock: config.lock,
             clock: config.clock,
@@ -348,7 +349,6 @@ impl<'r> Cache<'r> {
             on_event: UnsafeCell::new(config.on_event),
             busy: AtomicU32::new(0),
             clock_by_hand: AtomicU32::new(0),
-            cuts,
         }
     }
 
@@ -410,8 +410,8 @@ impl<'r> Cache<'r> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     unsafe fn cell_at(&self, i: u32) -> &Guarded<Shard> {
         let at = i as usize * self.head().cell_stride as usize;
-        // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
-        let cell = unsafe { self.head().cells.add(at) };
+        // SAFETY: i < cell_count, and so many cells were written in `lay_out`, right behind the header.
+        let cell = unsafe { self.header.cast::<u8>().add(CELLS_AT + at) };
         // SAFETY: as above; cells are never moved or dropped.
         unsafe { cell.cast().as_ref() }
     }

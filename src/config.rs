@@ -12,38 +12,55 @@ use core::ffi::c_void;
 /// The most shards that a cache can have.
 pub const SHARDS_MAX: u32 = 64;
 
-/// Where milliseconds come from.
+/// Where milliseconds come from: by default the C library's monotonic clock where it is built in, until
+/// [`Cache::set_time`] is called; else only that.
+///
+/// [`Cache::set_time`]: crate::Cache::set_time
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Clock {
-    /// The C library's monotonic clock where it is built in, until [`Cache::set_time`] is called;
-    /// else only that.
-    ///
-    /// [`Cache::set_time`]: crate::Cache::set_time
-    #[default]
-    Default,
-    /// A function.
-    Function(fn() -> u64),
-    /// The host's hook.
-    Hook {
-        now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
-        ctx: *mut c_void,
-    },
+pub(crate) struct Clock(Option<ClockHook>);
+
+#[derive(Clone, Copy, Debug)]
+struct ClockHook {
+    now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
+    ctx: *mut c_void,
+}
+
+/// Calls the Rust function that the context is.
+///
+/// # Safety
+/// `ctx` is one.
+unsafe extern "C" fn call_function(ctx: *mut c_void) -> u64 {
+    // SAFETY: made from such a function in `Clock::function`.
+    let now = unsafe { core::mem::transmute::<*mut c_void, fn() -> u64>(ctx) };
+    now()
 }
 
 impl Clock {
+    /// A function.
+    pub(crate) fn function(now: fn() -> u64) -> Self {
+        Self::hook(call_function, now as *mut c_void)
+    }
+
+    /// The host's hook.
+    pub(crate) fn hook(
+        now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
+        ctx: *mut c_void,
+    ) -> Self {
+        Self(Some(ClockHook { now_ms, ctx }))
+    }
+
     /// The time, unless the host sets it by hand.
     #[inline]
     pub(crate) fn read(&self) -> Option<u64> {
-        match self {
-            Self::Default => default_now(),
-            Self::Function(now) => Some(now()),
+        match self.0 {
+            None => default_now(),
             // SAFETY: the host gave function and context together.
-            Self::Hook { now_ms, ctx } => Some(unsafe { now_ms(*ctx) }),
+            Some(ClockHook { now_ms, ctx }) => Some(unsafe { now_ms(ctx) }),
         }
     }
 
     pub(crate) fn is_default(&self) -> bool {
-        matches!(self, Self::Default)
+        self.0.is_none()
     }
 }
 
@@ -129,7 +146,7 @@ impl Config {
     /// Takes the time from a function, in milliseconds.
     #[must_use]
     pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
-        self.clock = Clock::Function(now_ms);
+        self.clock = Clock::function(now_ms);
         self
     }
 

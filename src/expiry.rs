@@ -53,7 +53,7 @@ struct Look {
 
 impl Look {
     fn new(now: u64, host: u64) -> Self {
-        let check = now.wrapping_add(host.wrapping_mul(3)) ^ 0x9e37_79b9_7f4a_7c15;
+        let check = now.wrapping_add(host.wrapping_mul(3)) ^ HIDE;
         Self { now, host, check }
     }
 }
@@ -63,9 +63,12 @@ impl Look {
 #[repr(C)]
 pub(crate) struct Time {
     last: Look,
-    /// The same, written once the first is whole: one of the two always is.
-    spare: Look,
+    /// Its first two words, hidden, written once it is whole: one of the two always is.
+    spare: [u64; 2],
 }
+
+/// Makes of a word that was wiped or filled no time that could be.
+const HIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Default for Time {
     /// The first look is never behind: nothing has passed by then.
@@ -76,34 +79,39 @@ impl Default for Time {
 
 impl Time {
     /// One that nobody can take over.
-    pub(crate) const UNKNOWN: Self = {
-        let (now, host, check) = (0, 0, 0);
-        Self::of(Look { now, host, check })
+    pub(crate) const UNKNOWN: Self = Self {
+        last: Look {
+            now: 0,
+            host: 0,
+            check: 0,
+        },
+        spare: [0, 0],
     };
 
-    const fn of(look: Look) -> Self {
+    fn of(look: Look) -> Self {
         Self {
             last: look,
-            spare: look,
+            spare: [look.now ^ HIDE, look.host ^ HIDE],
         }
     }
 
     /// The time that an earlier owner left, wherever it was stopped, if anything can still expire after it.
-    pub(crate) fn left_behind(words: [u64; 6]) -> Option<Self> {
-        let [now, host, check, spare_now, spare_host, spare_check] = words;
-        let looks = [(now, host, check), (spare_now, spare_host, spare_check)];
-        looks.into_iter().find_map(|(now, host, check)| {
-            let look = Look::new(now, host);
-            (look.check == check && tick(now) < NO_BASE - 1).then(|| Self::of(look))
-        })
+    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Option<Self> {
+        let last = Look::new(now, host);
+        let look = if last.check == check {
+            last
+        } else {
+            Look::new(spare_now ^ HIDE, spare_host ^ HIDE)
+        };
+        (tick(look.now) < NO_BASE - 1).then(|| Self::of(look))
     }
 
     fn look(&mut self, now: u64, host: u64) {
-        let look = Look::new(now, host);
+        let Self { last, spare } = Self::of(Look::new(now, host));
         barrier();
-        self.last = look;
+        self.last = last;
         barrier();
-        self.spare = look;
+        self.spare = spare;
     }
 
     /// The host's clock shows `host` milliseconds.

@@ -49,7 +49,7 @@ impl PoolConfig {
     /// Takes the time from a function, in milliseconds.
     #[must_use]
     pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
-        self.clock = Clock::Function(now_ms);
+        self.clock = Clock::function(now_ms);
         self
     }
 }

@@ -1015,7 +1015,7 @@ impl Shard {
         stats.failed_exists += count.failed_exists;
         stats.failed_type_mismatch += count.failed_type_mismatch;
         stats.failed_buffer_too_small += count.failed_buffer_too_small;
-        stats.failed_corrupt += count.failed_corrupt;
+        stats.failed_corrupt += u64::from(count.failed_corrupt);
         let payload = slab.live();
         stats.payload_bytes += payload;
         stats.free_bytes += slab.free_bytes() as u64;

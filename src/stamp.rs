@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! ```text
-//! | magic 8 | version 4 | layout 4 | seed 8 |     the first bytes of a cache's region
+//! | magic 4 | version 4 | layout 4 | seed 4 |     the first bytes of a cache's region
 //! ```
 //! The magic is written last when a cache is made, so a region in which that was not finished holds none.
 //!
@@ -14,8 +14,8 @@
 
 use crate::hash::{KeyHasher, wide};
 
-/// "LARDER"; its bytes tell the order of bytes, too.
-pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"LARDER\x00\x02");
+/// Its bytes tell the order of bytes, too.
+pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"LRDR");
 /// Counts the changes of what lies where.
 pub(crate) const VERSION: u32 = 2;
 
@@ -40,13 +40,13 @@ pub enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Stamp {
-    pub(crate) magic: u64,
+    pub(crate) magic: u32,
     version: u32,
     layout: u32,
-    seed: u64,
+    seed: u32,
 }
 
-const _: () = assert!(size_of::<Stamp>() == 24);
+const _: () = assert!(size_of::<Stamp>() == 16);
 
 impl Stamp {
     /// Of no cache.
@@ -64,7 +64,7 @@ impl Stamp {
             magic: MAGIC,
             version: VERSION << 16 | fold(build) >> 16,
             layout: fold(layout),
-            seed: wide(hasher.hash(b"the seed of this cache")),
+            seed: fold(&[wide(hasher.hash(b"the seed of this cache"))]),
         }
     }
 
@@ -74,17 +74,11 @@ impl Stamp {
     }
 
     /// The stamp that lies in the first bytes of a region.
-    pub(crate) fn of_words(words: [u64; 3]) -> Self {
-        let [magic, middle, seed] = words;
-        let bytes = middle.to_ne_bytes();
-        let word = |at: usize| {
-            let word = bytes.get(at..).and_then(|b| b.first_chunk::<4>());
-            word.map_or(0, |b| u32::from_ne_bytes(*b))
-        };
+    pub(crate) fn of_words([magic, version, layout, seed]: [u32; 4]) -> Self {
         Self {
             magic,
-            version: word(0),
-            layout: word(4),
+            version,
+            layout,
             seed,
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct Counters {
     pub(crate) failed_exists: u64,
     pub(crate) failed_type_mismatch: u64,
     pub(crate) failed_buffer_too_small: u64,
-    pub(crate) failed_corrupt: u64,
+    pub(crate) failed_corrupt: u32,
 }
 
 /// What went without being deleted since the host was told last.

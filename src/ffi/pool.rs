@@ -165,7 +165,7 @@ pub(super) fn clock(
     now: Option<unsafe extern "C" fn(*mut c_void) -> u64>,
     ctx: *mut c_void,
 ) -> Clock {
-    now.map_or(Clock::Default, |now_ms| Clock::Hook { now_ms, ctx })
+    now.map_or(Clock::default(), |now_ms| Clock::hook(now_ms, ctx))
 }
 
 fn convert(config: &larder_pool_config) -> Result<PoolConfig> {
