@@ -218,7 +218,7 @@ impl Shard {
         self.each_page_left(|shard, page| {
             shard.slab.restore_page(page, |slab, id| {
                 let stays = judge.stays(slab, id);
-                items += u32::from(stays);
+                items += u32::from(stays && slab.kind(id) != Kind::Link);
                 stays
             });
         });

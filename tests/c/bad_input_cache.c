@@ -748,7 +748,7 @@ static void numbered_calls(void)
     }
 }
 
-/* An earlier version's structure is shorter, in whole fields; a size that none had gets all of it. */
+/* An earlier version's structure is shorter, in whole words; a size that none had gets all of it. */
 static void class_stats_of_every_struct_size(void)
 {
     struct world world;
@@ -759,7 +759,7 @@ static void class_stats_of_every_struct_size(void)
     set_context("class_stats", "struct_size");
     CHECK_STATUS(larder_cache_class_stats(world.cache, 0, &whole), LARDER_OK);
     for (uint32_t size = 0; size <= sizeof whole + 16; size++) {
-        size_t written = size >= 8 && size < sizeof whole && size % 8 == 0 ? size : sizeof whole;
+        size_t written = size >= 8 && size < sizeof whole && size % sizeof(void *) == 0 ? size : sizeof whole;
         outputs_begin();
         memcpy(out.bytes, &size, sizeof size);
         CHECK_STATUS(larder_cache_class_stats(world.cache, 0, (larder_class_stats *)(void *)out.bytes), LARDER_OK);

@@ -169,7 +169,7 @@ static void config_inits_check_the_size(void)
         check_config_init(noun, noun->size + 8, LARDER_VERSION_MISMATCH);
         check_config_init(noun, UINT32_MAX - 7, LARDER_VERSION_MISMATCH);
         check_config_init(noun, SIZE_MAX - 7, LARDER_VERSION_MISMATCH);
-        for (size_t size = 8; size <= noun->size; size += 8)
+        for (size_t size = 8; size <= noun->size; size += sizeof(void *))
             check_config_init(noun, size, LARDER_OK);
     }
 }
@@ -408,7 +408,7 @@ static void attach_refuses_bad_configs(void)
         c->spoil(&config);
         check_no_attach(left, left->region.memory, REGION_SIZE, &config, c->want, -1);
     }
-    for (uint32_t size = 8; size <= sizeof(larder_cache_config); size += 8) {
+    for (uint32_t size = 8; size <= sizeof(larder_cache_config); size += (uint32_t)sizeof(void *)) {
         larder_cache_config config = config_default();
         set_context("cache_attach", "shorter struct_size");
         memset((unsigned char *)&config + size, DIRT_BYTE, sizeof config - size);
@@ -516,7 +516,7 @@ static void huge_config_numbers_are_survived(void)
 static void shorter_configs_are_honoured(void)
 {
     struct region region = region_new(REGION_SIZE);
-    for (uint32_t size = 8; size <= sizeof(larder_cache_config); size += 8) {
+    for (uint32_t size = 8; size <= sizeof(larder_cache_config); size += (uint32_t)sizeof(void *)) {
         larder_cache_config config = config_default(), dirt;
         set_context("cache_init", "shorter struct_size");
         memset(&dirt, DIRT_BYTE, sizeof dirt);

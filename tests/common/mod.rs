@@ -80,22 +80,39 @@ impl Rng {
     }
 }
 
-/// Memory that starts where a region may start.
+/// Memory that starts where a region may start, between bytes that nobody may write.
 pub(crate) struct Region {
     bytes: Vec<u8>,
     at: usize,
     len: usize,
 }
 
+/// At least so many bytes before and behind a region.
+const GUARD_LEN: usize = 64;
+const GUARD: u8 = 0xc3;
+
 impl Region {
     pub(crate) fn new(len: usize) -> Self {
-        let bytes = vec![0; len + larder::ALIGN];
-        let at = bytes.as_ptr().align_offset(larder::ALIGN);
+        let mut bytes = vec![GUARD; len + 2 * GUARD_LEN + larder::ALIGN];
+        let at = GUARD_LEN + bytes[GUARD_LEN..].as_ptr().align_offset(larder::ALIGN);
+        bytes[at..at + len].fill(0);
         Self { bytes, at, len }
     }
 
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes[self.at..self.at + self.len]
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let (before, rest) = self.bytes.split_at(self.at);
+        let mut guards = before.iter().chain(&rest[self.len..]);
+        let holds = guards.all(|&byte| byte == GUARD);
+        assert!(
+            holds || std::thread::panicking(),
+            "written outside of the region"
+        );
     }
 }
 

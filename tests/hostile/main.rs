@@ -12,7 +12,7 @@ mod workout;
 
 use common::Rng;
 use image::Image;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use workout::Tally;
 
@@ -64,30 +64,30 @@ fn try_one(left: &[Image], n: u64) -> Tally {
 }
 
 /// Tries images `from`, `from + step`, .. below `to`; where it stands is in `at`.
-fn try_many(left: &[Image], from: u64, to: u64, step: u64, at: &AtomicU64) -> Tally {
+fn try_many(left: &[Image], from: u64, to: u64, step: u64, at: &AtomicUsize) -> Tally {
     let mut tally = Tally::default();
     for n in (from..to).step_by(step as usize) {
-        at.store(n, Ordering::Relaxed);
+        at.store(n as usize, Ordering::Relaxed);
         tally.add(&try_one(left, n));
     }
-    at.store(u64::MAX, Ordering::Relaxed);
+    at.store(usize::MAX, Ordering::Relaxed);
     tally
 }
 
 /// Ends the process where a number stays the same for too long.
-fn watch(at: &[AtomicU64]) {
+fn watch(at: &[AtomicUsize]) {
     let read = || {
         at.iter()
             .map(|at| at.load(Ordering::Relaxed))
-            .collect::<Vec<u64>>()
+            .collect::<Vec<usize>>()
     };
     let (mut seen, mut since) = (read(), vec![Instant::now(); at.len()]);
-    while seen.iter().any(|&n| n != u64::MAX) {
+    while seen.iter().any(|&n| n != usize::MAX) {
         std::thread::sleep(Duration::from_millis(20));
         for (i, now) in read().into_iter().enumerate() {
             if now != seen[i] {
                 (seen[i], since[i]) = (now, Instant::now());
-            } else if now != u64::MAX && since[i].elapsed() > PATIENCE {
+            } else if now != usize::MAX && since[i].elapsed() > PATIENCE {
                 eprintln!("endless: LARDER_HOSTILE_IMAGE={now}");
                 std::process::abort();
             }
@@ -103,14 +103,14 @@ fn no_image_does_harm() {
     }
     let images = number("LARDER_HOSTILE_IMAGES").unwrap_or(IMAGES);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let at: Vec<AtomicU64> = (0..threads).map(AtomicU64::new).collect();
+    let at: Vec<AtomicUsize> = (0..threads).map(|n| AtomicUsize::new(n as usize)).collect();
     let mut tally = Tally::default();
     std::thread::scope(|scope| {
         let tries = at.iter().zip(0..).map(|(at, from)| {
             scope.spawn(move || {
                 let caught =
                     std::panic::catch_unwind(|| try_many(&left(), from, images, threads, at));
-                at.store(u64::MAX, Ordering::Relaxed);
+                at.store(usize::MAX, Ordering::Relaxed);
                 caught
             })
         });
