@@ -56,6 +56,17 @@ impl Look {
         let check = now.wrapping_add(host.wrapping_mul(3)) ^ HIDE;
         Self { now, host, check }
     }
+
+    fn spare(&self) -> [u64; 2] {
+        // No bit of the check is lost.
+        let check = self.check ^ self.check << 22 ^ self.check << 44;
+        [self.now & NOW | check & !NOW, self.host]
+    }
+
+    fn of_spare(spare: [u64; 2]) -> Option<Self> {
+        let look = Self::new(spare[0] & NOW, spare[1]);
+        (look.spare() == spare).then_some(look)
+    }
 }
 
 /// The cache's time.
@@ -63,12 +74,16 @@ impl Look {
 #[repr(C)]
 pub(crate) struct Time {
     last: Look,
-    /// Its first two words, hidden, written once it is whole: one of the two always is.
+    /// Its first two words, written once it is whole: one of the two always is. Above the bits of a time stand
+    /// those of a check.
     spare: [u64; 2],
 }
 
-/// Makes of a word that was wiped or filled no time that could be.
+/// Makes of what was wiped or filled no check.
 const HIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The bits of a time after which something can still expire.
+const NOW_BITS: u32 = 32 + TICK_SHIFT;
+const NOW: u64 = (1 << NOW_BITS) - 1;
 
 impl Default for Time {
     /// The first look is never behind: nothing has passed by then.
@@ -91,7 +106,7 @@ impl Time {
     fn of(look: Look) -> Self {
         Self {
             last: look,
-            spare: [look.now ^ HIDE, look.host ^ HIDE],
+            spare: look.spare(),
         }
     }
 
@@ -101,7 +116,7 @@ impl Time {
         let look = if last.check == check {
             last
         } else {
-            Look::new(spare_now ^ HIDE, spare_host ^ HIDE)
+            Look::of_spare([spare_now, spare_host])?
         };
         (tick(look.now) < NO_BASE - 1).then(|| Self::of(look))
     }
@@ -295,5 +310,35 @@ mod tests {
         assert!(!time.is_past(expiry, base));
         time.observe(1_100);
         assert!(time.is_past(expiry, base));
+    }
+
+    fn words(time: &Time) -> [u64; 5] {
+        let Look { now, host, check } = time.last;
+        [now, host, check, time.spare[0], time.spare[1]]
+    }
+
+    #[test]
+    fn a_damaged_time_is_the_other_look_or_none() {
+        for now in [0, 700, 1 << 33, 3_650 * DAY] {
+            let left = words(&time(now));
+            let found = |words| Time::left_behind(words).map(|time| time.now());
+            assert_eq!(found(left), Some(now));
+            for bit in 0..5 * 64 {
+                let mut one = left;
+                one[bit / 64] ^= 1 << (bit % 64);
+                assert_eq!(found(one), Some(now), "bit {bit}");
+                one[0] ^= 1;
+                let is_spare = bit >= 3 * 64;
+                assert_eq!(found(one).is_none(), is_spare, "bit {bit} and the first");
+            }
+            for with in [0, u64::MAX] {
+                assert_eq!(found([left[0], left[1], with, with, with]), None);
+            }
+        }
+        for with in [0, u64::MAX] {
+            assert!(Time::left_behind([with; 5]).is_none());
+        }
+        assert!(Time::left_behind(words(&Time::UNKNOWN)).is_none());
+        assert!(Time::left_behind(words(&time(u64::MAX))).is_none());
     }
 }
