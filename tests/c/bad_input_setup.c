@@ -443,17 +443,17 @@ static void attach_tells_what_was_made_otherwise(void)
 /* What a region holds whose byte `at` is another: magic, version, layout and seed of a cache come first. */
 static int found_without(size_t at)
 {
-    if (at < 8)
+    if (at < 4)
         return LARDER_FOUND_NOTHING;
-    if (at < 12)
+    if (at < 8)
         return LARDER_FOUND_OTHER_VERSION;
-    return at < 16 ? LARDER_FOUND_OTHER_LAYOUT : LARDER_FOUND_OTHER_SEED;
+    return at < 12 ? LARDER_FOUND_OTHER_LAYOUT : LARDER_FOUND_OTHER_SEED;
 }
 
 static void attach_looks_at_the_first_bytes(void)
 {
     struct left *left = left_cache();
-    for (size_t at = 0; at < 24; at++) {
+    for (size_t at = 0; at < 16; at++) {
         int found = found_without(at);
         set_context("cache_attach", "another first byte");
         left->region.memory[at] ^= 0x10;
@@ -465,9 +465,9 @@ static void attach_looks_at_the_first_bytes(void)
     }
     check_attach(left, NULL);
     set_context("cache_attach", "the other order of bytes");
-    for (size_t i = 0; i < 8; i++)
-        left->region.memory[i] = left->image[7 - i];
-    memcpy(left->image, left->region.memory, 8);
+    for (size_t i = 0; i < 4; i++)
+        left->region.memory[i] = left->image[3 - i];
+    memcpy(left->image, left->region.memory, 4);
     check_no_attach(left, left->region.memory, REGION_SIZE, NULL, LARDER_VERSION_MISMATCH,
                     LARDER_FOUND_OTHER_VERSION);
     region_free(&left->region);
