@@ -306,9 +306,6 @@ impl<'r> Cache<'r> {
         if matches!(header.lock, LockKind::Default) {
             clean(&mut header.lock, LockKind::Default);
         }
-        if header.clock.is_default() {
-            clean(&mut header.clock, Clock::default());
-        }
         if header.on_event.get_mut().is_none() {
             clean(header.on_event.get_mut(), None);
         }

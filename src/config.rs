@@ -16,13 +16,19 @@ pub const SHARDS_MAX: u32 = 64;
 /// [`Cache::set_time`] is called; else only that.
 ///
 /// [`Cache::set_time`]: crate::Cache::set_time
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Clock(Option<ClockHook>);
-
 #[derive(Clone, Copy, Debug)]
-struct ClockHook {
-    now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
+pub(crate) struct Clock {
+    now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
     ctx: *mut c_void,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            now_ms: None,
+            ctx: core::ptr::null_mut(),
+        }
+    }
 }
 
 /// Calls the Rust function that the context is.
@@ -46,21 +52,24 @@ impl Clock {
         now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
         ctx: *mut c_void,
     ) -> Self {
-        Self(Some(ClockHook { now_ms, ctx }))
+        Self {
+            now_ms: Some(now_ms),
+            ctx,
+        }
     }
 
     /// The time, unless the host sets it by hand.
     #[inline]
     pub(crate) fn read(&self) -> Option<u64> {
-        match self.0 {
+        match self.now_ms {
             None => default_now(),
             // SAFETY: the host gave function and context together.
-            Some(ClockHook { now_ms, ctx }) => Some(unsafe { now_ms(ctx) }),
+            Some(now_ms) => Some(unsafe { now_ms(self.ctx) }),
         }
     }
 
     pub(crate) fn is_default(&self) -> bool {
-        self.0.is_none()
+        self.now_ms.is_none()
     }
 }
 

@@ -338,6 +338,7 @@ static struct left *left_cache(void)
     larder_cache *cache = cache_new(&left.region, &config);
     for (uint32_t i = 0; i < LEFT_ITEMS; i++)
         CHECK_STATUS(larder_cache_set(cache, &i, sizeof i, &i, sizeof i, 0), LARDER_OK);
+    bytes_are_defined(left.region.memory, REGION_SIZE);
     memcpy(left.image, left.region.memory, REGION_SIZE);
     return &left;
 }

@@ -79,6 +79,7 @@ static void expect_none(const struct region *region, const larder_cache_config *
     larder_cache *cache = NULL;
     larder_attach_report report;
     memset(&report, DIRT_BYTE, sizeof report);
+    bytes_are_defined(region->memory, region->size);
     memcpy(before, region->memory, region->size);
     CHECK_STATUS(larder_cache_attach(region->memory, region->size, config, &cache, &report), status);
     CHECK(report.found == found && report.items_recovered == 0);
@@ -122,6 +123,7 @@ static void damage_is_found(int call)
     larder_cache *cache = cache_new(&region, &config);
     store_all(cache, large);
     check_all(cache, large);
+    bytes_are_defined(region.memory, region.size);
     while (memcmp(region.memory + at, large + LARGE - 8, 8) != 0)
         at++;
     region.memory[at + 3] ^= 0x10;
