@@ -69,7 +69,7 @@ INCLUDES='-Iinclude -Ic-examples/firmware -Ic-examples/firmware/boards -Itests/f
 # knownConditionTrueFalse, redundantAssignment), where a union is for alignment (unusedStructMember), where the linker
 # says what an array's end is (comparePointers), and taste (variableScope, of large static variables).
 cppcheck_finds_nothing() {
-    cppcheck --quiet --std=c11 --enable=warning,style,portability --error-exitcode=2 $INCLUDES \
+    cppcheck -U__has_include --quiet --std=c11 --enable=warning,style,portability --error-exitcode=2 $INCLUDES \
         $(printf -- '--suppress=%s ' unreadVariable knownConditionTrueFalse redundantAssignment unusedStructMember \
             comparePointers variableScope) $(c_sources)
 }
