@@ -540,3 +540,27 @@ fn cache_bytes<'r>(base: *const u8, len: usize) -> &'r [u8] {
     // SAFETY: the region lives as long as its test, and no call is under way.
     unsafe { std::slice::from_raw_parts(base, len) }
 }
+
+#[test]
+fn an_index_whose_items_are_all_gone_is_as_small_as_a_new_one() {
+    for (seed, items) in (0..40).map(|i| (i, 100 + i * 5)) {
+        let config = config(|c| (c.policy, c.hash_seed) = (PolicyKind::Lru, seed));
+        let mut region = Region::new(1024 * KIB);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let empty = cache.memory_usage();
+        for n in 0..items {
+            // In several parts, which need no place in the index.
+            cache.set(&key(n), &[1; 2_500], 0).unwrap();
+        }
+        let (cache, _) = attach(&mut region, &config);
+        for n in 0..items {
+            cache.delete(&key(n)).unwrap();
+        }
+        cache.optimize(0).unwrap();
+        assert_eq!(
+            cache.memory_usage(),
+            empty,
+            "after {items} items, seed {seed}"
+        );
+    }
+}
