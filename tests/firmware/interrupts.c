@@ -232,8 +232,9 @@ static void prepare(const struct scenario *scenario)
 {
     cache_open();
     uint32_t keys = 0;
-    while (stats_now().evictions < 40)
+    do
         store_old(keys++);
+    while (stats_now().evictions < 40);
     /* Here and there, so that pages are left sparse. */
     for (uint32_t i = 0, victim = 0; i < scenario->free_items; victim = (victim + 7) % keys)
         i += larder_cache_delete(cache, &victim, sizeof victim) == LARDER_OK;

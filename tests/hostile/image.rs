@@ -75,7 +75,10 @@ pub(crate) fn value_of(n: usize, len: usize) -> &'static [u8] {
 pub(crate) fn is_value_of(n: usize, kind: Type, value: &[u8]) -> bool {
     match kind {
         Type::Bytes => value == value_of(n, value.len()),
-        Type::I64 => value.get(..4) == Some(&(n as u32).to_le_bytes()) && value.len() == 8,
+        Type::I64 => {
+            let number = value.try_into().map(i64::from_ne_bytes);
+            number.is_ok_and(|number| number as u32 == n as u32)
+        }
         _ => false,
     }
 }
