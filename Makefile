@@ -13,7 +13,7 @@ SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
 .PHONY: help setup lib firmware size dist header abi examples demo test test-c test-firmware test-dist test-hosts \
-	test-sanitizers test-loom test-fuzz fuzz bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+	test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -101,6 +101,11 @@ test-fuzz: ## Run each fuzz target for 30 seconds, where there is a nightly comp
 
 fuzz: ## Run each fuzz target for SECONDS (60)
 	sh tests/fuzz/run.sh $(or $(SECONDS),60)
+
+soak: ## Model, hostile regions and fuzz targets for about SECONDS each (600)
+	LARDER_MODEL_OPS=$$(( $(or $(SECONDS),600) / 30 + 1 )) cargo test --release --test model
+	LARDER_HOSTILE_IMAGES=$$(( $(or $(SECONDS),600) * 8000 )) cargo test --release --test hostile
+	sh tests/fuzz/run.sh $(or $(SECONDS),600)
 
 bench: ## Run the benchmarks
 	cargo bench
