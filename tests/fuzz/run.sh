@@ -25,10 +25,12 @@ RUSTFLAGS="$(echo $coverage) --cfg fuzzing -Zsanitizer=address -Cdebug-assertion
 
 for name; do
 	mkdir -p "target/fuzz/corpus/$name"
+	seeds=tests/fuzz/corpus/$name
+	[ -d "$seeds" ] || seeds=''
 	echo "fuzz $name: $seconds s"
 	log=target/fuzz/$name.log
 	if ! "target/fuzz/$target/release/$name" -max_total_time="$seconds" -max_len=1500 -timeout=30 \
-		-artifact_prefix="target/fuzz/$name-" "target/fuzz/corpus/$name" "tests/fuzz/corpus/$name" \
+		-artifact_prefix="target/fuzz/$name-" "target/fuzz/corpus/$name" $seeds \
 		>"$log" 2>&1; then
 		tail -n 60 "$log"
 		exit 1
