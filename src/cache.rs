@@ -120,7 +120,8 @@ impl<'r> Cache<'r> {
 
     /// Takes over the cache that an earlier owner left in `region`, made with the same `config` (limit,
     /// hooks, `zero_on_free`, lengths and default TTL may differ): after a reset, in another process, at
-    /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; views,
+    /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; a value that
+    /// was being written over in its slot does not, nor may a large one of which a part was being moved. Views,
     /// reservations, locks and statistics of the earlier owner are void, and so is what the default policy
     /// remembers of evicted items.
     ///
@@ -263,11 +264,9 @@ impl<'r> Cache<'r> {
             let origin = match &mut left {
                 None => Origin::Fresh,
                 Some((report, adopt)) => {
-                    // SAFETY: inside the cell.
-                    let time = unsafe { cell.add(Self::TIME_AT) };
-                    // SAFETY: as above, aligned as the time that lies there; words may be any bits.
-                    let words = unsafe { time.cast::<[u64; 5]>().read() };
-                    Origin::Left(Time::left_behind(words), place, report, *adopt)
+                    // SAFETY: a cell that the earlier owner wrote.
+                    let time = unsafe { Self::time_left(cell) };
+                    Origin::Left(time, place, report, *adopt)
                 }
             };
             let shard = Shard::new(&mut cutter, part, &setup, &footprint, hasher, &origin)?;
@@ -303,12 +302,25 @@ impl<'r> Cache<'r> {
 
     /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.
     fn clean_hooks(header: &mut Header) {
-        if matches!(header.lock, LockKind::Default) {
-            clean(&mut header.lock, LockKind::Default);
+        match header.lock {
+            LockKind::Default => clean(&mut header.lock, LockKind::Default),
+            LockKind::None => clean(&mut header.lock, LockKind::None),
+            LockKind::Hooks(_) => {}
         }
         if header.on_event.get_mut().is_none() {
             clean(header.on_event.get_mut(), None);
         }
+    }
+
+    /// The time that lies in a shard's cell, if it can be one.
+    ///
+    /// # Safety
+    /// `cell` has as many bytes as a cell, initialised.
+    unsafe fn time_left(cell: NonNull<u8>) -> Option<Time> {
+        // SAFETY: inside the cell.
+        let time = unsafe { cell.add(Self::TIME_AT) };
+        // SAFETY: as above, aligned as the time that lies there; words may be any bits.
+        Time::left_behind(unsafe { time.cast::<[u64; 5]>().read() })
     }
 
     /// # Safety

@@ -65,8 +65,9 @@ fn convert(report: &AttachReport) -> larder_attach_report {
 /// Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
 /// shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
 /// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
-/// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; nothing that
-/// lies in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
+/// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
+/// being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
+/// in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
 /// owner at a time is the host's to ensure.
 ///
 /// Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since

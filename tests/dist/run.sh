@@ -9,28 +9,8 @@ out=$PWD/target/dist-test
 unpacked="$out/un packed"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 host=$(rustc -vV | sed -n 's/^host: //p')
-passed=0 failed=0 skipped=0
+. tests/tools/steps.sh
 
-# step NAME COMMAND...: one test; its output is shown where it fails
-step() {
-    name=$1
-    shift
-    if "$@" >"$out/log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-        tail -n 60 "$out/log" | sed 's/^/      /'
-    fi
-}
-
-skip() {
-    skipped=$((skipped + 1))
-    echo "skip  $1"
-}
-
-has() { command -v "$1" >/dev/null; }
 tarball() { echo "target/dist/larder-$version-$1.tar.gz"; }
 root() { echo "$unpacked/larder-$version-$1"; }
 
@@ -257,8 +237,8 @@ mkdir -p "$out/bin"
 link_tools
 if ! has cmake; then
     skip 'everything: no cmake'
-    echo "dist: $passed passed, $failed failed, $skipped skipped"
-    exit 0
+    close dist
+    exit
 fi
 step 'Rust is out of sight' rust_is_out_of_sight
 step 'make dist' pack
@@ -317,9 +297,4 @@ else
     skip 'descriptions for Zephyr, ESP-IDF and PlatformIO: no yaml for python3'
 fi
 
-if [ "$skipped" -gt 0 ]; then
-    echo "dist: $passed passed, $failed failed, $skipped skipped"
-else
-    echo "dist: $passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ]
+close dist

@@ -6,30 +6,10 @@ set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
 out=target/firmware-test
-passed=0 failed=0 skipped=0
-mkdir -p "$out"
+. tests/tools/steps.sh
 
 CFLAGS='-std=c11 -Os -Wall -Wextra -Wpedantic -Werror -Iinclude -DLARDER_BARE_METAL -ffunction-sections -fdata-sections'
 FREESTANDING='-ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns'
-
-# step NAME COMMAND...: one test; its output is shown where it fails
-step() {
-    name=$1
-    shift
-    if "$@" >"$out/log" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok    $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL  $name"
-        tail -n 60 "$out/log" | sed 's/^/      /'
-    fi
-}
-
-skip() {
-    skipped=$((skipped + 1))
-    echo "skip  $1"
-}
 
 fails() { if "$@"; then return 1; fi; }
 
@@ -322,9 +302,4 @@ else
     skip 'budgets: no python3, or no llvm-readobj'
 fi
 
-if [ "$skipped" -gt 0 ]; then
-    echo "firmware: $passed passed, $failed failed, $skipped skipped"
-else
-    echo "firmware: $passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ]
+close firmware

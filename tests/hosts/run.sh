@@ -2,6 +2,7 @@
 # Tests on other machines: with words of 32 bits and the low byte first (Arm), and with the high byte first (PowerPC),
 # under QEMU's user mode. The Rust tests, and the C programs with a library for that machine. Debian's cargo builds
 # Rust's own library for them, since nobody ships it. Closes with how many passed.
+# What a million items show is the same on every machine, and is left out.
 # usage: run.sh [TARGET...]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -43,7 +44,7 @@ host() {
     step "$4: build" on "$target" "$gnu" "$qemu" test --no-run --lib $(printf -- '--test %s ' $RUST_TESTS)
     step "$4: unit tests" on "$target" "$gnu" "$qemu" test --lib
     for test in $RUST_TESTS; do
-        step "$4: $test" on "$target" "$gnu" "$qemu" test --test "$test"
+        step "$4: $test" on "$target" "$gnu" "$qemu" test --test "$test" -- --skip a_million
     done
     step "$4: library for C" on "$target" "$gnu" "$qemu" build --example archive
     for program in $C_PROGRAMS; do
