@@ -23,6 +23,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// A number of the calling thread, never 0.
+#[cfg(not(loom))]
 pub(crate) fn this_thread() -> usize {
     // SAFETY: always callable.
     (unsafe { libc::pthread_self() }) as usize | 1

@@ -5,6 +5,7 @@
 # usage: setup.sh [host] [firmware] [hosts]      all where none is named; hosts: other machines, for their tests
 set -eu
 cd "$(dirname "$0")/../.."
+. tests/tools/target.sh
 parts=${*:-host firmware hosts}
 
 missing=''  # Debian packages
@@ -51,7 +52,6 @@ for_host() {
 }
 
 rust_for_firmware() {
-    . tests/tools/target.sh
     for target in $TARGETS_FIRMWARE; do
         sh tests/tools/cross.sh --way "$target" >/dev/null 2>&1 || return 1
     done
@@ -102,6 +102,24 @@ if command -v apt-get >/dev/null; then
     fi
     export DEBIAN_FRONTEND=noninteractive
     get() { $as_root apt-get -o DPkg::Lock::Timeout=600 -q "$@"; }
+
+    # What is there stays there.
+    install_beside() { get install -y --no-install-recommends --no-remove "$@"; }
+
+    # unpack PACKAGE...: into target/emulators, where they cannot be installed beside what is there. Their libraries
+    # are installed.
+    unpack() {
+        libraries=$(apt-cache depends "$@" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | sort -u)
+        install_beside $libraries || return 1
+        rm -rf target/packages
+        mkdir -p target/packages target/emulators
+        (cd target/packages && apt-get -q download "$@") || return 1
+        for file in target/packages/*.deb; do
+            dpkg -x "$file" target/emulators || return 1
+        done
+        echo "setup: $* are unpacked in target/emulators"
+    }
+
     get update || echo 'setup: the lists of packages could not be renewed'
     if [ -n "$missing" ]; then
         echo "setup: installing$missing"
@@ -117,8 +135,19 @@ if command -v apt-get >/dev/null; then
     done
     if [ -n "$can_be_had" ]; then
         echo "setup: installing$can_be_had"
-        get install -y --no-install-recommends --no-remove $can_be_had ||
-            echo 'setup: they could not be installed: tests that need them are skipped'
+        # Emulators for themselves: others of another version may stand in their way.
+        tools='' emulators=''
+        for package in $can_be_had; do
+            case $package in
+            qemu-system-*) emulators="$emulators $package" ;;
+            *) tools="$tools $package" ;;
+            esac
+        done
+        [ -z "$tools" ] || install_beside $tools || for package in $tools; do
+            install_beside "$package" || echo "setup: $package cannot be had: tests that need it are skipped"
+        done
+        [ -z "$emulators" ] || install_beside $emulators || unpack $emulators qemu-system-common qemu-system-data ||
+            echo "setup:$emulators cannot be had: tests that need them are skipped"
     fi
     exit 0
 fi

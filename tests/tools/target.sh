@@ -15,6 +15,9 @@ TARGETS_ALL='thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8
     riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu'
 TARGETS_FIRMWARE=${TARGETS_ALL%x86_64*}
 
+# Emulators that could not be installed are unpacked there.
+PATH=$PWD/target/emulators/usr/bin:$PATH
+
 target() {
     prefix=arm-none-eabi-
     libc='--specs=nano.specs --specs=nosys.specs'
