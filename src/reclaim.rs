@@ -79,7 +79,7 @@ impl Shard {
         // The steady state: the class evicts an item of its own, and nobody compares. What follows would
         // do the same in more instructions.
         if !cfg!(feature = "small")
-            && self.ttl_items == 0
+            && !self.any_due()
             && self.slab.is_stuck(class, self.kept())
             && self.is_settled(class)
         {

@@ -8,7 +8,7 @@
 //! `optimize`. There is one hand, so none of them does another's work again.
 //!
 //! # Time
-//! A step is a descriptor or a slot looked at. Where nothing has a TTL, no step is made.
+//! A step is a descriptor or a slot looked at. Where nothing is due, no step is made.
 //!
 //! # Source
 //! Expiry by the page is Segcache's idea: J. Yang et al., NSDI 2021; here the items of a page may have
@@ -33,6 +33,10 @@ pub(crate) struct Sweep {
     slot: u16,
     /// Of the slots of this page that it has passed, and of what came since: when the first is due.
     next_due: u32,
+    /// The same of the pages passed in this lap.
+    lap_due: u32,
+    /// A tick before which nothing expires anywhere, as the last lap saw it.
+    due: u32,
     /// Evictions still to come without a sweep, in this millisecond.
     rest: u32,
     rest_at: u32,
@@ -44,6 +48,8 @@ impl Default for Sweep {
             page: 0,
             slot: 0,
             next_due: NO_BASE,
+            lap_due: NO_BASE,
+            due: 0,
             rest: 0,
             rest_at: 0,
         }
@@ -51,30 +57,23 @@ impl Default for Sweep {
 }
 
 impl Shard {
-    /// The hand goes on, at most `steps` steps, until `enough`; returns the steps made.
-    fn sweep(&mut self, steps: u32, mut enough: impl FnMut(&Self) -> bool) -> u32 {
-        let mut done = 0;
-        while done < steps && self.ttl_items > 0 && !enough(self) {
-            self.sweep_step();
-            done += 1;
-        }
-        done
-    }
-
     /// At most `steps` steps of a lap over all pages, of which `pages` are left; `u32::MAX` at its
     /// start, 0 at its end. Returns the steps made.
     pub(crate) fn sweep_lap(&mut self, pages: &mut u32, steps: u32) -> u32 {
+        if !self.any_due() {
+            *pages = 0;
+            return 0;
+        }
         // From wherever the hand stands, it has passed every page whole after a lap and one page.
         *pages = (*pages).min(self.slab.pages_cut() + 2);
-        let mut at = self.sweep.page;
-        let done = self.sweep(steps, |shard| {
-            if shard.sweep.page != at {
-                at = shard.sweep.page;
-                *pages -= 1;
-            }
-            *pages == 0
-        });
-        if self.ttl_items == 0 {
+        let mut done = 0;
+        while done < steps && *pages > 0 && self.ttl_items > 0 {
+            let page = self.sweep.page;
+            self.sweep_step();
+            *pages -= u32::from(self.sweep.page != page);
+            done += 1;
+        }
+        if !self.any_due() {
             *pages = 0;
         }
         done
@@ -82,7 +81,7 @@ impl Shard {
 
     /// A few steps before an item is evicted that has not expired; whether they were enough to spare it.
     pub(crate) fn sweep_until(&mut self, enough: impl Fn(&Self) -> bool) -> bool {
-        if self.ttl_items == 0 {
+        if !self.any_due() {
             return false;
         }
         let now = self.time.now() as u32;
@@ -91,29 +90,48 @@ impl Shard {
             return false;
         }
         let expired = self.counters.expirations;
-        self.sweep(SWEEP_STEPS, &enough);
+        self.sweep_for(&enough);
         if self.counters.expirations == expired {
             (self.sweep.rest, self.sweep.rest_at) = (SWEEP_REST, now);
         }
         enough(self)
     }
 
+    /// Those steps: fewer where that was enough, and at most one lap, after which nothing is due.
+    fn sweep_for(&mut self, enough: impl Fn(&Self) -> bool) {
+        let mut pages = self.slab.pages_cut() + 1;
+        for _ in 0..SWEEP_STEPS {
+            let (page, expired) = (self.sweep.page, self.counters.expirations);
+            self.sweep_step();
+            pages -= u32::from(self.sweep.page != page);
+            if pages == 0 || self.counters.expirations != expired && enough(self) {
+                return;
+            }
+        }
+    }
+
     fn sweep_step(&mut self) {
         let page = Page(self.sweep.page);
         if u32::from(page.0) >= self.slab.pages_cut() {
+            (self.sweep.due, self.sweep.lap_due) = (self.sweep.lap_due, NO_BASE);
             self.sweep_from(0);
-        } else if !self.is_due(page) {
-            self.sweep_from(self.sweep.page + 1);
+        } else if self.due(page) > self.time.tick() {
+            self.sweep_past(page);
         } else if u32::from(self.sweep.slot) >= self.slab.page_touched(page) {
             // The page may have changed hands under the walk: its own base holds for what came since.
             let base = self.slab.base(page).max(self.sweep.next_due);
             self.slab.set_base(page, base);
-            self.sweep_from(self.sweep.page + 1);
+            self.sweep_past(page);
         } else {
             let id = self.slab.slot(page, u32::from(self.sweep.slot));
             self.sweep.slot += 1;
             self.sweep_slot(id);
         }
+    }
+
+    fn sweep_past(&mut self, page: Page) {
+        self.sweep.lap_due = self.sweep.lap_due.min(self.due(page));
+        self.sweep_from(page.0 + 1);
     }
 
     fn sweep_from(&mut self, page: u16) {
@@ -125,10 +143,16 @@ impl Shard {
         };
     }
 
-    fn is_due(&self, page: Page) -> bool {
-        self.slab.is_claimed(page)
-            && self.holds_items(self.slab.page_class(page))
-            && self.slab.base(page) <= self.time.tick()
+    /// Whether anything may have expired.
+    #[inline]
+    pub(crate) fn any_due(&self) -> bool {
+        self.ttl_items > 0 && self.sweep.due <= self.time.tick()
+    }
+
+    /// A tick before which nothing in a page expires.
+    fn due(&self, page: Page) -> u32 {
+        let holds = self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page));
+        if holds { self.slab.base(page) } else { NO_BASE }
     }
 
     fn sweep_slot(&mut self, id: Id) {
@@ -165,6 +189,8 @@ impl Shard {
         }
         let due = tick(at);
         self.slab.set_base(page, self.slab.base(page).min(due));
+        self.sweep.due = self.sweep.due.min(due);
+        self.sweep.lap_due = self.sweep.lap_due.min(due);
         if self.sweep.page == page.0 {
             self.sweep.next_due = self.sweep.next_due.min(due);
         }
@@ -205,14 +231,16 @@ impl Shard {
         }
     }
 
-    /// Whether the page's base lies before an item's expiry, and near enough.
+    /// Whether the page's base lies before an item's expiry, and near enough; and what is due anywhere before both.
     pub(crate) fn check_expiry(&self, id: Id) -> bool {
         let Some(at) = self.expiry_at(id) else {
             return true;
         };
         let instant = self.layout.expiry(&self.slab, id);
         let base = self.slab.base(self.slab.page_of(id));
-        at == u64::MAX || instant == Some(PAST) || base <= tick(at) && base != NO_BASE
+        let is_before =
+            at == u64::MAX || instant == Some(PAST) || base <= tick(at) && base != NO_BASE;
+        is_before && self.sweep.due <= base
     }
 
     /// An item that had this expiry in another page is coming here.

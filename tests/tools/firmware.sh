@@ -20,7 +20,7 @@ build() {
     }
     rust=$(sh tests/tools/cross.sh --way "$1") || return 2
     say "$1: by $rust"
-    # The sizes of stack frames go into a section that onelib.sh leaves out; tests/tools/size.py reads them.
+    # The sizes of stack frames go into a section that onelib.sh leaves out; tests/tools/stack.py reads them.
     sh tests/tools/cross.sh "$1" rustc --quiet --profile $profile --lib --crate-type staticlib \
         --no-default-features --features $features -- -Z emit-stack-sizes || return 1
     sh tests/tools/onelib.sh "target/firmware-build/$1/$profile/liblarder.a" "target/firmware/$1" "$version" "$1" ||
