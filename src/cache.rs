@@ -269,11 +269,15 @@ impl<'r> Cache<'r> {
                     Origin::Left(time, place, report, *adopt)
                 }
             };
-            let shard = Shard::new(&mut cutter, part, &setup, &footprint, hasher, &origin)?;
-            cuts += cutter.cuts();
+            let slab = origin.slab(&mut cutter, part, &footprint)?;
+            let time = origin.time();
             let mut cell = cell.cast::<Guarded<Shard>>();
+            let make = |cutter: &mut Cutter| {
+                Shard::new(slab, cutter, part, &setup, &footprint, hasher, time)
+            };
             // SAFETY: cut above; start and stride are aligned to ALIGN.
-            unsafe { cell.write(Guarded::new(shard)) };
+            unsafe { Self::write_cell(cell, &mut cutter, make) }?;
+            cuts += cutter.cuts();
             // SAFETY: written above, and nobody else knows of it yet.
             if !unsafe { cell.as_mut() }.get_mut().start(origin) {
                 return None;
@@ -298,6 +302,22 @@ impl<'r> Cache<'r> {
             header,
             region: PhantomData,
         })
+    }
+
+    /// Puts a new shard into its cell. Apart, so that its copies leave the stack before it starts.
+    ///
+    /// # Safety
+    /// `cell` is a place for one, aligned, and nobody else's.
+    #[inline(never)]
+    unsafe fn write_cell(
+        cell: NonNull<Guarded<Shard>>,
+        cutter: &mut Cutter,
+        make: impl FnOnce(&mut Cutter) -> Option<Shard>,
+    ) -> Option<()> {
+        let shard = make(cutter)?;
+        // SAFETY: by the caller's promise.
+        unsafe { cell.write(Guarded::new(shard)) };
+        Some(())
     }
 
     /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.

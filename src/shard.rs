@@ -87,6 +87,31 @@ pub(crate) enum Origin<'a> {
     Left(Option<Time>, Place, &'a mut AttachReport, Adopt),
 }
 
+impl Origin<'_> {
+    /// Cuts the shard's slab.
+    pub(crate) fn slab(
+        &self,
+        cutter: &mut Cutter,
+        part: usize,
+        footprint: &Footprint,
+    ) -> Option<Slab> {
+        let make: MakeSlab = match self {
+            Self::Fresh => Slab::new,
+            Self::Left(_, _, _, adopt) => adopt.slab,
+        };
+        let extras = footprint.plan.extras();
+        make(cutter, footprint.geometry, footprint.left, part, &extras)
+    }
+
+    /// What time it is for the shard.
+    pub(crate) fn time(&self) -> Time {
+        match self {
+            Self::Fresh => Time::default(),
+            Self::Left(time, ..) => time.unwrap_or(Time::UNKNOWN),
+        }
+    }
+}
+
 /// Which of a cache's shards one is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -144,27 +169,18 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Cuts a shard from a part of the region. Where it lies, [`Shard::start`] makes it ready.
+    /// Cuts the rest of a shard from the part of the region that its slab was cut from. Where it lies,
+    /// [`Shard::start`] makes it ready.
     pub(crate) fn new(
+        mut slab: Slab,
         cutter: &mut Cutter,
         part: usize,
         setup: &Setup,
         footprint: &Footprint,
         hasher: Shared<KeyHasher>,
-        origin: &Origin<'_>,
+        time: Time,
     ) -> Option<Self> {
-        let &Footprint {
-            geometry,
-            plan,
-            classes,
-            left,
-            ..
-        } = footprint;
-        let (new_slab, time): (MakeSlab, Time) = match origin {
-            Origin::Fresh => (Slab::new, Time::default()),
-            Origin::Left(time, _, _, adopt) => (adopt.slab, time.unwrap_or(Time::UNKNOWN)),
-        };
-        let mut slab = new_slab(cutter, geometry, left, part, &plan.extras())?;
+        let &Footprint { plan, classes, .. } = footprint;
         slab.set_zero_on_free(setup.zero_on_free);
         let policy = Policy::new(setup.policy, cutter, classes, part)?;
         let index = Index::new(cutter, &slab, plan)?;
