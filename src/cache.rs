@@ -23,7 +23,7 @@ use crate::item::Type;
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::optimize::OptimizeReport;
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region};
+use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region, clean};
 use crate::shard::{ItemInfo, NewValue, Origin, Place, SetMode, Shard};
 use crate::slab::{Class, Page, PageInfo};
 use crate::stamp::{Found, MAGIC, Stamp};
@@ -310,13 +310,15 @@ impl<'r> Cache<'r> {
     /// `cell` is a place for one, aligned, and nobody else's.
     #[inline(never)]
     unsafe fn write_cell(
-        cell: NonNull<Guarded<Shard>>,
+        mut cell: NonNull<Guarded<Shard>>,
         cutter: &mut Cutter,
         make: impl FnOnce(&mut Cutter) -> Option<Shard>,
     ) -> Option<()> {
         let shard = make(cutter)?;
         // SAFETY: by the caller's promise.
         unsafe { cell.write(Guarded::new(shard)) };
+        // SAFETY: written just now.
+        unsafe { cell.as_mut() }.get_mut().policy.clean();
         Some(())
     }
 
@@ -1287,16 +1289,6 @@ impl<'r> Cache<'r> {
             }
         })
     }
-}
-
-/// Writes a value that uses few of its bytes, and zero to the others.
-#[inline(always)]
-fn clean<T>(at: &mut T, value: T) {
-    let at = core::ptr::from_mut(at);
-    // SAFETY: the bytes of `at`, which get a value right behind this.
-    unsafe { at.write_bytes(0, 1) };
-    // SAFETY: as above.
-    unsafe { at.write(value) };
 }
 
 /// Percent of the limit, rounded down.

@@ -474,3 +474,12 @@ impl Cutter {
         Some(unsafe { Bytes::new(at, len) })
     }
 }
+/// Writes a value that uses few of its bytes, and zero to the others, where bytes of the stack would lie.
+#[inline(always)]
+pub(crate) fn clean<T>(at: &mut T, value: T) {
+    let at = core::ptr::from_mut(at);
+    // SAFETY: the bytes of `at`, which get a value right behind this.
+    unsafe { at.write_bytes(0, 1) };
+    // SAFETY: as above.
+    unsafe { at.write(value) };
+}

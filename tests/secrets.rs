@@ -408,7 +408,7 @@ fn longest_dirt(bytes: &[u8]) -> usize {
 #[test]
 fn a_region_has_nothing_of_the_stack_of_whoever_made_it() {
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
-        for size in [64 * KIB, 1024 * KIB] {
+        for size in [3 * KIB, 4 * KIB, 64 * KIB, 1024 * KIB] {
             soil_the_stack();
             let config = config(policy, 1);
             let mut region = Region::new(size);

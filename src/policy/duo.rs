@@ -35,7 +35,7 @@ use super::shadow::Shadows;
 use super::sizes::{GROUPS, Sizes, group_of};
 use crate::hash::Hash;
 use crate::item::{Items, marks};
-use crate::region::{Cutter, Table};
+use crate::region::{Cutter, Table, clean};
 use crate::slab::{Class, Id, Kind, Page, Slab};
 
 /// A class counts as idle after so many inserts of other sizes, and a sixteenth of all items more.
@@ -157,6 +157,13 @@ impl Duo {
             flagged: Id::NONE,
             passed: Id::NONE,
         })
+    }
+
+    /// Shadows that are not there leave their place as it was.
+    pub(crate) fn clean(&mut self) {
+        if self.shadows.is_none() {
+            clean(&mut self.shadows, None);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

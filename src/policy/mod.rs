@@ -91,6 +91,13 @@ impl Policy {
         })
     }
 
+    /// Where the policy lies now, nothing is to lie beside what it keeps.
+    pub(crate) fn clean(&mut self) {
+        if let Self::Duo(duo) = self {
+            duo.clean();
+        }
+    }
+
     /// Whether the policy keeps a bit for each item in its page's plane.
     pub(crate) fn uses_planes(kind: PolicyKind) -> bool {
         kind == PolicyKind::Default
