@@ -2,8 +2,9 @@
 # Tests on other machines: with words of 32 bits and the low byte first (Arm), and with the high byte first (PowerPC),
 # under QEMU's user mode. The Rust tests, and the C programs with a library for that machine. Debian's cargo builds
 # Rust's own library for them, since nobody ships it. Closes with how many passed.
-# What a million items show is the same on every machine, and is left out.
-# usage: run.sh [TARGET...]
+# What a million items show is the same on every machine, and is left out. s390x, 64 bits and the high byte first, runs
+# where it is named.
+# usage: run.sh [armv7] [powerpc] [s390x]     the first two where none is named
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/hosts
