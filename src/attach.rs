@@ -168,8 +168,7 @@ struct Queue {
     items: heapless::Vec<(Id, Hash), QUEUE>,
 }
 
-/// Where nothing is asked for ahead, nobody waits.
-const QUEUE: usize = if cfg!(feature = "small") { 1 } else { 16 };
+const QUEUE: usize = 16;
 
 impl Shard {
     /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's, if it can be

@@ -474,6 +474,7 @@ impl Cutter {
         Some(unsafe { Bytes::new(at, len) })
     }
 }
+
 /// Writes a value that uses few of its bytes, and zero to the others, where bytes of the stack would lie.
 #[inline(always)]
 pub(crate) fn clean<T>(at: &mut T, value: T) {

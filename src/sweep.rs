@@ -3,6 +3,7 @@
 //! Each page's descriptor tells a tick before which nothing in the page expires. A hand goes over the
 //! pages; it passes by those that are not due yet, walks the slots of the others, takes out what has
 //! expired, and notes the page's next due tick. A page whose last item goes is free.
+//! After a lap from the first page on, the hand rests until the first of the pages is due.
 //!
 //! The hand moves, some steps at a time, when a set finds no room, at the monitor's checks, and in
 //! `optimize`. There is one hand, so none of them does another's work again.
@@ -60,14 +61,10 @@ impl Shard {
     /// At most `steps` steps of a lap over all pages, of which `pages` are left; `u32::MAX` at its
     /// start, 0 at its end. Returns the steps made.
     pub(crate) fn sweep_lap(&mut self, pages: &mut u32, steps: u32) -> u32 {
-        if !self.any_due() {
-            *pages = 0;
-            return 0;
-        }
         // From wherever the hand stands, it has passed every page whole after a lap and one page.
         *pages = (*pages).min(self.slab.pages_cut() + 2);
         let mut done = 0;
-        while done < steps && *pages > 0 && self.ttl_items > 0 {
+        while done < steps && *pages > 0 && self.any_due() {
             let page = self.sweep.page;
             self.sweep_step();
             *pages -= u32::from(self.sweep.page != page);
@@ -252,5 +249,47 @@ impl Shard {
             self.layout.set_expiry(&mut self.slab, to, PAST);
         }
         self.note_expiry(to, at.max(self.time.now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Cache, Config};
+    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+
+    #[repr(align(16))]
+    struct Region([u8; 64 << 10]);
+
+    #[test]
+    fn the_hand_rests_until_the_first_item_is_due() {
+        let mut region = Region([0; 64 << 10]);
+        let config = Config::default().clock(|| NOW.load(Relaxed));
+        let cache = Cache::new(&mut region.0, &config).unwrap();
+        let lap = || {
+            let steps =
+                |shard: &mut crate::shard::Shard| shard.sweep_lap(&mut u32::MAX.clone(), u32::MAX);
+            cache.contains(b"the clock is looked at").ok();
+            cache.with_shard(0, steps).unwrap()
+        };
+        assert_eq!(lap(), 0, "nothing has a TTL");
+        for n in 0..200_u32 {
+            cache.set(&n.to_ne_bytes(), &[1; 64], 600_000).unwrap();
+        }
+        assert!(lap() > 0, "nobody has looked yet");
+        assert_eq!(lap(), 0, "nothing is due for ten minutes");
+        cache.set(b"sooner", b"", 5_000).unwrap();
+        assert_eq!(lap(), 0, "nothing is due for five seconds");
+        NOW.fetch_add(5_000, Relaxed);
+        assert!(lap() > 0 && cache.item_count() == 200, "one is due");
+        lap();
+        assert_eq!(
+            lap(),
+            0,
+            "a lap from the first page on has seen that it is gone"
+        );
+        NOW.fetch_add(600_000, Relaxed);
+        assert!(lap() > 0 && cache.item_count() == 0, "all are due");
     }
 }

@@ -8,7 +8,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::duo::Duo;
 use super::{Worth, head_of_any_part};
 use crate::item::marks::{NEXT, PREVIOUS, STAMP};
 use crate::region::{Cutter, Table};
@@ -75,13 +74,7 @@ fn merged(slab: &mut Slab, mut one: Id, mut other: Id) -> Id {
 pub(crate) struct Lru {
     lists: Table<List>,
     uses: u32,
-    /// Zero, where the other policy has more to keep: nothing else is to lie there.
-    _spare: [u32; SPARE],
 }
-
-/// Words of the other policy that this one does not need; some are left for what tells one from the other.
-const SPARE: usize = (size_of::<Duo>() - size_of::<Table<List>>()) / 4 - 6;
-const _: () = assert!(size_of::<super::Policy>() == size_of::<Duo>());
 
 impl Lru {
     pub(crate) fn table_size(classes: usize) -> Option<usize> {
@@ -92,7 +85,6 @@ impl Lru {
         Some(Self {
             lists: cutter.table(u32::from(classes), EMPTY)?,
             uses: 0,
-            _spare: [0; SPARE],
         })
     }
 

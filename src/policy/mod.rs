@@ -67,8 +67,16 @@ impl Worth {
 #[derive(Debug)]
 pub(crate) enum Policy {
     Duo(Duo),
-    Lru(Lru),
+    /// With zeros where the other has more to keep: nothing else is to lie there in a region.
+    Lru(
+        Lru,
+        #[expect(dead_code, reason = "nobody asks for zeros")] [u32; SPARE],
+    ),
 }
+
+/// Words of the larger policy that the smaller one does not need, but for some that hold which of them it is.
+const SPARE: usize = (size_of::<Duo>() - size_of::<Lru>()) / 4 - 4;
+const _: () = assert!(size_of::<Policy>() == size_of::<Duo>());
 
 impl Policy {
     /// Bytes of tables for so many classes over so many bytes of pages.
@@ -87,7 +95,7 @@ impl Policy {
     ) -> Option<Self> {
         Some(match kind {
             PolicyKind::Default => Self::Duo(Duo::new(cutter, classes, area)?),
-            PolicyKind::Lru => Self::Lru(Lru::new(cutter, classes)?),
+            PolicyKind::Lru => Self::Lru(Lru::new(cutter, classes)?, [0; SPARE]),
         })
     }
 
@@ -107,20 +115,20 @@ impl Policy {
     pub(crate) fn check(&self, slab: &Slab, id: Id) -> bool {
         match self {
             Self::Duo(p) => p.check(slab, id),
-            Self::Lru(_) => true,
+            Self::Lru(_, _) => true,
         }
     }
 
     /// Whether the items of a class are in an order.
     pub(crate) fn keeps_order(&self) -> bool {
-        matches!(self, Self::Lru(_))
+        matches!(self, Self::Lru(..))
     }
 
     /// Every item is gone.
     pub(crate) fn clear(&mut self) {
         match self {
             Self::Duo(p) => p.clear(),
-            Self::Lru(p) => p.clear(),
+            Self::Lru(p, _) => p.clear(),
         }
     }
 
@@ -152,7 +160,7 @@ impl Policy {
     pub(crate) fn inserted(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
             Self::Duo(p) => p.inserted(slab, id, class),
-            Self::Lru(p) => p.inserted(slab, id),
+            Self::Lru(p, _) => p.inserted(slab, id),
         }
     }
 
@@ -162,8 +170,8 @@ impl Policy {
         match self {
             Self::Duo(p) => p.hit(slab, id, word),
             // A pinned item is in no list.
-            Self::Lru(p) if Kind::of(word) == Kind::Item => p.hit(slab, id),
-            Self::Lru(_) => {}
+            Self::Lru(p, _) if Kind::of(word) == Kind::Item => p.hit(slab, id),
+            Self::Lru(_, _) => {}
         }
     }
 
@@ -172,7 +180,7 @@ impl Policy {
     pub(crate) fn removed(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
             Self::Duo(p) => p.removed(slab, id, class),
-            Self::Lru(p) => p.removed(slab, id),
+            Self::Lru(p, _) => p.removed(slab, id),
         }
     }
 
@@ -188,7 +196,7 @@ impl Policy {
     pub(crate) fn returned(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
             Self::Duo(p) => p.returned(slab, id, class),
-            Self::Lru(p) => p.inserted(slab, id),
+            Self::Lru(p, _) => p.inserted(slab, id),
         }
     }
 
@@ -196,13 +204,13 @@ impl Policy {
     pub(crate) fn adopted(&mut self, slab: &mut Slab, id: Id, class: Class) {
         match self {
             Self::Duo(p) => p.returned(slab, id, class),
-            Self::Lru(p) => p.adopted(slab, id, class),
+            Self::Lru(p, _) => p.adopted(slab, id, class),
         }
     }
 
     /// All such items are there.
     pub(crate) fn adopted_all(&mut self, slab: &mut Slab) {
-        if let Self::Lru(p) = self {
+        if let Self::Lru(p, _) = self {
             p.adopted_all(slab);
         }
     }
@@ -218,7 +226,7 @@ impl Policy {
     pub(crate) fn moved(&mut self, slab: &mut Slab, from: Id, to: Id) {
         match self {
             Self::Duo(p) => p.moved(slab, from, to),
-            Self::Lru(p) => p.moved(slab, from, to),
+            Self::Lru(p, _) => p.moved(slab, from, to),
         }
     }
 
@@ -227,7 +235,7 @@ impl Policy {
     pub(crate) fn next_up(&self, slab: &Slab, class: Class) -> Option<Id> {
         match self {
             Self::Duo(duo) => duo.next_up(slab, class),
-            Self::Lru(_) => None,
+            Self::Lru(_, _) => None,
         }
     }
 
@@ -236,7 +244,7 @@ impl Policy {
     pub(crate) fn usual_victim(&mut self, slab: &Slab, class: Class) -> Option<(Id, u32)> {
         match self {
             Self::Duo(duo) => duo.usual_victim(slab, class),
-            Self::Lru(_) => None,
+            Self::Lru(_, _) => None,
         }
     }
 
@@ -250,7 +258,7 @@ impl Policy {
     ) -> Option<Id> {
         match self {
             Self::Duo(p) => p.victim(slab, class, expired),
-            Self::Lru(p) => p.victim(slab, class, expired),
+            Self::Lru(p, _) => p.victim(slab, class, expired),
         }
     }
 
@@ -267,7 +275,7 @@ impl Policy {
     pub(crate) fn worth(&self, slab: &Slab, class: Class) -> Option<Worth> {
         match self {
             Self::Duo(duo) => duo.worth(slab, class),
-            Self::Lru(lru) => lru.worth(slab, class),
+            Self::Lru(lru, _) => lru.worth(slab, class),
         }
     }
 
@@ -277,7 +285,7 @@ impl Policy {
         let (Reverse(my_age), Reverse(their_age)) = (mine.youth, theirs.youth);
         let least = match self {
             Self::Duo(_) => my_age.saturating_mul(4),
-            Self::Lru(_) => my_age.saturating_add(my_age / 4),
+            Self::Lru(_, _) => my_age.saturating_add(my_age / 4),
         };
         match (mine.cold.0, theirs.cold.0) {
             (false, true) => true,
@@ -290,7 +298,7 @@ impl Policy {
     pub(crate) fn page_to_empty(&self, slab: &Slab, class: Class) -> Option<Page> {
         match self {
             Self::Duo(p) => p.page_to_empty(slab, class),
-            Self::Lru(p) => p.page_to_empty(slab, class),
+            Self::Lru(p, _) => p.page_to_empty(slab, class),
         }
     }
 }
