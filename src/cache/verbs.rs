@@ -1,0 +1,335 @@
+//! The verbs on one item: arguments, the key's shard, the call on it.
+
+#![forbid(unsafe_code)]
+
+use super::Cache;
+use crate::item::Type;
+use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
+use crate::status::{Error, Result};
+
+impl Cache<'_> {
+    /// Stores bytes under a key for `ttl_ms` milliseconds: 0 = the cache's default,
+    /// [`TTL_NEVER`](crate::TTL_NEVER) = for good. Evicts what has to go for it.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty key; `TooLarge` where key or value exceed what the limit can hold;
+    /// `NoMemory` where nothing is left to evict. On any error the old value is still there.
+    ///
+    /// # Time
+    /// O(value length), evictions included, plus a bounded slice of work under way.
+    pub fn set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Set)
+    }
+
+    /// As [`Cache::set`], where there is no item with this key: `Exists` if there is.
+    ///
+    /// # Errors
+    /// As [`Cache::set`], and `Exists`.
+    pub fn add(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Add)
+    }
+
+    /// As [`Cache::set`], where there is an item with this key: `NotFound` if there is none.
+    ///
+    /// # Errors
+    /// As [`Cache::set`], and `NotFound`.
+    pub fn replace(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value, Type::Bytes, ttl_ms, SetMode::Replace)
+    }
+
+    /// Stores text.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_str(&self, key: &[u8], value: &str, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, value.as_bytes(), Type::Str, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores an integer.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_i64(&self, key: &[u8], value: i64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::I64, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores an integer without sign.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_u64(&self, key: &[u8], value: u64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::U64, ttl_ms, SetMode::Set)
+    }
+
+    /// Stores a floating-point number.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_f64(&self, key: &[u8], value: f64, ttl_ms: u64) -> Result<()> {
+        self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_typed(
+        &self,
+        key: &[u8],
+        bytes: &[u8],
+        value_type: Type,
+        ttl_ms: u64,
+        mode: SetMode,
+    ) -> Result<()> {
+        let value = NewValue {
+            bytes,
+            value_type,
+            ttl_ms,
+        };
+        self.set_value(key, &value, mode, true)
+    }
+
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    fn set_value(
+        &self,
+        key: &[u8],
+        value: &NewValue<'_>,
+        mode: SetMode,
+        waits: bool,
+    ) -> Result<()> {
+        // By `with_key` this would be a call more: a closure so large is not put in its place.
+        let needs_time = self.needs_time(value.ttl_ms);
+        let (mut shard, hash) = self.lock_for(key, needs_time, waits)?;
+        let done = shard.set(hash, key, value, mode);
+        self.leave(shard, waits);
+        done
+    }
+
+    /// Whether the time has to be known to store a value with this time to live.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn needs_time(&self, ttl_ms: u64) -> bool {
+        let head = self.head();
+        head.item_times || ttl_ms != 0 || head.default_ttl
+    }
+
+    /// Copies a value into a buffer and returns its length.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `BufferTooSmall` where the buffer is shorter, which is left as it was.
+    ///
+    /// # Time
+    /// O(value length).
+    pub fn get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
+        match self.get_or_len(key, buffer)? {
+            (len, true) => Ok(len),
+            (_, false) => Err(Error::BufferTooSmall),
+        }
+    }
+
+    /// As [`Cache::get`], with the length even where the buffer was too short.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+    }
+
+    /// As [`Cache::get`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::get`], and `Busy` where the lock is taken; `Invalid` where the host's hooks include
+    /// none that does not wait.
+    pub fn try_get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
+        match self.try_get_or_len(key, buffer)? {
+            (len, true) => Ok(len),
+            (_, false) => Err(Error::BufferTooSmall),
+        }
+    }
+
+    pub(crate) fn try_get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.try_with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+    }
+
+    /// As [`Cache::set`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::set`] and [`Cache::try_get`].
+    pub fn try_set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
+        let value = NewValue {
+            bytes: value,
+            value_type: Type::Bytes,
+            ttl_ms,
+        };
+        self.set_value(key, &value, SetMode::Set, false)
+    }
+
+    /// As [`Cache::delete`], without waiting: for interrupt handlers.
+    ///
+    /// # Errors
+    /// As [`Cache::delete`] and [`Cache::try_get`].
+    pub fn try_delete(&self, key: &[u8]) -> Result<()> {
+        self.try_with_key(key, false, |shard, hash| shard.delete(hash, key))
+    }
+
+    /// Copies a value into a vector in an allocator of the caller's choice, such as an
+    /// [`Arena`](crate::Arena).
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `NoMemory` where the allocator refuses.
+    pub fn get_in<A: allocator_api2::alloc::Allocator>(
+        &self,
+        key: &[u8],
+        allocator: A,
+    ) -> Result<allocator_api2::vec::Vec<u8, A>> {
+        let mut value = allocator_api2::vec::Vec::new_in(allocator);
+        loop {
+            let (len, copied) = self.get_or_len(key, &mut value)?;
+            if copied {
+                value.truncate(len);
+                return Ok(value);
+            }
+            let more = len - value.len().min(len);
+            value.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;
+            value.resize(len, 0);
+        }
+    }
+
+    /// Copies up to `buffer.len()` bytes of a value from `offset` on; returns how many.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `Invalid` for an offset beyond the value's end.
+    ///
+    /// # Time
+    /// O(offset / slot size + bytes copied).
+    pub fn get_range(&self, key: &[u8], offset: usize, buffer: &mut [u8]) -> Result<usize> {
+        self.with_key(key, false, |shard, hash| {
+            shard.get_range(hash, key, offset, buffer)
+        })
+    }
+
+    pub(crate) fn get_scalar(&self, key: &[u8], want: Type) -> Result<[u8; 8]> {
+        self.with_key(key, false, |shard, hash| shard.get_scalar(hash, key, want))
+    }
+
+    /// An integer.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is something else.
+    pub fn get_i64(&self, key: &[u8]) -> Result<i64> {
+        Ok(i64::from_ne_bytes(self.get_scalar(key, Type::I64)?))
+    }
+
+    /// An integer without sign.
+    ///
+    /// # Errors
+    /// As [`Cache::get_i64`].
+    pub fn get_u64(&self, key: &[u8]) -> Result<u64> {
+        Ok(u64::from_ne_bytes(self.get_scalar(key, Type::U64)?))
+    }
+
+    /// A floating-point number.
+    ///
+    /// # Errors
+    /// As [`Cache::get_i64`].
+    pub fn get_f64(&self, key: &[u8]) -> Result<f64> {
+        Ok(f64::from_ne_bytes(self.get_scalar(key, Type::F64)?))
+    }
+
+    /// Copies text into a buffer, as [`Cache::get`] does with bytes.
+    ///
+    /// # Errors
+    /// As [`Cache::get`], and `TypeMismatch` where the value is not text.
+    pub fn get_str<'b>(&self, key: &[u8], buffer: &'b mut [u8]) -> Result<&'b str> {
+        let len = match self.get_str_or_len(key, buffer)? {
+            (len, true) => len,
+            (_, false) => return Err(Error::BufferTooSmall),
+        };
+        let text = buffer.get(..len).unwrap_or(&[]);
+        core::str::from_utf8(text).map_err(|_| Error::TypeMismatch)
+    }
+
+    pub(crate) fn get_str_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.with_key(key, false, |shard, hash| {
+            shard.get_of_type(hash, key, Type::Str, buffer)
+        })
+    }
+
+    /// Takes an item out.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.with_key(key, false, |shard, hash| shard.delete(hash, key))
+    }
+
+    /// Whether there is an item with this key. Neither counted nor reported to the policy.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty key.
+    pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.with_key(key, false, |shard, hash| {
+            Ok(shard.lookup(hash, key).is_some())
+        })
+    }
+
+    /// Gives an item another time to live, counted from now.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn touch(&self, key: &[u8], ttl_ms: u64) -> Result<()> {
+        self.with_key(key, true, |shard, hash| shard.touch(hash, key, ttl_ms))
+    }
+
+    /// Milliseconds that an item has left to live; [`TTL_NEVER`](crate::TTL_NEVER) if it stays.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn ttl(&self, key: &[u8]) -> Result<u64> {
+        self.with_item(key, |shard, id| shard.ttl_of(id))
+    }
+
+    /// What a value is.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    pub fn value_type(&self, key: &[u8]) -> Result<Type> {
+        self.with_item(key, |shard, id| shard.layout.value_type(&shard.slab, id))
+    }
+
+    /// Calls with what is known of an item. `call` must not call the cache: it would get `Busy`.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `Busy` from inside a callback.
+    pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
+        // An item whose time has come goes now: no event may be told from inside the callback.
+        self.with_key(key, false, |shard, hash| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            shard.check_sum(id, hash)
+        })?;
+        let (head, hash) = (self.head(), self.hash(key));
+        let cell = self.cell_of(hash);
+        head.callbacks.run(|| {
+            cell.with(&head.lock, |shard| {
+                let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+                Ok(call(&shard.info(id)))
+            })
+        })?
+    }
+
+    /// Neither counted nor reported to the policy.
+    fn with_item<R>(
+        &self,
+        key: &[u8],
+        call: impl FnOnce(&Shard, crate::slab::Id) -> R,
+    ) -> Result<R> {
+        self.with_key(key, false, |shard, hash| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            Ok(call(shard, id))
+        })
+    }
+
+    /// Adds to an integer and returns the sum.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is no integer; `Invalid` where the sum
+    /// leaves its range. Nothing is changed then.
+    pub fn increment(&self, key: &[u8], by: i64) -> Result<i64> {
+        self.with_key(key, false, |shard, hash| shard.increment(hash, key, by))
+    }
+}

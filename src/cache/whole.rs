@@ -1,0 +1,324 @@
+//! The verbs on the whole: limit, optimize, scan, statistics, time.
+
+#![forbid(unsafe_code)]
+
+use super::{BY_HAND, Cache};
+use crate::ClassStats;
+use crate::optimize::OptimizeReport;
+use crate::shard::{ItemInfo, Shard};
+use crate::sizing;
+use crate::slab::{Class, Page, PageInfo};
+use crate::stats::CacheStats;
+use crate::status::{Error, Result};
+use core::sync::atomic::Ordering;
+
+/// Items that a scan visits before it gives the lock back.
+const SCAN_SLICE: u32 = 64;
+/// Steps of an optimize before it gives the lock back.
+const OPTIMIZE_SLICE: u32 = 4096;
+
+/// Where a scan stands: start with the default, hand it back unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub(crate) u64);
+
+impl Cache<'_> {
+    /// Takes every item out. The counters stay.
+    ///
+    /// # Errors
+    /// `Pinned` where a view or a reservation is held: nothing is taken out then, unless it came in
+    /// the middle. `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(pages); O(region) where freed bytes are zeroed.
+    pub fn clear(&self) -> Result<()> {
+        let (mut pinned, mut done) = (false, Ok(()));
+        self.each_shard(|shard| pinned |= shard.pins.any())?;
+        if pinned {
+            return Err(Error::Pinned);
+        }
+        self.each_shard(|shard| done = done.and(shard.clear()))?;
+        done
+    }
+
+    /// Moves the limit. What lies above the new one goes in slices: a few items now, up to eight
+    /// with each later call that stores, and all of it with [`Cache::optimize`]; usage does not
+    /// rise meanwhile.
+    ///
+    /// # Errors
+    /// `Invalid` for 0 or more than the region; `NoMemory` for less than the fixed parts and one
+    /// item need.
+    ///
+    /// # Time
+    /// O(1) evictions for each shard.
+    pub fn set_memory_limit(&self, limit: usize) -> Result<()> {
+        let head = self.head();
+        if limit == 0 || limit > head.region {
+            return Err(Error::Invalid);
+        }
+        let mut lowest = 0;
+        self.each_shard(|shard| lowest = lowest.max(shard.limit_min()))?;
+        if sizing::share(limit, head.outside, head.cell_count) < lowest {
+            return Err(Error::NoMemory);
+        }
+        head.limit.store(limit, Ordering::Release);
+        // Another thread may move it meanwhile: each shard gets what it is by then, so that all get the
+        // last one's.
+        self.each_shard(|shard| {
+            let limit = head.limit.load(Ordering::Acquire);
+            let share = sizing::share(limit, head.outside, head.cell_count);
+            shard.set_limit(share.min(shard.region()));
+        })
+    }
+
+    /// The limit in bytes.
+    pub fn memory_limit(&self) -> usize {
+        self.head().limit.load(Ordering::Relaxed)
+    }
+
+    /// Every byte taken: items, index, headers, tables, page tails.
+    pub fn memory_usage(&self) -> usize {
+        let mut usage = self.head().outside;
+        let _ = self.each_shard(|shard| usage += shard.slab.usage());
+        usage
+    }
+
+    /// Items held; expired ones that nobody has met yet count.
+    pub fn item_count(&self) -> u64 {
+        let mut items = 0;
+        let _ = self.each_shard(|shard| items += u64::from(shard.items));
+        items
+    }
+
+    /// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller
+    /// ones: at most `step_max` slots looked at or moved. A report whose `done` is false means that
+    /// there is more to do: the next call goes on there. 0 = a whole pass, from the start.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(`step_max`); a whole pass is O(slots). The lock is given back every 4,096 steps.
+    pub fn optimize(&self, step_max: u32) -> Result<OptimizeReport> {
+        let mut report = OptimizeReport {
+            done: true,
+            ..OptimizeReport::default()
+        };
+        let mut left = if step_max == 0 { u32::MAX } else { step_max };
+        for i in 0..self.head().cell_count {
+            if step_max == 0 {
+                self.with_shard(i, Shard::restart_pass)?;
+            }
+            loop {
+                let slice = self.with_shard(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.optimize(left.min(OPTIMIZE_SLICE))
+                })?;
+                report.add(&slice);
+                if step_max != 0 {
+                    left = left.saturating_sub(slice.steps.max(1));
+                }
+                if slice.done {
+                    break;
+                }
+                if left == 0 {
+                    report.done = false;
+                    return Ok(report);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Takes out what has expired: at most `step_max` slots or pages looked at in each shard, 0 = all.
+    /// The next call goes on where this one stopped.
+    pub(crate) fn sweep(&self, step_max: u32) -> Result<()> {
+        for i in 0..self.head().cell_count {
+            let mut left = if step_max == 0 { u32::MAX } else { step_max };
+            let mut pages = u32::MAX;
+            while left > 0 && pages > 0 {
+                left -= self.with_shard(i, |shard| {
+                    self.look_at_clock(shard, false);
+                    shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with each item, in no particular order, until it says `false`. Returns whether
+    /// all were visited; if not, a further call with the same cursor goes on behind the last one.
+    ///
+    /// Items that come, go or move while other threads change the cache may be missed or met twice.
+    /// `visit` must not call the cache: it would get `Busy`.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(slots). The lock is given back every 64 items.
+    pub fn scan(
+        &self,
+        cursor: &mut Cursor,
+        mut visit: impl FnMut(&ItemInfo<'_>) -> bool,
+    ) -> Result<bool> {
+        self.turn_away()?;
+        self.head()
+            .callbacks
+            .run(|| self.scan_slices(cursor, &mut visit))
+    }
+
+    fn scan_slices(
+        &self,
+        cursor: &mut Cursor,
+        visit: &mut dyn FnMut(&ItemInfo<'_>) -> bool,
+    ) -> Result<bool> {
+        loop {
+            let (mut shard, page, slot) = cursor.place();
+            if shard >= self.head().cell_count {
+                return Ok(true);
+            }
+            let mut stop = false;
+            let next = self.cell(shard).with(&self.head().lock, |shard| {
+                self.look_at_clock(shard, false);
+                let mut count = 0;
+                shard.scan((page, slot), |item| {
+                    count += 1;
+                    stop = !visit(&item);
+                    !stop && count < SCAN_SLICE
+                })
+            })?;
+            let (page, slot) = next.unwrap_or((0, 0));
+            shard += u32::from(next.is_none());
+            *cursor = Cursor::at(shard, page, slot);
+            if stop {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// All statistics.
+    pub fn stats(&self) -> CacheStats {
+        let head = self.head();
+        let mut stats = CacheStats {
+            failed_busy: u64::from(head.busy.load(Ordering::Relaxed)),
+            region_bytes: head.region as u64,
+            limit_bytes: self.memory_limit() as u64,
+            overhead_bytes: head.outside as u64,
+            total_allocated: head.outside as u64,
+            total_used: head.outside as u64,
+            peak_used: head.outside as u64,
+            arena_allocs: u64::from(head.cuts),
+            shards: head.cell_count,
+            policy: head.policy,
+            ..CacheStats::default()
+        };
+        let _ = self.each_shard(|shard| shard.add_stats(&mut stats));
+        stats.memory_pressure = pressure(stats.total_used, stats.limit_bytes);
+        stats
+    }
+
+    /// What one size class holds, over all shards; `NotFound` past the last one.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Busy` from inside a callback.
+    pub fn class_stats(&self, index: u32) -> Result<ClassStats> {
+        let mut sum: Option<ClassStats> = None;
+        self.each_shard(|shard| {
+            if index < u32::from(shard.slab.class_count()) {
+                let one = shard.slab.class_stats(Class(index as u8));
+                sum = Some(sum.map_or(one, |sum| sum.plus(&one)));
+            }
+        })?;
+        sum.ok_or(Error::NotFound)
+    }
+
+    /// One page of the region, counted over all shards; `NotFound` past the last one.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Busy` from inside a callback.
+    pub fn page_info(&self, index: u32) -> Result<PageInfo> {
+        let (mut first, mut info) = (0, None);
+        self.each_shard(|shard| {
+            let pages = shard.slab.page_count();
+            if info.is_none() && index - first < pages {
+                info = Some(shard.slab.page_info(Page((index - first) as u16)));
+            }
+            first = (first + pages).min(index);
+        })?;
+        info.ok_or(Error::NotFound)
+    }
+
+    /// Walks every invariant: pages, free lists, items, chains, index, sums.
+    ///
+    /// # Errors
+    /// `Corrupt` where one does not hold.
+    ///
+    /// # Time
+    /// O(region).
+    pub fn check(&self) -> Result<()> {
+        let mut sound = true;
+        let mut region = self.head().outside;
+        self.each_shard(|shard| {
+            sound = sound && shard.check();
+            region += shard.region();
+        })?;
+        if sound && region == self.head().region {
+            Ok(())
+        } else {
+            Err(Error::Corrupt)
+        }
+    }
+
+    /// Sets the time, in milliseconds, where the host has no clock hook; from then on the cache looks
+    /// at no other clock.
+    ///
+    /// # Errors
+    /// `Invalid` where the cache has a clock of its host's.
+    pub fn set_time(&self, now_ms: u64) -> Result<()> {
+        let head = self.head();
+        if !head.clock.is_default() {
+            return Err(Error::Invalid);
+        }
+        self.turn_away()?;
+        let by_hand = head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
+        head.clock_by_hand.store(BY_HAND, Ordering::Relaxed);
+        self.each_shard(|shard| {
+            if by_hand {
+                shard.time.observe(now_ms);
+            } else {
+                shard.time.restart(now_ms);
+            }
+        })
+    }
+}
+
+/// Percent of the limit, rounded down.
+pub(crate) fn pressure(used: u64, limit: u64) -> u32 {
+    // Both are lengths of memory, so a hundredfold fits in 64 bits on any machine there is.
+    used.saturating_mul(100)
+        .checked_div(limit)
+        .unwrap_or(0)
+        .min(u64::from(u32::MAX)) as u32
+}
+
+const PAGE_BITS: u32 = 24;
+const SLOT_BITS: u32 = 24;
+
+impl Cursor {
+    fn at(shard: u32, page: u32, slot: u32) -> Self {
+        Self(
+            u64::from(shard) << (PAGE_BITS + SLOT_BITS)
+                | u64::from(page) << SLOT_BITS
+                | u64::from(slot),
+        )
+    }
+
+    fn place(self) -> (u32, u32, u32) {
+        let low = |n: u64, bits: u32| (n & ((1 << bits) - 1)) as u32;
+        (
+            (self.0 >> (PAGE_BITS + SLOT_BITS)) as u32,
+            low(self.0 >> SLOT_BITS, PAGE_BITS),
+            low(self.0, SLOT_BITS),
+        )
+    }
+}
