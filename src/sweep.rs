@@ -255,9 +255,9 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use crate::{Cache, Config};
-    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-    static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+    static NOW: AtomicU32 = AtomicU32::new(1_000_000);
 
     #[repr(align(16))]
     struct Region([u8; 64 << 10]);
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn the_hand_rests_until_the_first_item_is_due() {
         let mut region = Region([0; 64 << 10]);
-        let config = Config::default().clock(|| NOW.load(Relaxed));
+        let config = Config::default().clock(|| NOW.load(Relaxed).into());
         let cache = Cache::new(&mut region.0, &config).unwrap();
         let lap = || {
             let steps =
