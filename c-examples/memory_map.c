@@ -178,7 +178,7 @@ static void look(struct map *map)
 {
     map->stats = stats_of(map->cache);
     for (map->class_count = 0;; map->class_count++) {
-        larder_class_stats class = { .struct_size = sizeof class };
+        larder_class_stats class = LARDER_CLASS_STATS_INIT;
         larder_status status = larder_cache_class_stats(map->cache, map->class_count, &class);
         if (status == LARDER_NOT_FOUND)
             break;

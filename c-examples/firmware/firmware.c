@@ -89,7 +89,7 @@ static void packets(void)
         }
     }
 
-    larder_pool_stats_t stats = { .struct_size = sizeof stats };
+    larder_pool_stats_t stats = LARDER_POOL_STATS_INIT;
     CHECK(larder_pool_stats(pool, &stats) == LARDER_OK);
     CHECK(stats.allocations == 20 * count && stats.releases == stats.allocations);
     CHECK(stats.used_size + stats.free_size + stats.overhead_size == stats.total_size);

@@ -53,7 +53,7 @@ pub struct larder_event {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_config {
-    /// sizeof(larder_cache_config)
+    /// sizeof(larder_cache_config); has to be set, as LARDER_CACHE_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
