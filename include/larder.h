@@ -224,7 +224,7 @@ typedef struct larder_cache_config {
   uint32_t policy;
   /* Parts with a lock each, at most 64; 0 = 1. */
   uint32_t shards;
-  /* Time to live of items that are given none; 0 = never expire. */
+  /* Time to live, by now_ms, of items that are given none; 0 = never expire. */
   uint64_t default_ttl_ms;
   /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM */
   uint32_t flags;
@@ -234,8 +234,10 @@ typedef struct larder_cache_config {
   uint32_t pins_max;
   /* Seed of the hash: random where keys may be crafted. */
   uint64_t hash_seed;
-  /* The time in milliseconds; NULL = the library's clock where it has one, or larder_cache_set_time.
-   * Must not call the cache. */
+  /* The time in milliseconds, from any zero point. NULL = the library's clock in a hosted build: CLOCK_BOOTTIME,
+   * which counts suspend, on Linux, Android and OpenBSD; else CLOCK_MONOTONIC, which counts it on macOS.
+   * NULL in a build for firmware, which has no clock = the time starts at 0 and moves by
+   * larder_cache_set_time alone. Must not call the cache. */
   uint64_t (*now_ms)(void *ctx);
   /* Handed to now_ms. */
   void *now_ctx;
@@ -313,7 +315,7 @@ typedef struct larder_set_request {
   const void *value;
   /* Its length. */
   size_t value_len;
-  /* Its time to live. */
+  /* Its time to live, as for larder_cache_set. */
   uint64_t ttl_ms;
   /* What larder_cache_set would have answered. */
   larder_status status;
@@ -479,7 +481,7 @@ typedef struct larder_reservation {
   size_t len;
   /* Bytes at `data`. */
   size_t span_len;
-  /* The TTL that was asked for; it counts from the commit on. */
+  /* The TTL that was asked for, as for larder_cache_set; it counts from the commit on. */
   uint64_t ttl_ms;
   /* Pieces that the value lies in: larder_cache_reservation_span. */
   uint32_t spans;
@@ -505,7 +507,7 @@ typedef struct larder_item_info {
   size_t value_len;
   /* Bytes of the region that the item takes. */
   size_t memory;
-  /* Milliseconds until it expires; LARDER_TTL_NEVER if it does not. */
+  /* Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not. */
   uint64_t ttl_ms;
   /* Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without. */
   uint64_t age_ms;
@@ -631,7 +633,7 @@ typedef struct larder_pool_config {
   /* 0 */
   uint32_t reserved0;
   /* The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
-   * it has one, else 0. Must not call the pool. */
+   * it has one, as for larder_cache_config.now_ms, else 0. Must not call the pool. */
   uint64_t (*now_ms)(void *ctx);
   /* Handed to now_ms. */
   void *now_ctx;
@@ -766,8 +768,9 @@ larder_status larder_arena_reset(struct larder_arena *arena);
 larder_status larder_arena_stats(const struct larder_arena *arena,
                                  struct larder_arena_stats_t *out);
 
-/* Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
- * evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
+/* Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
+ * (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
+ * larder_cache_set_time says so. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
  * LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
  * is left to evict (others may have gone by then). On any error the old value is still there.
  * O(value_len), evictions included, plus a bounded slice of work under way.
@@ -875,7 +878,8 @@ larder_status larder_cache_delete(struct larder_cache *cache, const void *key, s
  * As for larder_cache_delete. */
 larder_status larder_cache_contains(struct larder_cache *cache, const void *key, size_t key_len);
 
-/* Gives an item another time to live, counted from now; LARDER_NOT_FOUND on a miss. O(1), but for the
+/* Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
+ * LARDER_NOT_FOUND on a miss. O(1), but for the
  * first TTL of an item that fills its slot, which moves.
  *
  * # Safety
@@ -885,7 +889,7 @@ larder_status larder_cache_touch(struct larder_cache *cache,
                                  size_t key_len,
                                  uint64_t ttl_ms);
 
-/* Writes the milliseconds that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
+/* Writes the milliseconds of the cache's clock that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
  * miss. O(1).
  *
  * # Safety
@@ -1251,8 +1255,15 @@ larder_status larder_cache_scan(struct larder_cache *cache,
  * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_check(const struct larder_cache *cache);
 
-/* Sets the time, in milliseconds, where the host gave no clock hook; from then on the cache looks at
- * no other clock. LARDER_INVALID where the host gave one. O(shards).
+/* Sets the time, in milliseconds from any zero point, where now_ms is NULL. From then on the cache looks at no other
+ * clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
+ *
+ * A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
+ * this call, or a later one, says its TTL or more. Where the first call finds items, TTLs end at 2^41 ms of that
+ * time (year 2039 of a calendar's milliseconds), so call it before the first item. In a hosted build the library's
+ * clock counts up to the first call.
+ *
+ * LARDER_INVALID where the host gave now_ms. O(shards).
  *
  * # Safety
  * `cache` is what larder_cache_init gave. */

@@ -29,7 +29,7 @@ pub struct larder_pool_config {
     /// 0
     pub reserved0: u32,
     /// The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
-    /// it has one, else 0. Must not call the pool.
+    /// it has one, as for larder_cache_config.now_ms, else 0. Must not call the pool.
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
     /// Handed to now_ms.
     pub now_ctx: *mut c_void,
