@@ -7,6 +7,9 @@
  * - On an error nothing has changed. A miss is LARDER_NOT_FOUND.
  * - Regions start at a multiple of LARDER_ALIGN, are the library's while it is used, and are never
  *   freed by it. A handle is valid as long as its region is. Nothing has to be closed.
+ * - A region has one owner at a time: one process, one firmware. Two processes that call in one mapping
+ *   at once are not supported, and fork needs a call in the child: see larder_cache_attach.
+ * - TTLs run by the cache's clock: see larder_cache_config.now_ms and larder_cache_set_time.
  * - Callbacks run after the lock was given back; one that calls the same cache gets LARDER_BUSY.
  *   The callback of a scan is the exception: it runs under the lock of the part that it visits.
  * - A structure that begins with struct_size needs it to be set. LARDER_.._INIT does:
@@ -904,8 +907,21 @@ larder_status larder_cache_ttl(struct larder_cache *cache,
  * key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
  * which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
  * being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
- * in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
- * owner at a time is the host's to ensure.
+ * in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+ *
+ * fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
+ * holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
+ * larder_cache_attach first, with the parent's configuration, and uses the handle that this gives. Where the
+ * configuration has lock hooks, the child makes their lock anew before. The parent goes on as before. A monitor has no
+ * thread in the child: larder_monitor_init makes it anew, larder_monitor_stop must not be called before. A pool has no
+ * attach: the child makes it anew, unless no thread was in a call of it at the fork (lock hooks whose lock
+ * pthread_atfork holds over the fork).
+ *
+ * Mapped files and shared memory: one process at a time owns the region, and the host keeps others away (flock).
+ * Promised: the owner may end at any moment, killed or not, and the next one attaches, at any address. Not promised:
+ * two processes that call at once, be it to read, and be they parent and child on a shared mapping. The library does
+ * not notice it, and the second attach breaks the first one's locks: anything may happen then. Nor is a file
+ * written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
  *
  * Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
  * then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be

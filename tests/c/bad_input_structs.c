@@ -4,8 +4,8 @@
 
 enum { REGION_SIZE = 64 * 1024 };
 
-static larder_cache *cache;
-static larder_pool *pool;
+static larder_cache *the_cache;
+static larder_pool *the_pool;
 
 static union {
     unsigned char bytes[1024];
@@ -16,17 +16,17 @@ static union {
 
 static larder_status cache_stats(void *stats)
 {
-    return larder_cache_stats(cache, (larder_cache_stats_t *)stats);
+    return larder_cache_stats(the_cache, (larder_cache_stats_t *)stats);
 }
 
 static larder_status class_stats(void *stats)
 {
-    return larder_cache_class_stats(cache, 0, (larder_class_stats *)stats);
+    return larder_cache_class_stats(the_cache, 0, (larder_class_stats *)stats);
 }
 
 static larder_status pool_stats(void *stats)
 {
-    return larder_pool_stats(pool, (larder_pool_stats_t *)stats);
+    return larder_pool_stats(the_pool, (larder_pool_stats_t *)stats);
 }
 
 static const larder_cache_stats_t cache_stats_init = LARDER_CACHE_STATS_INIT;
@@ -95,9 +95,9 @@ static void initializers_are_the_defaults(void)
     CHECK(monitor_config.step_max == monitor_defaults.step_max && monitor_config.on_report == NULL);
 
     struct region region = region_new(REGION_SIZE);
-    CHECK_STATUS(larder_pool_init(region.memory, region.size, &pool_config, &pool), LARDER_OK);
-    cache = cache_new(&region, &cache_config);
-    CHECK_STATUS(larder_monitor_init(&monitor, cache, &monitor_config), LARDER_OK);
+    CHECK_STATUS(larder_pool_init(region.memory, region.size, &pool_config, &the_pool), LARDER_OK);
+    the_cache = cache_new(&region, &cache_config);
+    CHECK_STATUS(larder_monitor_init(&monitor, the_cache, &monitor_config), LARDER_OK);
     region_free(&region);
 }
 
@@ -126,8 +126,8 @@ int main(int argc, char **argv)
     initializers_are_the_defaults();
     initializers_are_what_config_init_writes();
     struct region region = region_new(REGION_SIZE), pool_region = region_new(REGION_SIZE);
-    cache = cache_new(&region, NULL);
-    CHECK_STATUS(larder_pool_init(pool_region.memory, pool_region.size, NULL, &pool), LARDER_OK);
+    the_cache = cache_new(&region, NULL);
+    CHECK_STATUS(larder_pool_init(pool_region.memory, pool_region.size, NULL, &the_pool), LARDER_OK);
     for (size_t i = 0; i < sizeof sized_calls / sizeof sized_calls[0]; i++)
         statistics_of_every_size(&sized_calls[i]);
     region_free(&region);
