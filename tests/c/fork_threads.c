@@ -45,6 +45,34 @@ static void *scan(void *ctx)
     return NULL;
 }
 
+/* ---- the host's lock ---- */
+
+static pthread_mutex_t host_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static int32_t lock_host(void *ctx)
+{
+    return pthread_mutex_lock((pthread_mutex_t *)ctx);
+}
+
+static void unlock_host(void *ctx)
+{
+    pthread_mutex_unlock((pthread_mutex_t *)ctx);
+}
+
+static int32_t try_lock_host(void *ctx)
+{
+    return pthread_mutex_trylock((pthread_mutex_t *)ctx);
+}
+
+static larder_cache_config with_host_lock(larder_cache_config config)
+{
+    config.lock = lock_host;
+    config.unlock = unlock_host;
+    config.try_lock = try_lock_host;
+    config.lock_ctx = &host_mutex;
+    return config;
+}
+
 /* ---- values that show whether they are whole ---- */
 
 static size_t make_value(uint32_t key, uint32_t version, unsigned char *value)
@@ -87,6 +115,8 @@ static int child_uses_cache(const larder_cache_config *config)
 {
     static unsigned char value[LEN_MAX];
     larder_attach_report report;
+    if (config->lock_ctx && pthread_mutex_init(&host_mutex, NULL) != 0)
+        return CALL_FAILED;
     if (larder_cache_attach(the_region, REGION_SIZE, config, &the_cache, &report) != LARDER_OK)
         return ATTACH_FAILED;
     if (report.items_recovered == 0 || larder_cache_item_count(the_cache) != report.items_recovered)
@@ -177,11 +207,15 @@ static void fork_while_threads_write(const larder_cache_config *config)
 
 int main(int argc, char **argv)
 {
-    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT, hooks;
     check_begin(argc, argv);
     the_region = memory[0].bytes + (LARDER_ALIGN - (uintptr_t)memory[0].bytes % LARDER_ALIGN) % LARDER_ALIGN;
+    config.memory_limit = REGION_SIZE * 3 / 4;
+    hooks = with_host_lock(config);
     fork_while_a_lock_is_held(&config);
+    fork_while_a_lock_is_held(&hooks);
     fork_while_threads_write(&config);
+    fork_while_threads_write(&hooks);
     config.shards = 4;
     config.flags = LARDER_CHECKSUM;
     fork_while_threads_write(&config);
