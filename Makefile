@@ -65,6 +65,7 @@ test: setup ## Run every check and test; stops at the first failure
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo test
+	cargo test --no-default-features --features spin --test set_time
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 	$(MAKE) --no-print-directory test-loom
 	$(MAKE) --no-print-directory test-c

@@ -43,7 +43,7 @@ static inline void *region_new(size_t size)
 
 static inline larder_cache_stats_t stats_of(const larder_cache *cache)
 {
-    larder_cache_stats_t stats = { .struct_size = sizeof stats };
+    larder_cache_stats_t stats = LARDER_CACHE_STATS_INIT;
     must(larder_cache_stats(cache, &stats), "larder_cache_stats");
     return stats;
 }

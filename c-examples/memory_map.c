@@ -178,7 +178,7 @@ static void look(struct map *map)
 {
     map->stats = stats_of(map->cache);
     for (map->class_count = 0;; map->class_count++) {
-        larder_class_stats class = { .struct_size = sizeof class };
+        larder_class_stats class = LARDER_CLASS_STATS_INIT;
         larder_status status = larder_cache_class_stats(map->cache, map->class_count, &class);
         if (status == LARDER_NOT_FOUND)
             break;
@@ -245,8 +245,7 @@ static void make_sparse(larder_cache *cache, uint32_t count)
 static void run(size_t region_size, uint32_t width)
 {
     void *region = region_new(region_size);
-    larder_cache_config config;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.now_ms = read_clock;
     config.now_ctx = &clock_now_ms;
     larder_cache *cache;

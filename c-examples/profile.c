@@ -56,8 +56,7 @@ static size_t make_value(int i, unsigned char value[VALUE_SIZE_MAX])
 
 static larder_cache *cache_new(void *region)
 {
-    larder_cache_config config;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.now_ms = read_clock;
     config.now_ctx = &clock_now_ms;
     larder_cache *cache;

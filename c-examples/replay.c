@@ -386,8 +386,7 @@ static uint64_t read_clock(void *ctx)
 
 static void start(struct replay *replay, const struct options *options, void *region)
 {
-    larder_cache_config config;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.memory_limit = (size_t)options->limit;
     config.policy = options->policy;
     config.now_ms = read_clock;

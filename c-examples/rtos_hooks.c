@@ -171,8 +171,7 @@ static bool handled_all_with(larder_status status)
 
 static void cache_new(bool with_try_lock)
 {
-    larder_cache_config config;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.now_ms = clock_hook;
     config.lock = lock_hook;
     config.unlock = unlock_hook;

@@ -159,9 +159,8 @@ static void draw_keys(struct traffic *traffic)
 
 static larder_cache *cache_new(void *region, unsigned shards)
 {
-    larder_cache_config config;
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     larder_cache *cache;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
     config.shards = shards;
     must(larder_cache_init(region, REGION_SIZE, &config, &cache), "larder_cache_init");
     return cache;
@@ -169,8 +168,7 @@ static larder_cache *cache_new(void *region, unsigned shards)
 
 static void start_monitor(larder_monitor *monitor, larder_cache *cache)
 {
-    larder_monitor_config config;
-    must(larder_monitor_config_init(&config, sizeof config), "larder_monitor_config_init");
+    larder_monitor_config config = LARDER_MONITOR_CONFIG_INIT;
     config.interval_ms = MONITOR_INTERVAL_MS;
     must(larder_monitor_init(monitor, cache, &config), "larder_monitor_init");
     must(larder_monitor_start(monitor), "larder_monitor_start");

@@ -87,9 +87,8 @@ static void *map_file(const struct options *options)
 /* The cache that is there, or a new one. */
 static larder_cache *open_cache(const struct options *options, void *region, larder_attach_report *report)
 {
-    larder_cache_config config;
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     larder_cache *cache;
-    must(larder_cache_config_init(&config, sizeof config), "larder_cache_config_init");
     config.flags = LARDER_CHECKSUM;
     larder_status status = larder_cache_attach(region, options->size, &config, &cache, report);
     if (status == LARDER_NOT_FOUND || status == LARDER_VERSION_MISMATCH)

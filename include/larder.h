@@ -7,9 +7,17 @@
  * - On an error nothing has changed. A miss is LARDER_NOT_FOUND.
  * - Regions start at a multiple of LARDER_ALIGN, are the library's while it is used, and are never
  *   freed by it. A handle is valid as long as its region is. Nothing has to be closed.
+ * - A region has one owner at a time: one process, one firmware. Two processes that call in one mapping
+ *   at once are not supported, and fork needs a call in the child: see larder_cache_attach.
+ * - TTLs run by the cache's clock: see larder_cache_config.now_ms and larder_cache_set_time.
  * - Callbacks run after the lock was given back; one that calls the same cache gets LARDER_BUSY.
  *   The callback of a scan is the exception: it runs under the lock of the part that it visits.
- * - A config structure of an earlier, shorter version is honoured: struct_size says which it is.
+ * - A structure that begins with struct_size needs it to be set. LARDER_.._INIT does:
+ *     larder_cache_stats_t stats = LARDER_CACHE_STATS_INIT;
+ *   So do the .._config_init functions. 0 is LARDER_INVALID, and so is a size that no version had; more
+ *   than the library's is LARDER_VERSION_MISMATCH. An earlier, shorter version is honoured.
+ * - LARDER_.._INIT is a constant initializer for C90, C99, C11, C++98 and later. Each structure that
+ *   begins with struct_size has one, and each one of statistics, reports and infos; the latter are 0.
  * - Firmware without a C library's threads: define LARDER_BARE_METAL, which hides larder_monitor_start
  *   and larder_monitor_stop.
  *
@@ -24,732 +32,754 @@
 #define LARDER_HOSTED
 #endif
 
-// TTL: the cache's default_ttl_ms.
+/* TTL: the cache's default_ttl_ms. */
 #define LARDER_TTL_DEFAULT 0
 
-// TTL: never expires.
+/* TTL: never expires. */
 #define LARDER_TTL_NEVER UINT64_MAX
 
-// The region held a cache, which was taken over.
+/* The region held a cache, which was taken over. */
 #define LARDER_FOUND_CACHE 0
 
-// The region held no cache, or one whose initialisation did not end.
+/* The region held no cache, or one whose initialisation did not end. */
 #define LARDER_FOUND_NOTHING 1
 
-// A cache of another version or build of the library, or of another kind of machine.
+/* A cache of another version or build of the library, or of another kind of machine. */
 #define LARDER_FOUND_OTHER_VERSION 2
 
-// A cache of another size, number of shards or policy, or whose items have other fields.
+/* A cache of another size, number of shards or policy, or whose items have other fields. */
 #define LARDER_FOUND_OTHER_LAYOUT 3
 
-// A cache with another hash_seed.
+/* A cache with another hash_seed. */
 #define LARDER_FOUND_OTHER_SEED 4
 
-// The library's choice of whom to evict.
+/* The library's choice of whom to evict. */
 #define LARDER_POLICY_DEFAULT 0
 
-// Exactly the least recently used item of a size class; 12 bytes more for each item.
+/* Exactly the least recently used item of a size class; 12 bytes more for each item. */
 #define LARDER_POLICY_LRU 1
 
-// Zero every slot that is freed.
+/* Zero every slot that is freed. */
 #define LARDER_ZERO_ON_FREE 1
 
-// Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item.
+/* Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item. */
 #define LARDER_ITEM_TIMES 2
 
-// No lock: the host promises that one thread at a time calls, and no interrupt handler does.
+/* No lock: the host promises that one thread at a time calls, and no interrupt handler does. */
 #define LARDER_SINGLE_THREAD 4
 
-// Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
-// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
-// read.
+/* Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
+ * LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
+ * read. */
 #define LARDER_CHECKSUM 8
 
-// Items had to go to make room.
+/* Items had to go to make room. */
 #define LARDER_EVENT_EVICTED 1
 
-// Items whose time had come were taken out.
+/* Items whose time had come were taken out. */
 #define LARDER_EVENT_EXPIRED 2
 
-// A class's slots hold items, and parts of items.
+/* A class's slots hold items, and parts of items. */
 #define LARDER_CLASS_ITEMS 0
 
-// A class's slots hold segments and directory of the index.
+/* A class's slots hold segments and directory of the index. */
 #define LARDER_CLASS_INDEX 1
 
-// A page belongs to no class.
-#define LARDER_PAGE_FREE 4294967295
+/* A page belongs to no class. */
+#define LARDER_PAGE_FREE 4294967295u
 
-// Bytes.
+/* Bytes. */
 #define LARDER_TYPE_BYTES 0
 
-// Text.
+/* Text. */
 #define LARDER_TYPE_STR 1
 
-// int64_t
+/* int64_t */
 #define LARDER_TYPE_I64 2
 
-// uint64_t
+/* uint64_t */
 #define LARDER_TYPE_U64 3
 
-// double
+/* double */
 #define LARDER_TYPE_F64 4
 
-// Pool: do not zero blocks when they are released.
+/* Pool: do not zero blocks when they are released. */
 #define LARDER_KEEP_ON_FREE 8
 
-// Done.
+/* Done. */
 #define LARDER_OK 0
 
-// No item has this key, or it has expired.
+/* No item has this key, or it has expired. */
 #define LARDER_NOT_FOUND (-1)
 
-// An argument is out of its range; nothing was changed.
+/* An argument is out of its range; nothing was changed. */
 #define LARDER_INVALID (-2)
 
-// Nothing more can be evicted to make room; nothing was changed.
+/* Nothing more can be evicted to make room; nothing was changed. */
 #define LARDER_NO_MEMORY (-3)
 
-// Larger than the limit can ever hold; nothing was evicted.
+/* Larger than the limit can ever hold; nothing was evicted. */
 #define LARDER_TOO_LARGE (-4)
 
-// The buffer is shorter than the value; the length is reported.
+/* The buffer is shorter than the value; the length is reported. */
 #define LARDER_BUFFER_TOO_SMALL (-5)
 
-// An item with this key is there already.
+/* An item with this key is there already. */
 #define LARDER_EXISTS (-6)
 
-// The value is of another type.
+/* The value is of another type. */
 #define LARDER_TYPE_MISMATCH (-7)
 
-// The lock is taken, or a callback called back.
+/* The lock is taken, or a callback called back. */
 #define LARDER_BUSY (-8)
 
-// A check found an invariant broken.
+/* A check found an invariant broken. */
 #define LARDER_CORRUPT (-9)
 
-// The block was given back before.
+/* The block was given back before. */
 #define LARDER_STALE (-10)
 
-// The structure is of another version of the library.
+/* The structure is of another version of the library. */
 #define LARDER_VERSION_MISMATCH (-11)
 
-// The region does not start at a multiple of LARDER_ALIGN.
+/* The region does not start at a multiple of LARDER_ALIGN. */
 #define LARDER_MISALIGNED (-12)
 
-// There is more to do: call again.
+/* There is more to do: call again. */
 #define LARDER_AGAIN (-13)
 
-// The item is pinned by a reader.
+/* The item is pinned by a reader. */
 #define LARDER_PINNED (-14)
 
-// Every region starts at a multiple of so many bytes.
+/* Every region starts at a multiple of so many bytes. */
 #define LARDER_ALIGN 16
 
-// Version of the interface: incompatible changes.
+/* Version of the interface: incompatible changes. */
 #define LARDER_VERSION_MAJOR 0
 
-// Version of the interface: additions.
+/* Version of the interface: additions. */
 #define LARDER_VERSION_MINOR 1
 
-// Version of the interface: corrections.
+/* Version of the interface: corrections. */
 #define LARDER_VERSION_PATCH 0
 
-// major * 10000 + minor * 100 + patch
+/* major * 10000 + minor * 100 + patch */
 #define LARDER_VERSION_NUMBER 100
 
-// A bump allocator inside regions of the caller's. One thread at a time.
+/* A bump allocator inside regions of the caller's. One thread at a time. */
 typedef struct larder_arena larder_arena;
 
-// A cache inside a region of the caller's. Calls may come from any thread.
+/* A cache inside a region of the caller's. Calls may come from any thread. */
 typedef struct larder_cache larder_cache;
 
-// A pool of reusable blocks inside a region of the caller's. Calls may come from any thread.
+/* A pool of reusable blocks inside a region of the caller's. Calls may come from any thread. */
 typedef struct larder_pool larder_pool;
 
-// What a call answers: 0 = ok, negative = why not. The numbers never change.
+/* What a call answers: 0 = ok, negative = why not. The numbers never change. */
 typedef int32_t larder_status;
 
-// Bytes and counts of an arena, all of them exact.
+/* Bytes and counts of an arena, all of them exact. */
 typedef struct larder_arena_stats_t {
-  // Bytes that can be handed out, over all regions.
+  /* Bytes that can be handed out, over all regions. */
   size_t capacity;
-  // Bytes handed out, padding included.
+  /* Bytes handed out, padding included. */
   size_t used;
-  // The most that used ever was; a reset does not lower it.
+  /* The most that used ever was; a reset does not lower it. */
   size_t peak;
-  // Allocations since the start.
+  /* Allocations since the start. */
   uint64_t allocs;
-  // Resets since the start.
+  /* Resets since the start. */
   uint64_t resets;
-  // Regions.
+  /* Regions. */
   uint32_t regions;
-  // 0
+  /* 0 */
   uint32_t reserved;
 } larder_arena_stats_t;
+#define LARDER_ARENA_STATS_INIT { 0, 0, 0, 0, 0, 0, 0 }
 
-// What happened in a call besides what was asked.
+/* What happened in a call besides what was asked. */
 typedef struct larder_event {
-  // LARDER_EVENT_..
+  /* LARDER_EVENT_.. */
   uint32_t kind;
-  // 0
+  /* 0 */
   uint32_t reserved;
-  // How many items.
+  /* How many items. */
   uint64_t items;
-  // Their key and value bytes.
+  /* Their key and value bytes. */
   uint64_t bytes;
 } larder_event;
 
-// How a cache is set up; larder_cache_config_init gives the defaults, which make a cache that works.
+/* How a cache is set up; larder_cache_config_init gives the defaults, which make a cache that works. */
 typedef struct larder_cache_config {
-  // sizeof(larder_cache_config)
+  /* sizeof(larder_cache_config); has to be set, as LARDER_CACHE_CONFIG_INIT does. */
   uint32_t struct_size;
-  // 1
+  /* 1 */
   uint32_t abi_version;
-  // Bytes of the region that may be used; 0 = all.
+  /* Bytes of the region that may be used; 0 = all. */
   size_t memory_limit;
-  // Longest key; 0 = 255, which is also the most.
+  /* Longest key; 0 = 255, which is also the most. */
   size_t key_len_max;
-  // Longest value; 0 = whatever the limit can hold.
+  /* Longest value; 0 = whatever the limit can hold. */
   size_t value_len_max;
-  // A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
+  /* A hint of how many items to expect; 0 = adapt. Nothing depends on it being right. */
   uint64_t expected_items;
-  // LARDER_POLICY_..
+  /* LARDER_POLICY_.. */
   uint32_t policy;
-  // Parts with a lock each, at most 64; 0 = 1.
+  /* Parts with a lock each, at most 64; 0 = 1. */
   uint32_t shards;
-  // Time to live of items that are given none; 0 = never expire.
+  /* Time to live, by now_ms, of items that are given none; 0 = never expire. */
   uint64_t default_ttl_ms;
-  // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
+  /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM */
   uint32_t flags;
-  // Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
-  // largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
-  // LARDER_NO_MEMORY at the start.
+  /* Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
+   * largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
+   * LARDER_NO_MEMORY at the start. */
   uint32_t pins_max;
-  // Seed of the hash: random where keys may be crafted.
+  /* Seed of the hash: random where keys may be crafted. */
   uint64_t hash_seed;
-  // The time in milliseconds; NULL = the library's clock where it has one, or larder_cache_set_time.
-  // Must not call the cache.
+  /* The time in milliseconds, from any zero point. NULL = the library's clock in a hosted build: CLOCK_BOOTTIME,
+   * which counts suspend, on Linux, Android and OpenBSD; else CLOCK_MONOTONIC, which counts it on macOS.
+   * NULL in a build for firmware, which has no clock = the time starts at 0 and moves by
+   * larder_cache_set_time alone. Must not call the cache. */
   uint64_t (*now_ms)(void *ctx);
-  // Handed to now_ms.
+  /* Handed to now_ms. */
   void *now_ctx;
-  // Takes the cache's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL =
-  // the library's spin lock where it has one. lock and unlock go together.
+  /* Takes the cache's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL =
+   * the library's spin lock where it has one. lock and unlock go together. */
   int32_t (*lock)(void *ctx);
-  // Gives it back.
+  /* Gives it back. */
   void (*unlock)(void *ctx);
-  // Takes it without waiting and returns 0; may be NULL.
+  /* Takes it without waiting and returns 0; may be NULL. */
   int32_t (*try_lock)(void *ctx);
-  // Handed to lock, unlock and try_lock.
+  /* Handed to lock, unlock and try_lock. */
   void *lock_ctx;
-  // Told of evictions and expiries after the lock was given back; may be NULL. A call of this cache
-  // from inside is LARDER_BUSY.
+  /* Told of evictions and expiries after the lock was given back; may be NULL. A call of this cache
+   * from inside is LARDER_BUSY. */
   void (*on_event)(void *ctx, const struct larder_event *event);
-  // Handed to on_event.
+  /* Handed to on_event. */
   void *event_ctx;
-  // 0
+  /* 0 */
   uint64_t reserved[8];
 } larder_cache_config;
+#define LARDER_CACHE_CONFIG_INIT { sizeof(larder_cache_config), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {0} }
 
-// What larder_cache_attach found.
+/* What larder_cache_attach found. */
 typedef struct larder_attach_report {
-  // LARDER_FOUND_..
+  /* LARDER_FOUND_.. */
   uint32_t found;
-  // 0
+  /* 0 */
   uint32_t reserved;
-  // Items that are back.
+  /* Items that are back. */
   uint64_t items_recovered;
-  // Their key and value bytes.
+  /* Their key and value bytes. */
   uint64_t bytes_recovered;
-  // Items that are not: the sum of the five below.
+  /* Items that are not: the sum of the five below. */
   uint64_t items_dropped;
-  // Items whose time has come.
+  /* Items whose time has come. */
   uint64_t items_expired;
-  // Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
-  // stopped, or damaged.
+  /* Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
+   * stopped, or damaged. */
   uint64_t items_torn;
-  // Items that are not what their checksum was made of, with LARDER_CHECKSUM.
+  /* Items that are not what their checksum was made of, with LARDER_CHECKSUM. */
   uint64_t items_corrupt;
-  // Copies of an item that was being moved or replaced.
+  /* Copies of an item that was being moved or replaced. */
   uint64_t items_duplicate;
-  // Items for which the index had no room.
+  /* Items for which the index had no room. */
   uint64_t items_homeless;
 } larder_attach_report;
+#define LARDER_ATTACH_REPORT_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-// One get of many.
+/* One get of many. */
 typedef struct larder_get_request {
-  // The key.
+  /* The key. */
   const void *key;
-  // Its length.
+  /* Its length. */
   size_t key_len;
-  // Where the value is copied to.
+  /* Where the value is copied to. */
   void *buffer;
-  // Bytes at `buffer`.
+  /* Bytes at `buffer`. */
   size_t capacity;
-  // The value's length: with LARDER_OK and LARDER_BUFFER_TOO_SMALL.
+  /* The value's length: with LARDER_OK and LARDER_BUFFER_TOO_SMALL. */
   size_t value_len;
-  // What larder_cache_get would have answered.
+  /* What larder_cache_get would have answered. */
   larder_status status;
-  // 0
+  /* 0 */
   uint32_t reserved;
 } larder_get_request;
 
-// One set of many.
+/* One set of many. */
 typedef struct larder_set_request {
-  // The key.
+  /* The key. */
   const void *key;
-  // Its length.
+  /* Its length. */
   size_t key_len;
-  // The value.
+  /* The value. */
   const void *value;
-  // Its length.
+  /* Its length. */
   size_t value_len;
-  // Its time to live.
+  /* Its time to live, as for larder_cache_set. */
   uint64_t ttl_ms;
-  // What larder_cache_set would have answered.
+  /* What larder_cache_set would have answered. */
   larder_status status;
-  // 0
+  /* 0 */
   uint32_t reserved;
 } larder_set_request;
 
-// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
-// payload_bytes + free_bytes + overhead_bytes == region_bytes, always.
+/* A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
+ * payload_bytes + free_bytes + overhead_bytes == region_bytes, always. */
 typedef struct larder_cache_stats_t {
-  // sizeof(larder_cache_stats_t)
+  /* sizeof(larder_cache_stats_t); has to be set, as LARDER_CACHE_STATS_INIT does. */
   uint32_t struct_size;
-  // 1
+  /* 1 */
   uint32_t abi_version;
-  // Items held, expired ones that nobody has met yet included.
+  /* Items held, expired ones that nobody has met yet included. */
   uint64_t item_count;
-  // Reads that found their item.
+  /* Reads that found their item. */
   uint64_t hits;
-  // Reads that did not.
+  /* Reads that did not. */
   uint64_t misses;
-  // Values stored.
+  /* Values stored. */
   uint64_t sets;
-  // Those of them that replaced another value.
+  /* Those of them that replaced another value. */
   uint64_t updates;
-  // Items deleted by the caller.
+  /* Items deleted by the caller. */
   uint64_t deletes;
-  // Items that had to go to make room.
+  /* Items that had to go to make room. */
   uint64_t evictions;
-  // Items whose time had come.
+  /* Items whose time had come. */
   uint64_t expirations;
-  // Calls that failed for want of memory.
+  /* Calls that failed for want of memory. */
   uint64_t failed_no_memory;
-  // Keys and values that the limit can never hold.
+  /* Keys and values that the limit can never hold. */
   uint64_t failed_too_large;
-  // Adds that found an item.
+  /* Adds that found an item. */
   uint64_t failed_exists;
-  // Typed calls on a value of another type.
+  /* Typed calls on a value of another type. */
   uint64_t failed_type_mismatch;
-  // Reads into a buffer that was too short.
+  /* Reads into a buffer that was too short. */
   uint64_t failed_buffer_too_small;
-  // Calls turned away because the cache was busy.
+  /* Calls turned away because the cache was busy. */
   uint64_t failed_busy;
-  // Bytes given by the caller.
+  /* Bytes given by the caller. */
   uint64_t region_bytes;
-  // The memory limit.
+  /* The memory limit. */
   uint64_t limit_bytes;
-  // Key and value bytes.
+  /* Key and value bytes. */
   uint64_t payload_bytes;
-  // Bytes that items could still take.
+  /* Bytes that items could still take. */
   uint64_t free_bytes;
-  // Everything else: headers, index, tables, rounding, page tails.
+  /* Everything else: headers, index, tables, rounding, page tails. */
   uint64_t overhead_bytes;
-  // Bytes cut from the region so far: tables, and pages that were ever used.
+  /* Bytes cut from the region so far: tables, and pages that were ever used. */
   uint64_t total_allocated;
-  // Bytes taken: what the limit is about.
+  /* Bytes taken: what the limit is about. */
   uint64_t total_used;
-  // The most that total_used ever was (the sum of each shard's).
+  /* The most that total_used ever was (the sum of each shard's). */
   uint64_t peak_used;
-  // Slots handed out whose bytes had been used before.
+  /* Slots handed out whose bytes had been used before. */
   uint64_t pool_reuses;
-  // Cuts made from the region: tables and pages.
+  /* Cuts made from the region: tables and pages. */
   uint64_t arena_allocs;
-  // Optimize passes that came to their end.
+  /* Optimize passes that came to their end. */
   uint64_t reclaim_passes;
-  // Slots moved to other pages.
+  /* Slots moved to other pages. */
   uint64_t items_moved;
-  // Index segments written anew.
+  /* Index segments written anew. */
   uint64_t index_rebuilds;
-  // Index segments split in two.
+  /* Index segments split in two. */
   uint64_t index_splits;
-  // total_used in percent of the limit, rounded down.
+  /* total_used in percent of the limit, rounded down. */
   uint32_t memory_pressure;
-  // Bytes of a page.
+  /* Bytes of a page. */
   uint32_t page_size;
-  // Pages of the region.
+  /* Pages of the region. */
   uint32_t page_count;
-  // Pages that no class owns.
+  /* Pages that no class owns. */
   uint32_t pages_free;
-  // Shards.
+  /* Shards. */
   uint32_t shards;
-  // LARDER_POLICY_..
+  /* LARDER_POLICY_.. */
   uint32_t policy;
-  // Views held.
+  /* Views held. */
   uint32_t views;
-  // Reservations held.
+  /* Reservations held. */
   uint32_t reservations;
-  // Reads of an item that was not what its checksum was made of: it was taken out.
+  /* Reads of an item that was not what its checksum was made of: it was taken out. */
   uint64_t failed_corrupt;
 } larder_cache_stats_t;
+#define LARDER_CACHE_STATS_INIT { sizeof(larder_cache_stats_t), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-// What one size class holds.
+/* What one size class holds. */
 typedef struct larder_class_stats {
-  // sizeof(larder_class_stats)
+  /* sizeof(larder_class_stats); has to be set, as LARDER_CLASS_STATS_INIT does. */
   uint32_t struct_size;
-  // LARDER_CLASS_..
+  /* LARDER_CLASS_.. */
   uint32_t kind;
-  // Bytes of a slot.
+  /* Bytes of a slot. */
   uint64_t slot_size;
-  // Slots in a page.
+  /* Slots in a page. */
   uint64_t slots_per_page;
-  // Pages of the class.
+  /* Pages of the class. */
   uint64_t pages;
-  // Slots handed out.
+  /* Slots handed out. */
   uint64_t slots_used;
-  // Slots free in the class's pages.
+  /* Slots free in the class's pages. */
   uint64_t slots_free;
-  // Key and value bytes in the slots.
+  /* Key and value bytes in the slots. */
   uint64_t live_bytes;
-  // Bytes of free slots.
+  /* Bytes of free slots. */
   uint64_t free_bytes;
-  // The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
-  // free ones.
+  /* The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
+   * free ones. */
   uint64_t waste_bytes;
-  // Items evicted whose first slot was of this class, since the start.
+  /* Items evicted whose first slot was of this class, since the start. */
   uint64_t evictions;
-  // Slots handed out since the start.
+  /* Slots handed out since the start. */
   uint64_t allocations;
-  // Those of them whose bytes had been used before.
+  /* Those of them whose bytes had been used before. */
   uint64_t reuses;
 } larder_class_stats;
+#define LARDER_CLASS_STATS_INIT { sizeof(larder_class_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-// One page.
+/* One page. */
 typedef struct larder_page_info {
-  // The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none.
+  /* The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none. */
   uint32_t class_index;
-  // Slots handed out.
+  /* Slots handed out. */
   uint32_t slots_used;
-  // Slots in the page.
+  /* Slots in the page. */
   uint32_t slots;
-  // 1 where it was ever used, else 0.
+  /* 1 where it was ever used, else 0. */
   uint32_t touched;
 } larder_page_info;
+#define LARDER_PAGE_INFO_INIT { 0, 0, 0, 0 }
 
-// An item that is read where it lies. Filled in by larder_cache_pin; `data` can be read until
-// larder_cache_unpin, even where the key is deleted or set anew meanwhile.
+/* An item that is read where it lies. Filled in by larder_cache_pin; `data` can be read until
+ * larder_cache_unpin, even where the key is deleted or set anew meanwhile. */
 typedef struct larder_view {
-  // The value's first bytes: all of them where `spans` is 1.
+  /* The value's first bytes: all of them where `spans` is 1. */
   const void *data;
-  // Bytes of the whole value.
+  /* Bytes of the whole value. */
   size_t len;
-  // Bytes at `data`.
+  /* Bytes at `data`. */
   size_t span_len;
-  // Pieces that the value lies in: larder_cache_view_span.
+  /* Pieces that the value lies in: larder_cache_view_span. */
   uint32_t spans;
-  // The library's
+  /* The library's */
   uint32_t shard;
-  // The library's
+  /* The library's */
   uint32_t entry;
-  // The library's
+  /* The library's */
   uint32_t generation;
 } larder_view;
 
-// Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
-// written until larder_cache_commit or larder_cache_abort.
+/* Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
+ * written until larder_cache_commit or larder_cache_abort. */
 typedef struct larder_reservation {
-  // Room for the value's first bytes: for all of them where `spans` is 1.
+  /* Room for the value's first bytes: for all of them where `spans` is 1. */
   void *data;
-  // Bytes of the whole value.
+  /* Bytes of the whole value. */
   size_t len;
-  // Bytes at `data`.
+  /* Bytes at `data`. */
   size_t span_len;
-  // The TTL that was asked for; it counts from the commit on.
+  /* The TTL that was asked for, as for larder_cache_set; it counts from the commit on. */
   uint64_t ttl_ms;
-  // Pieces that the value lies in: larder_cache_reservation_span.
+  /* Pieces that the value lies in: larder_cache_reservation_span. */
   uint32_t spans;
-  // The library's
+  /* The library's */
   uint32_t shard;
-  // The library's
+  /* The library's */
   uint32_t entry;
-  // The library's
+  /* The library's */
   uint32_t generation;
 } larder_reservation;
 
-// An item as it lies there. The pointers are valid until the callback returns.
+/* An item as it lies there. The pointers are valid until the callback returns. */
 typedef struct larder_item_info {
-  // The key.
+  /* The key. */
   const void *key;
-  // Its length.
+  /* Its length. */
   size_t key_len;
-  // The value's first bytes.
+  /* The value's first bytes. */
   const void *value;
-  // Bytes that can be read there: all of the value, unless it is larger than a slot.
+  /* Bytes that can be read there: all of the value, unless it is larger than a slot. */
   size_t span_len;
-  // Bytes of the value.
+  /* Bytes of the value. */
   size_t value_len;
-  // Bytes of the region that the item takes.
+  /* Bytes of the region that the item takes. */
   size_t memory;
-  // Milliseconds until it expires; LARDER_TTL_NEVER if it does not.
+  /* Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not. */
   uint64_t ttl_ms;
-  // Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without.
+  /* Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without. */
   uint64_t age_ms;
-  // LARDER_TYPE_..
+  /* LARDER_TYPE_.. */
   int32_t type;
-  // 0
+  /* 0 */
   uint32_t reserved;
 } larder_item_info;
+#define LARDER_ITEM_INFO_INIT { NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0 }
 
-// What a pass, or a slice of one, did.
+/* What a pass, or a slice of one, did. */
 typedef struct larder_optimize_report {
-  // Bytes by which usage went down.
+  /* Bytes by which usage went down. */
   uint64_t bytes_freed;
-  // Items taken out because their time had come.
+  /* Items taken out because their time had come. */
   uint64_t items_expired;
-  // Slots moved to other pages.
+  /* Slots moved to other pages. */
   uint64_t items_moved;
-  // Pages given back.
+  /* Pages given back. */
   uint64_t pages_freed;
-  // 1 where the pass is through, else 0.
+  /* 1 where the pass is through, else 0. */
   uint32_t done;
-  // Slots looked at or moved.
+  /* Slots looked at or moved. */
   uint32_t steps;
 } larder_optimize_report;
+#define LARDER_OPTIMIZE_REPORT_INIT { 0, 0, 0, 0, 0, 0 }
 
-// Where a scan stands; all zero starts one.
+/* Where a scan stands; all zero starts one. */
 typedef struct larder_cursor {
-  // The library's.
+  /* The library's. */
   uint64_t position;
 } larder_cursor;
 
-// Called with each item; returns 0 to go on, anything else to stop. A call of this cache from inside
-// is LARDER_BUSY.
+/* Called with each item; returns 0 to go on, anything else to stop. A call of this cache from inside
+ * is LARDER_BUSY. */
 typedef int32_t (*larder_scan_fn)(void *ctx, const struct larder_item_info *item);
 
-// What one check saw and did.
+/* What one check saw and did. */
 typedef struct larder_monitor_report {
-  // When.
+  /* When. */
   uint64_t now_ms;
-  // Bytes taken, after the optimize if there was one.
+  /* Bytes taken, after the optimize if there was one. */
   uint64_t usage;
-  // The memory limit.
+  /* The memory limit. */
   uint64_t limit;
-  // Bytes that the check freed, by optimizing or by taking out what had expired.
+  /* Bytes that the check freed, by optimizing or by taking out what had expired. */
   uint64_t bytes_freed;
-  // Pressure before the optimize, in percent.
+  /* Pressure before the optimize, in percent. */
   uint32_t pressure_percent;
-  // 1 where there was one, else 0.
+  /* 1 where there was one, else 0. */
   uint32_t optimized;
 } larder_monitor_report;
+#define LARDER_MONITOR_REPORT_INIT { 0, 0, 0, 0, 0, 0 }
 
-// How a monitor watches; larder_monitor_config_init gives the defaults.
+/* How a monitor watches; larder_monitor_config_init gives the defaults. */
 typedef struct larder_monitor_config {
-  // sizeof(larder_monitor_config)
+  /* sizeof(larder_monitor_config); has to be set, as LARDER_MONITOR_CONFIG_INIT does. */
   uint32_t struct_size;
-  // 1
+  /* 1 */
   uint32_t abi_version;
-  // Milliseconds between two checks; 1000 by default.
+  /* Milliseconds between two checks; 1000 by default. */
   uint64_t interval_ms;
-  // Pressure, in percent of the limit, above which it optimizes; 80 by default.
+  /* Pressure, in percent of the limit, above which it optimizes; 80 by default. */
   uint32_t high_percent;
-  // Pressure below which a pass under way stops; 70 by default.
+  /* Pressure below which a pass under way stops; 70 by default. */
   uint32_t low_percent;
-  // Steps of optimizing in one check; 0 = to the end, the default.
+  /* Steps of optimizing in one check; 0 = to the end, the default. */
   uint32_t step_max;
-  // 0
+  /* 0 */
   uint32_t reserved0;
-  // Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY.
+  /* Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY. */
   void (*on_report)(void *ctx, const struct larder_monitor_report *report);
-  // Handed to on_report.
+  /* Handed to on_report. */
   void *report_ctx;
-  // 0
+  /* 0 */
   uint64_t reserved[4];
 } larder_monitor_config;
+#define LARDER_MONITOR_CONFIG_INIT { sizeof(larder_monitor_config), 1, 1000, 80, 70, 0, 0, NULL, \
+  NULL, {0} }
 
-// A monitor: memory for it is the caller's, who must not copy it; no field is public. Once its
-// thread is stopped, or never started, it may be dropped.
+/* A monitor: memory for it is the caller's, who must not copy it; no field is public. Once its
+ * thread is stopped, or never started, it may be dropped. */
 typedef struct larder_monitor {
-  // The library's.
+  /* The library's. */
   uint64_t opaque[128];
 } larder_monitor;
 
-// What a monitor counted.
+/* What a monitor counted. */
 typedef struct larder_monitor_stats_t {
-  // Checks.
+  /* Checks. */
   uint64_t checks_performed;
-  // Those of them that optimized.
+  /* Those of them that optimized. */
   uint64_t optimizations;
-  // Bytes freed by optimizing.
+  /* Bytes freed by optimizing. */
   uint64_t memory_freed;
-  // When the last check was.
+  /* When the last check was. */
   uint64_t last_check_ms;
-  // The highest pressure seen, in percent.
+  /* The highest pressure seen, in percent. */
   uint32_t peak_pressure;
-  // 1 while the thread runs, else 0.
+  /* 1 while the thread runs, else 0. */
   uint32_t running;
 } larder_monitor_stats_t;
+#define LARDER_MONITOR_STATS_INIT { 0, 0, 0, 0, 0, 0 }
 
-// One remembered check.
+/* One remembered check. */
 typedef struct larder_monitor_sample {
-  // When.
+  /* When. */
   uint64_t time_ms;
-  // Bytes taken.
+  /* Bytes taken. */
   uint64_t usage;
-  // The limit.
+  /* The limit. */
   uint64_t limit;
 } larder_monitor_sample;
 
-// How a pool is set up; larder_pool_config_init gives the defaults.
+/* How a pool is set up; larder_pool_config_init gives the defaults. */
 typedef struct larder_pool_config {
-  // sizeof(larder_pool_config)
+  /* sizeof(larder_pool_config); has to be set, as LARDER_POOL_CONFIG_INIT does. */
   uint32_t struct_size;
-  // 1
+  /* 1 */
   uint32_t abi_version;
-  // 0, or LARDER_KEEP_ON_FREE, LARDER_SINGLE_THREAD
+  /* 0, or LARDER_KEEP_ON_FREE, LARDER_SINGLE_THREAD */
   uint32_t flags;
-  // 0
+  /* 0 */
   uint32_t reserved0;
-  // The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
-  // it has one, else 0. Must not call the pool.
+  /* The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
+   * it has one, as for larder_cache_config.now_ms, else 0. Must not call the pool. */
   uint64_t (*now_ms)(void *ctx);
-  // Handed to now_ms.
+  /* Handed to now_ms. */
   void *now_ctx;
-  // Takes the pool's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL = the
-  // library's spin lock where it has one. lock and unlock go together.
+  /* Takes the pool's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL = the
+   * library's spin lock where it has one. lock and unlock go together. */
   int32_t (*lock)(void *ctx);
-  // Gives it back.
+  /* Gives it back. */
   void (*unlock)(void *ctx);
-  // Takes it without waiting and returns 0; may be NULL.
+  /* Takes it without waiting and returns 0; may be NULL. */
   int32_t (*try_lock)(void *ctx);
-  // Handed to lock, unlock and try_lock.
+  /* Handed to lock, unlock and try_lock. */
   void *lock_ctx;
-  // 0
+  /* 0 */
   uint64_t reserved[4];
 } larder_pool_config;
+#define LARDER_POOL_CONFIG_INIT { sizeof(larder_pool_config), 1, 0, 0, NULL, NULL, NULL, NULL, \
+  NULL, NULL, {0} }
 
-// A block: at least `size` bytes at `data`, aligned to LARDER_ALIGN, the caller's until
-// larder_block_release.
+/* A block: at least `size` bytes at `data`, aligned to LARDER_ALIGN, the caller's until
+ * larder_block_release. */
 typedef struct larder_block {
-  // The bytes.
+  /* The bytes. */
   void *data;
-  // Bytes asked for.
+  /* Bytes asked for. */
   size_t size;
-  // Bytes that there are.
+  /* Bytes that there are. */
   size_t capacity;
-  // Where it came from.
+  /* Where it came from. */
   struct larder_pool *pool;
-  // When, by the pool's clock.
+  /* When, by the pool's clock. */
   uint64_t allocated_at_ms;
-  // Tells this block from later ones at the same place.
+  /* Tells this block from later ones at the same place. */
   uint32_t generation;
-  // 1 until the release, then 0.
+  /* 1 until the release, then 0. */
   uint32_t in_use;
 } larder_block;
 
-// Statistics: used_size + free_size + overhead_size == total_size, always.
+/* Statistics: used_size + free_size + overhead_size == total_size, always. */
 typedef struct larder_pool_stats_t {
-  // sizeof(larder_pool_stats_t)
+  /* sizeof(larder_pool_stats_t); has to be set, as LARDER_POOL_STATS_INIT does. */
   uint32_t struct_size;
-  // 1
+  /* 1 */
   uint32_t abi_version;
-  // Blocks handed out since the start.
+  /* Blocks handed out since the start. */
   uint64_t allocations;
-  // Those of them whose bytes had been used before.
+  /* Those of them whose bytes had been used before. */
   uint64_t reuses;
-  // Those of them that took fresh bytes.
+  /* Those of them that took fresh bytes. */
   uint64_t misses;
-  // Blocks given back.
+  /* Blocks given back. */
   uint64_t releases;
-  // Requests that could not be met.
+  /* Requests that could not be met. */
   uint64_t failures;
-  // Bytes of the region.
+  /* Bytes of the region. */
   size_t total_size;
-  // Bytes of the slots and pages in blocks handed out.
+  /* Bytes of the slots and pages in blocks handed out. */
   size_t used_size;
-  // Bytes that blocks could still take.
+  /* Bytes that blocks could still take. */
   size_t free_size;
-  // State, tables, page tails.
+  /* State, tables, page tails. */
   size_t overhead_size;
-  // The most that used and overhead ever were together.
+  /* The most that used and overhead ever were together. */
   size_t peak_used_size;
-  // Size classes.
+  /* Size classes. */
   uint32_t class_count;
-  // Bytes of a page.
+  /* Bytes of a page. */
   uint32_t page_size;
-  // Pages.
+  /* Pages. */
   uint32_t page_count;
-  // Pages that no block lies in.
+  /* Pages that no block lies in. */
   uint32_t pages_free;
 } larder_pool_stats_t;
+#define LARDER_POOL_STATS_INIT { sizeof(larder_pool_stats_t), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+  0, 0, 0 }
 
-// One size class.
+/* One size class. */
 typedef struct larder_pool_class_stats_t {
-  // Bytes of a slot; a block's own header takes 16 of them.
+  /* Bytes of a slot; a block's own header takes 16 of them. */
   size_t block_size;
-  // Blocks handed out since the start.
+  /* Blocks handed out since the start. */
   uint64_t allocations;
-  // Those of them whose bytes had been used before.
+  /* Those of them whose bytes had been used before. */
   uint64_t reuses;
-  // Those of them that took fresh bytes.
+  /* Those of them that took fresh bytes. */
   uint64_t misses;
-  // Blocks in use.
+  /* Blocks in use. */
   size_t used;
-  // Slots free in the class's pages.
+  /* Slots free in the class's pages. */
   size_t free;
-  // Pages of the class.
+  /* Pages of the class. */
   size_t pages;
 } larder_pool_class_stats_t;
+#define LARDER_POOL_CLASS_STATS_INIT { 0, 0, 0, 0, 0, 0, 0 }
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
-// Makes an arena in `memory`, which is the arena's from then on; nothing has to be freed.
-// LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where it is
-// too small for the arena's own state. O(1).
-//
-// # Safety
-// `memory .. memory + size` is nobody else's while the arena is used; `out` can be written.
+/* Makes an arena in `memory`, which is the arena's from then on; nothing has to be freed.
+ * LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where it is
+ * too small for the arena's own state. O(1).
+ *
+ * # Safety
+ * `memory .. memory + size` is nobody else's while the arena is used; `out` can be written. */
 larder_status larder_arena_init(void *memory, size_t size, struct larder_arena **out);
 
-// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that,
-// or for one of less than LARDER_ALIGN bytes. O(1).
-//
-// # Safety
-// As for larder_arena_init.
+/* Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that,
+ * or for one of less than LARDER_ALIGN bytes. O(1).
+ *
+ * # Safety
+ * As for larder_arena_init. */
 larder_status larder_arena_add_region(struct larder_arena *arena, void *memory, size_t size);
 
-// The next `size` bytes, aligned to `align`, a power of two; they hold whatever was there and are
-// valid until the reset. LARDER_INVALID for a size of 0 or another alignment, LARDER_TOO_LARGE
-// where no region could hold it even if empty, LARDER_NO_MEMORY where too little is left. O(1).
-//
-// # Safety
-// `arena` is what larder_arena_init gave; `out` can be written.
+/* The next `size` bytes, aligned to `align`, a power of two; they hold whatever was there and are
+ * valid until the reset. LARDER_INVALID for a size of 0 or another alignment, LARDER_TOO_LARGE
+ * where no region could hold it even if empty, LARDER_NO_MEMORY where too little is left. O(1).
+ *
+ * # Safety
+ * `arena` is what larder_arena_init gave; `out` can be written. */
 larder_status larder_arena_alloc(struct larder_arena *arena, size_t size, size_t align, void **out);
 
-// Takes everything back at once: what was handed out is not valid any more. O(1).
-//
-// # Safety
-// `arena` is what larder_arena_init gave.
+/* Takes everything back at once: what was handed out is not valid any more. O(1).
+ *
+ * # Safety
+ * `arena` is what larder_arena_init gave. */
 larder_status larder_arena_reset(struct larder_arena *arena);
 
-// All statistics. O(1).
-//
-// # Safety
-// `arena` is what larder_arena_init gave; `out` can be written.
+/* All statistics. O(1).
+ *
+ * # Safety
+ * `arena` is what larder_arena_init gave; `out` can be written. */
 larder_status larder_arena_stats(const struct larder_arena *arena,
                                  struct larder_arena_stats_t *out);
 
-// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
-// evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
-// LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
-// is left to evict (others may have gone by then). On any error the old value is still there.
-// O(value_len), evictions included, plus a bounded slice of work under way.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; key and value can be read until the call returns.
+/* Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
+ * (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
+ * larder_cache_set_time says so. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
+ * LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
+ * is left to evict (others may have gone by then). On any error the old value is still there.
+ * O(value_len), evictions included, plus a bounded slice of work under way.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; key and value can be read until the call returns. */
 larder_status larder_cache_set(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
@@ -757,10 +787,10 @@ larder_status larder_cache_set(struct larder_cache *cache,
                                size_t value_len,
                                uint64_t ttl_ms);
 
-// As larder_cache_set, where there is no item with this key; LARDER_EXISTS where there is one.
-//
-// # Safety
-// As for larder_cache_set.
+/* As larder_cache_set, where there is no item with this key; LARDER_EXISTS where there is one.
+ *
+ * # Safety
+ * As for larder_cache_set. */
 larder_status larder_cache_add(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
@@ -768,10 +798,10 @@ larder_status larder_cache_add(struct larder_cache *cache,
                                size_t value_len,
                                uint64_t ttl_ms);
 
-// As larder_cache_set, where there is an item with this key; LARDER_NOT_FOUND where there is none.
-//
-// # Safety
-// As for larder_cache_set.
+/* As larder_cache_set, where there is an item with this key; LARDER_NOT_FOUND where there is none.
+ *
+ * # Safety
+ * As for larder_cache_set. */
 larder_status larder_cache_replace(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
@@ -779,12 +809,12 @@ larder_status larder_cache_replace(struct larder_cache *cache,
                                    size_t value_len,
                                    uint64_t ttl_ms);
 
-// Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
-// LARDER_BUFFER_TOO_SMALL where the buffer is shorter: only the length is written then, and
-// `(NULL, 0)` asks for it. O(value length).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
+/* Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
+ * LARDER_BUFFER_TOO_SMALL where the buffer is shorter: only the length is written then, and
+ * `(NULL, 0)` asks for it. O(value length).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, buffer and length written. */
 larder_status larder_cache_get(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
@@ -792,11 +822,11 @@ larder_status larder_cache_get(struct larder_cache *cache,
                                size_t capacity,
                                size_t *value_len);
 
-// As larder_cache_get, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-// LARDER_INVALID where the host gave lock hooks without try_lock.
-//
-// # Safety
-// As for larder_cache_get.
+/* As larder_cache_get, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+ * LARDER_INVALID where the host gave lock hooks without try_lock.
+ *
+ * # Safety
+ * As for larder_cache_get. */
 larder_status larder_cache_try_get(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
@@ -804,11 +834,11 @@ larder_status larder_cache_try_get(struct larder_cache *cache,
                                    size_t capacity,
                                    size_t *value_len);
 
-// As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-// LARDER_INVALID where the host gave lock hooks without try_lock.
-//
-// # Safety
-// As for larder_cache_set.
+/* As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+ * LARDER_INVALID where the host gave lock hooks without try_lock.
+ *
+ * # Safety
+ * As for larder_cache_set. */
 larder_status larder_cache_try_set(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
@@ -816,20 +846,20 @@ larder_status larder_cache_try_set(struct larder_cache *cache,
                                    size_t value_len,
                                    uint64_t ttl_ms);
 
-// As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-// LARDER_INVALID where the host gave lock hooks without try_lock.
-//
-// # Safety
-// As for larder_cache_delete.
+/* As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
+ * LARDER_INVALID where the host gave lock hooks without try_lock.
+ *
+ * # Safety
+ * As for larder_cache_delete. */
 larder_status larder_cache_try_delete(struct larder_cache *cache,
                                       const void *key,
                                       size_t key_len);
 
-// Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
-// a miss, LARDER_INVALID for an offset beyond the value's end; at its end there are 0 bytes.
-//
-// # Safety
-// As for larder_cache_get.
+/* Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
+ * a miss, LARDER_INVALID for an offset beyond the value's end; at its end there are 0 bytes.
+ *
+ * # Safety
+ * As for larder_cache_get. */
 larder_status larder_cache_get_range(struct larder_cache *cache,
                                      const void *key,
                                      size_t key_len,
@@ -838,220 +868,236 @@ larder_status larder_cache_get_range(struct larder_cache *cache,
                                      size_t capacity,
                                      size_t *read);
 
-// Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(parts) of a large value.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read.
+/* Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(parts) of a large value.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read. */
 larder_status larder_cache_delete(struct larder_cache *cache, const void *key, size_t key_len);
 
-// LARDER_OK where there is an item with this key, else LARDER_NOT_FOUND. Neither counted nor
-// reported to the policy. O(1).
-//
-// # Safety
-// As for larder_cache_delete.
+/* LARDER_OK where there is an item with this key, else LARDER_NOT_FOUND. Neither counted nor
+ * reported to the policy. O(1).
+ *
+ * # Safety
+ * As for larder_cache_delete. */
 larder_status larder_cache_contains(struct larder_cache *cache, const void *key, size_t key_len);
 
-// Gives an item another time to live, counted from now; LARDER_NOT_FOUND on a miss. O(1), but for the
-// first TTL of an item that fills its slot, which moves.
-//
-// # Safety
-// As for larder_cache_delete.
+/* Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
+ * LARDER_NOT_FOUND on a miss. O(1), but for the
+ * first TTL of an item that fills its slot, which moves.
+ *
+ * # Safety
+ * As for larder_cache_delete. */
 larder_status larder_cache_touch(struct larder_cache *cache,
                                  const void *key,
                                  size_t key_len,
                                  uint64_t ttl_ms);
 
-// Writes the milliseconds that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
-// miss. O(1).
-//
-// # Safety
-// As for larder_cache_delete; `ttl_ms` can be written.
+/* Writes the milliseconds of the cache's clock that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
+ * miss. O(1).
+ *
+ * # Safety
+ * As for larder_cache_delete; `ttl_ms` can be written. */
 larder_status larder_cache_ttl(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
                                uint64_t *ttl_ms);
 
-// Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
-// shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
-// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
-// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
-// being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
-// in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
-// owner at a time is the host's to ensure.
-//
-// Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
-// then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be
-// called again.
-//
-// LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
-// otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
-// larder_cache_init. `report` may be NULL; it is written on these errors, too. O(slots) and a hash of each
-// key; O(bytes) with LARDER_CHECKSUM.
-//
-// # Safety
-// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
-// bytes as its first field says; `out` can be written, `report` too unless it is NULL.
+/* Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
+ * shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
+ * key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
+ * which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
+ * being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
+ * in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+ *
+ * fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
+ * holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
+ * larder_cache_attach first, with the parent's configuration, and uses the handle that this gives. Where the
+ * configuration has lock hooks, the child makes their lock anew before. The parent goes on as before. A monitor has no
+ * thread in the child: larder_monitor_init makes it anew, larder_monitor_stop must not be called before. A pool has no
+ * attach: the child makes it anew, unless no thread was in a call of it at the fork (lock hooks whose lock
+ * pthread_atfork holds over the fork).
+ *
+ * Mapped files and shared memory: one process at a time owns the region, and the host keeps others away (flock).
+ * Promised: the owner may end at any moment, killed or not, and the next one attaches, at any address. Not promised:
+ * two processes that call at once, be it to read, and be they parent and child on a shared mapping. The library does
+ * not notice it, and the second attach breaks the first one's locks: anything may happen then. Nor is a file
+ * written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
+ *
+ * Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
+ * then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be
+ * called again.
+ *
+ * LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
+ * otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
+ * larder_cache_init. `report` may be NULL; it is written on these errors, too. O(slots) and a hash of each
+ * key; O(bytes) with LARDER_CHECKSUM.
+ *
+ * # Safety
+ * `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
+ * bytes as its first field says; `out` can be written, `report` too unless it is NULL. */
 larder_status larder_cache_attach(void *memory,
                                   size_t size,
                                   const struct larder_cache_config *config,
                                   struct larder_cache **out,
                                   struct larder_attach_report *report);
 
-// Writes the defaults into a configuration of `struct_size` bytes, which is
-// sizeof(larder_cache_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-// than the library's.
-//
-// # Safety
-// `config` has `struct_size` bytes.
+/* Writes the defaults into a configuration of `struct_size` bytes, which is
+ * sizeof(larder_cache_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
+ * than the library's.
+ *
+ * # Safety
+ * `config` has `struct_size` bytes. */
 larder_status larder_cache_config_init(struct larder_cache_config *config, size_t struct_size);
 
-// The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
-// of these lengths, index and headers included, without evicting any; with 0 items, the smallest
-// region that makes a cache at all. LARDER_INVALID for a configuration or key length out of range,
-// LARDER_TOO_LARGE where no region could be large enough.
-//
-// # Safety
-// `config` is NULL or has as many bytes as its first field says; `out` can be written.
+/* The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
+ * of these lengths, index and headers included, without evicting any; with 0 items, the smallest
+ * region that makes a cache at all. LARDER_INVALID for a configuration or key length out of range,
+ * LARDER_TOO_LARGE where no region could be large enough.
+ *
+ * # Safety
+ * `config` is NULL or has as many bytes as its first field says; `out` can be written. */
 larder_status larder_cache_required_size(const struct larder_cache_config *config,
                                          uint64_t items,
                                          size_t key_len,
                                          size_t value_len,
                                          size_t *out);
 
-// Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
-// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN; LARDER_NO_MEMORY where
-// it is too small for anything (larder_cache_required_size says what is needed), or the limit is;
-// LARDER_INVALID for a configuration out of range. O(pages).
-//
-// # Safety
-// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
-// bytes as its first field says; `out` can be written.
+/* Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
+ * be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN; LARDER_NO_MEMORY where
+ * it is too small for anything (larder_cache_required_size says what is needed), or the limit is;
+ * LARDER_INVALID for a configuration out of range. O(pages).
+ *
+ * # Safety
+ * `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
+ * bytes as its first field says; `out` can be written. */
 larder_status larder_cache_init(void *memory,
                                 size_t size,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
 
-// As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
-// is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
-// LARDER_INVALID for a NULL array. After LARDER_BUSY the requests not answered have the status
-// LARDER_BUSY.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys can be read and
-// whose buffers can be written.
+/* As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
+ * is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
+ * LARDER_INVALID for a NULL array. After LARDER_BUSY the requests not answered have the status
+ * LARDER_BUSY.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys can be read and
+ * whose buffers can be written. */
 larder_status larder_cache_get_many(struct larder_cache *cache,
                                     struct larder_get_request *requests,
                                     size_t count);
 
-// As larder_cache_set for each of `count` requests, in their order where keys are the same; see
-// larder_cache_get_many.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys and values can be
-// read.
+/* As larder_cache_set for each of `count` requests, in their order where keys are the same; see
+ * larder_cache_get_many.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys and values can be
+ * read. */
 larder_status larder_cache_set_many(struct larder_cache *cache,
                                     struct larder_set_request *requests,
                                     size_t count);
 
-// All statistics. `out->struct_size` may be set to an earlier version's size. O(shards).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `out` can be written.
+/* All statistics. `out->struct_size` has to be set: LARDER_CACHE_STATS_INIT does. LARDER_INVALID where it is 0 or
+ * no version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says. */
 larder_status larder_cache_stats(const struct larder_cache *cache,
                                  struct larder_cache_stats_t *out);
 
-// What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
-// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` may be set to an earlier
-// version's size. O(shards).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `out` can be written.
+/* What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
+ * page size. LARDER_NOT_FOUND past the last class. `out->struct_size` has to be set: LARDER_CLASS_STATS_INIT does.
+ * LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where it is more than the library's.
+ * O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says. */
 larder_status larder_cache_class_stats(const struct larder_cache *cache,
                                        uint32_t index,
                                        struct larder_class_stats *out);
 
-// One page of the region, counted over all shards; LARDER_NOT_FOUND past the last one. O(shards).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `out` can be written.
+/* One page of the region, counted over all shards; LARDER_NOT_FOUND past the last one. O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` can be written. */
 larder_status larder_cache_page_info(const struct larder_cache *cache,
                                      uint32_t index,
                                      struct larder_page_info *out);
 
-// Stores an integer; as larder_cache_set.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read.
+/* Stores an integer; as larder_cache_set.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read. */
 larder_status larder_cache_set_i64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    int64_t value,
                                    uint64_t ttl_ms);
 
-// Stores an integer without sign; as larder_cache_set.
-//
-// # Safety
-// As for larder_cache_set_i64.
+/* Stores an integer without sign; as larder_cache_set.
+ *
+ * # Safety
+ * As for larder_cache_set_i64. */
 larder_status larder_cache_set_u64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    uint64_t value,
                                    uint64_t ttl_ms);
 
-// Stores a floating-point number; as larder_cache_set.
-//
-// # Safety
-// As for larder_cache_set_i64.
+/* Stores a floating-point number; as larder_cache_set.
+ *
+ * # Safety
+ * As for larder_cache_set_i64. */
 larder_status larder_cache_set_f64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    double value,
                                    uint64_t ttl_ms);
 
-// Stores text that ends with NUL, without the NUL; as larder_cache_set.
-//
-// # Safety
-// As for larder_cache_set_i64; `value` is NULL or ends with NUL.
+/* Stores text that ends with NUL, without the NUL; as larder_cache_set.
+ *
+ * # Safety
+ * As for larder_cache_set_i64; `value` is NULL or ends with NUL. */
 larder_status larder_cache_set_str(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    const char *value,
                                    uint64_t ttl_ms);
 
-// Writes an integer; LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something
-// else. O(1).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+/* Writes an integer; LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something
+ * else. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
 larder_status larder_cache_get_i64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    int64_t *out);
 
-// Writes an integer without sign; as larder_cache_get_i64.
-//
-// # Safety
-// As for larder_cache_get_i64.
+/* Writes an integer without sign; as larder_cache_get_i64.
+ *
+ * # Safety
+ * As for larder_cache_get_i64. */
 larder_status larder_cache_get_u64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    uint64_t *out);
 
-// Writes a floating-point number; as larder_cache_get_i64.
-//
-// # Safety
-// As for larder_cache_get_i64.
+/* Writes a floating-point number; as larder_cache_get_i64.
+ *
+ * # Safety
+ * As for larder_cache_get_i64. */
 larder_status larder_cache_get_f64(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
                                    double *out);
 
-// Copies text and a NUL behind it, and writes its length without the NUL. LARDER_TYPE_MISMATCH where
-// the value is no text; LARDER_BUFFER_TOO_SMALL where `capacity` is not more than the length: only
-// the length is written then, and `(NULL, 0)` asks for it.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
+/* Copies text and a NUL behind it, and writes its length without the NUL. LARDER_TYPE_MISMATCH where
+ * the value is no text; LARDER_BUFFER_TOO_SMALL where `capacity` is not more than the length: only
+ * the length is written then, and `(NULL, 0)` asks for it.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, buffer and length written. */
 larder_status larder_cache_get_str(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
@@ -1059,64 +1105,64 @@ larder_status larder_cache_get_str(struct larder_cache *cache,
                                    size_t capacity,
                                    size_t *len);
 
-// Writes what a value is, LARDER_TYPE_..; LARDER_NOT_FOUND on a miss. Neither counted nor reported to
-// the policy. O(1).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `value_type` written.
+/* Writes what a value is, LARDER_TYPE_..; LARDER_NOT_FOUND on a miss. Neither counted nor reported to
+ * the policy. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `value_type` written. */
 larder_status larder_cache_type(struct larder_cache *cache,
                                 const void *key,
                                 size_t key_len,
                                 int32_t *value_type);
 
-// Adds to an integer and writes the sum. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
-// value is no integer, LARDER_INVALID where the sum leaves the range of its type or of int64_t;
-// nothing is changed then. O(1).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+/* Adds to an integer and writes the sum. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
+ * value is no integer, LARDER_INVALID where the sum leaves the range of its type or of int64_t;
+ * nothing is changed then. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
 larder_status larder_cache_increment(struct larder_cache *cache,
                                      const void *key,
                                      size_t key_len,
                                      int64_t by,
                                      int64_t *out);
 
-// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
-// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
-// held as pins_max allows. O(parts of a large value + pins_max).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+/* Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
+ * larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
+ * held as pins_max allows. O(parts of a large value + pins_max).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
 larder_status larder_cache_pin(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
                                struct larder_view *out);
 
-// Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
-// O(parts of a large value + pins_max).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the view is NULL or can be read.
+/* Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
+ * O(parts of a large value + pins_max).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the view is NULL or can be read. */
 larder_status larder_cache_unpin(struct larder_cache *cache, struct larder_view *view);
 
-// Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
-// last one, LARDER_STALE where the view was given back. O(index).
-//
-// # Safety
-// As for larder_cache_unpin; `data` and `len` can be written.
+/* Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
+ * last one, LARDER_STALE where the view was given back. O(index).
+ *
+ * # Safety
+ * As for larder_cache_unpin; `data` and `len` can be written. */
 larder_status larder_cache_view_span(struct larder_cache *cache,
                                      const struct larder_view *view,
                                      uint32_t index,
                                      const void **data,
                                      size_t *len);
 
-// Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
-// there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
-// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
-// pins_max allows.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+/* Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
+ * there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
+ * other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
+ * pins_max allows.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
 larder_status larder_cache_reserve(struct larder_cache *cache,
                                    const void *key,
                                    size_t key_len,
@@ -1124,244 +1170,253 @@ larder_status larder_cache_reserve(struct larder_cache *cache,
                                    uint64_t ttl_ms,
                                    struct larder_reservation *out);
 
-// Writes where piece number `index` of a reserved value lies, and its length; LARDER_NOT_FOUND past the
-// last one, LARDER_STALE where it was committed or aborted. O(index).
-//
-// # Safety
-// As for larder_cache_commit; `data` and `len` can be written.
+/* Writes where piece number `index` of a reserved value lies, and its length; LARDER_NOT_FOUND past the
+ * last one, LARDER_STALE where it was committed or aborted. O(index).
+ *
+ * # Safety
+ * As for larder_cache_commit; `data` and `len` can be written. */
 larder_status larder_cache_reservation_span(struct larder_cache *cache,
                                             const struct larder_reservation *reservation,
                                             uint32_t index,
                                             void **data,
                                             size_t *len);
 
-// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
-// LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
-// one more, and the reservation is still held then. O(1).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the reservation is NULL or can be read.
+/* The value is written: the key has it from now on, instead of what it had, and the TTL begins.
+ * LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
+ * one more, and the reservation is still held then. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the reservation is NULL or can be read. */
 larder_status larder_cache_commit(struct larder_cache *cache,
                                   struct larder_reservation *reservation);
 
-// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
-//
-// # Safety
-// As for larder_cache_commit.
+/* Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
+ *
+ * # Safety
+ * As for larder_cache_commit. */
 larder_status larder_cache_abort(struct larder_cache *cache,
                                  struct larder_reservation *reservation);
 
-// Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
-// LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1), O(parts) of a large
-// value.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+/* Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
+ * LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1), O(parts) of a large
+ * value.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
 larder_status larder_cache_item_info(struct larder_cache *cache,
                                      const void *key,
                                      size_t key_len,
                                      struct larder_item_info *out);
 
-// Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
-// O(pages), O(region) with LARDER_ZERO_ON_FREE.
-//
-// # Safety
-// `cache` is what larder_cache_init gave.
+/* Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
+ * O(pages), O(region) with LARDER_ZERO_ON_FREE.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_clear(struct larder_cache *cache);
 
-// Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
-// to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
-// rise meanwhile. LARDER_INVALID for 0 or more than the region, LARDER_NO_MEMORY for less than the
-// fixed parts and one item need.
-//
-// # Safety
-// `cache` is what larder_cache_init gave.
+/* Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
+ * to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
+ * rise meanwhile. LARDER_INVALID for 0 or more than the region, LARDER_NO_MEMORY for less than the
+ * fixed parts and one item need.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_set_memory_limit(struct larder_cache *cache, size_t limit);
 
-// The limit in bytes; 0 for NULL.
-//
-// # Safety
-// `cache` is NULL or what larder_cache_init gave.
+/* The limit in bytes; 0 for NULL.
+ *
+ * # Safety
+ * `cache` is NULL or what larder_cache_init gave. */
 size_t larder_cache_memory_limit(const struct larder_cache *cache);
 
-// Every byte taken: items, index, headers, tables, page tails; 0 for NULL. O(shards).
-//
-// # Safety
-// `cache` is NULL or what larder_cache_init gave.
+/* Every byte taken: items, index, headers, tables, page tails; 0 for NULL. O(shards).
+ *
+ * # Safety
+ * `cache` is NULL or what larder_cache_init gave. */
 size_t larder_cache_memory_usage(const struct larder_cache *cache);
 
-// Items held; expired ones that nobody has met yet count. 0 for NULL. O(shards).
-//
-// # Safety
-// `cache` is NULL or what larder_cache_init gave.
+/* Items held; expired ones that nobody has met yet count. 0 for NULL. O(shards).
+ *
+ * # Safety
+ * `cache` is NULL or what larder_cache_init gave. */
 uint64_t larder_cache_item_count(const struct larder_cache *cache);
 
-// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller ones: at
-// most `step_max` slots looked at or moved, 0 = to the end. LARDER_OK where the pass is through,
-// LARDER_AGAIN where there is more to do. `out` may be NULL. O(step_max).
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `out` is NULL or can be written.
+/* Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller ones: at
+ * most `step_max` slots looked at or moved, 0 = to the end. LARDER_OK where the pass is through,
+ * LARDER_AGAIN where there is more to do. `out` may be NULL. O(step_max).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` is NULL or can be written. */
 larder_status larder_cache_optimize(struct larder_cache *cache,
                                     uint32_t step_max,
                                     struct larder_optimize_report *out);
 
-// Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
-// where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
-// come, go or move while other threads change the cache may be missed or met twice. O(slots); the
-// lock is given back every 64 items.
-//
-// # Safety
-// `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called.
+/* Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
+ * where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
+ * come, go or move while other threads change the cache may be missed or met twice. O(slots); the
+ * lock is given back every 64 items.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called. */
 larder_status larder_cache_scan(struct larder_cache *cache,
                                 struct larder_cursor *cursor,
                                 larder_scan_fn visit,
                                 void *ctx);
 
-// Walks every invariant: pages, free lists, items, chains, index, sums. LARDER_CORRUPT where one does
-// not hold. O(region).
-//
-// # Safety
-// `cache` is what larder_cache_init gave.
+/* Walks every invariant: pages, free lists, items, chains, index, sums. LARDER_CORRUPT where one does
+ * not hold. O(region).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_check(const struct larder_cache *cache);
 
-// Sets the time, in milliseconds, where the host gave no clock hook; from then on the cache looks at
-// no other clock. LARDER_INVALID where the host gave one. O(shards).
-//
-// # Safety
-// `cache` is what larder_cache_init gave.
+/* Sets the time, in milliseconds from any zero point, where now_ms is NULL. From then on the cache looks at no other
+ * clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
+ *
+ * A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
+ * this call, or a later one, says its TTL or more. Where the first call finds items, TTLs end at 2^41 ms of that
+ * time (year 2039 of a calendar's milliseconds), so call it before the first item. In a hosted build the library's
+ * clock counts up to the first call.
+ *
+ * LARDER_INVALID where the host gave now_ms. O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_set_time(struct larder_cache *cache,
                                     uint64_t now_ms);
 
-// Writes the defaults into a configuration of `struct_size` bytes, which is
-// sizeof(larder_monitor_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-// than the library's.
-//
-// # Safety
-// `config` has `struct_size` bytes.
+/* Writes the defaults into a configuration of `struct_size` bytes, which is
+ * sizeof(larder_monitor_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
+ * than the library's.
+ *
+ * # Safety
+ * `config` has `struct_size` bytes. */
 larder_status larder_monitor_config_init(struct larder_monitor_config *config,
                                          size_t struct_size);
 
-// Makes a monitor of this cache in `monitor`; `config` may be NULL. It does nothing until it is polled
-// or started. LARDER_INVALID for an interval of 0, or percents that are not low <= high <= 100 with
-// high > 0. O(1).
-//
-// # Safety
-// `monitor` can be written, and its thread is not running; `cache` is what larder_cache_init gave, and
-// outlives the monitor; `config` is NULL or has as many bytes as its first field says.
+/* Makes a monitor of this cache in `monitor`; `config` may be NULL. It does nothing until it is polled
+ * or started. LARDER_INVALID for an interval of 0, or percents that are not low <= high <= 100 with
+ * high > 0. O(1).
+ *
+ * # Safety
+ * `monitor` can be written, and its thread is not running; `cache` is what larder_cache_init gave, and
+ * outlives the monitor; `config` is NULL or has as many bytes as its first field says. */
 larder_status larder_monitor_init(struct larder_monitor *monitor,
                                   struct larder_cache *cache,
                                   const struct larder_monitor_config *config);
 
-// The host's tick: checks where the interval has passed since the last check, and on the first call.
-// O(step_max).
-//
-// # Safety
-// `monitor` was initialised.
+/* The host's tick: checks where the interval has passed since the last check, and on the first call.
+ * O(step_max).
+ *
+ * # Safety
+ * `monitor` was initialised. */
 larder_status larder_monitor_poll(struct larder_monitor *monitor,
                                   uint64_t now_ms);
 
-// Changes the interval; a running thread follows at once. LARDER_INVALID for 0. O(1).
-//
-// # Safety
-// `monitor` was initialised.
+/* Changes the interval; a running thread follows at once. LARDER_INVALID for 0. O(1).
+ *
+ * # Safety
+ * `monitor` was initialised. */
 larder_status larder_monitor_set_interval(struct larder_monitor *monitor, uint64_t interval_ms);
 
-// All counters. O(1).
-//
-// # Safety
-// `monitor` was initialised; `out` can be written.
+/* All counters. O(1).
+ *
+ * # Safety
+ * `monitor` was initialised; `out` can be written. */
 larder_status larder_monitor_stats(const struct larder_monitor *monitor,
                                    struct larder_monitor_stats_t *out);
 
-// Writes up to `capacity` of the remembered samples, the oldest first, and how many there were: at
-// most 16. O(1).
-//
-// # Safety
-// `monitor` was initialised; `out` has `capacity` elements; `count` can be written.
+/* Writes up to `capacity` of the remembered samples, the oldest first, and how many there were: at
+ * most 16. O(1).
+ *
+ * # Safety
+ * `monitor` was initialised; `out` has `capacity` elements; `count` can be written. */
 larder_status larder_monitor_history(const struct larder_monitor *monitor,
                                      struct larder_monitor_sample *out,
                                      uint32_t capacity,
                                      uint32_t *count);
 
 #if defined(LARDER_HOSTED)
-// Starts a thread that checks at the interval, the first time after one interval. LARDER_BUSY where
-// it runs already, LARDER_NO_MEMORY where the host gives no thread.
-//
-// # Safety
-// `monitor` was initialised, and stays where it is until larder_monitor_stop has returned.
+/* Starts a thread that checks at the interval, the first time after one interval. LARDER_BUSY where
+ * it runs already, LARDER_NO_MEMORY where the host gives no thread.
+ *
+ * # Safety
+ * `monitor` was initialised, and stays where it is until larder_monitor_stop has returned. */
 larder_status larder_monitor_start(struct larder_monitor *monitor);
 #endif
 
 #if defined(LARDER_HOSTED)
-// Stops the thread and waits for its end; LARDER_OK where none runs.
-//
-// # Safety
-// `monitor` was initialised.
+/* Stops the thread and waits for its end; LARDER_OK where none runs.
+ *
+ * # Safety
+ * `monitor` was initialised. */
 larder_status larder_monitor_stop(struct larder_monitor *monitor);
 #endif
 
-// Writes the defaults into a configuration of `struct_size` bytes, which is
-// sizeof(larder_pool_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-// than the library's.
-//
-// # Safety
-// `config` has `struct_size` bytes.
+/* Writes the defaults into a configuration of `struct_size` bytes, which is
+ * sizeof(larder_pool_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
+ * than the library's.
+ *
+ * # Safety
+ * `config` has `struct_size` bytes. */
 larder_status larder_pool_config_init(struct larder_pool_config *config, size_t struct_size);
 
-// Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
-// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
-// it is too small for a single page. O(pages).
-//
-// # Safety
-// `memory .. memory + size` is nobody else's while the pool is used; `out` can be written.
+/* Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
+ * be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
+ * it is too small for a single page. O(pages).
+ *
+ * # Safety
+ * `memory .. memory + size` is nobody else's while the pool is used; `out` can be written. */
 larder_status larder_pool_init(void *memory,
                                size_t size,
                                const struct larder_pool_config *config,
                                struct larder_pool **out);
 
-// A block of at least `size` bytes. Its bytes are zero, but where the region was not when the pool
-// was made, or with LARDER_KEEP_ON_FREE. LARDER_INVALID for a size of 0, LARDER_TOO_LARGE where the
-// region could not hold it even if empty, LARDER_NO_MEMORY where too little is free. O(1) up to a
-// page, O(pages) beyond.
-//
-// # Safety
-// `pool` is what larder_pool_init gave; `out` can be written.
+/* A block of at least `size` bytes. Its bytes are zero, but where the region was not when the pool
+ * was made, or with LARDER_KEEP_ON_FREE. LARDER_INVALID for a size of 0, LARDER_TOO_LARGE where the
+ * region could not hold it even if empty, LARDER_NO_MEMORY where too little is free. O(1) up to a
+ * page, O(pages) beyond.
+ *
+ * # Safety
+ * `pool` is what larder_pool_init gave; `out` can be written. */
 larder_status larder_pool_alloc(struct larder_pool *pool, size_t size, struct larder_block *out);
 
-// Gives a block back; its bytes are zeroed unless the pool has LARDER_KEEP_ON_FREE. The second
-// release, by whichever copy of the structure, is LARDER_STALE and changes nothing. O(1) up to a
-// page, O(pages) beyond, plus the zeroing.
-//
-// # Safety
-// `block` is what larder_pool_alloc wrote, or a copy of it.
+/* Gives a block back; its bytes are zeroed unless the pool has LARDER_KEEP_ON_FREE. The second
+ * release, by whichever copy of the structure, is LARDER_STALE and changes nothing. O(1) up to a
+ * page, O(pages) beyond, plus the zeroing.
+ *
+ * # Safety
+ * `block` is what larder_pool_alloc wrote, or a copy of it. */
 larder_status larder_block_release(struct larder_block *block);
 
-// All statistics. `out->struct_size` may be set to an earlier version's size. O(1).
-//
-// # Safety
-// `pool` is what larder_pool_init gave; `out` can be written.
-larder_status larder_pool_stats(const struct larder_pool *pool, struct larder_pool_stats_t *out);
+/* All statistics. `out->struct_size` has to be set: LARDER_POOL_STATS_INIT does. LARDER_INVALID where it is 0 or no
+ * version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(1).
+ *
+ * # Safety
+ * `pool` is what larder_pool_init gave; `out` has as many bytes as its first field says. */
+larder_status larder_pool_stats(const struct larder_pool *pool,
+                                struct larder_pool_stats_t *out);
 
-// Statistics of one size class; LARDER_NOT_FOUND past the last one. O(1).
-//
-// # Safety
-// `pool` is what larder_pool_init gave; `out` can be written.
+/* Statistics of one size class; LARDER_NOT_FOUND past the last one. O(1).
+ *
+ * # Safety
+ * `pool` is what larder_pool_init gave; `out` can be written. */
 larder_status larder_pool_class_stats(const struct larder_pool *pool,
                                       uint32_t index,
                                       struct larder_pool_class_stats_t *out);
 
-// A short English text for a status; never NULL, valid for ever.
+/* A short English text for a status; never NULL, valid for ever. */
 const char *larder_strerror(larder_status status);
 
-// LARDER_VERSION_NUMBER of the library that was linked.
+/* LARDER_VERSION_NUMBER of the library that was linked. */
 uint32_t larder_version_number(void);
 
-// The version of the library that was linked, as text; valid for ever.
+/* The version of the library that was linked, as text; valid for ever. */
 const char *larder_version_string(void);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* LARDER_H */

@@ -121,8 +121,10 @@ impl<'r> Cache<'r> {
     /// remembers of evicted items.
     ///
     /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
-    /// anew since then, as after a reset, counts as one that stood still meanwhile. One owner at a time is
-    /// the caller's to ensure.
+    /// anew since then, as after a reset, counts as one that stood still meanwhile.
+    ///
+    /// One owner at a time is the caller's to ensure: two processes must not use one mapping at once. The child of
+    /// a fork attaches to its copy before any other call: a thread of the parent may have held a lock.
     ///
     /// # Errors
     /// The report's `found` tells what is there instead, and nothing was changed: `NotFound` where there is no

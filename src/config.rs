@@ -12,7 +12,7 @@ use core::ffi::c_void;
 /// The most shards that a cache can have.
 pub const SHARDS_MAX: u32 = 64;
 
-/// Where milliseconds come from: by default the C library's monotonic clock where it is built in, until
+/// Where milliseconds come from: by default the C library's clock where it is built in, until
 /// [`Cache::set_time`] is called; else only that.
 ///
 /// [`Cache::set_time`]: crate::Cache::set_time
@@ -129,7 +129,7 @@ pub struct Config {
     /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. A region takes at least one for each
     /// 16 GiB.
     pub shards: u32,
-    /// Time to live of items that are given none; 0 = never expire.
+    /// Time to live, by the [clock](Config::clock), of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
     /// Zero every slot that is freed.
     pub zero_on_free: bool,
@@ -152,7 +152,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Takes the time from a function, in milliseconds.
+    /// Takes the time from a function, in milliseconds from any zero point.
+    ///
+    /// Without one, the feature `hosted` takes the time from the C library: `CLOCK_BOOTTIME`, which counts suspend, on
+    /// Linux, Android and OpenBSD; else `CLOCK_MONOTONIC`. Without `hosted`, the time starts at 0 and moves by
+    /// [`Cache::set_time`](crate::Cache::set_time) alone.
     #[must_use]
     pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
         self.clock = Clock::function(now_ms);

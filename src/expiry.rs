@@ -143,6 +143,11 @@ impl Time {
         self.look(self.now(), host);
     }
 
+    /// Whether no clock was ever looked at.
+    pub(crate) fn is_unset(&self) -> bool {
+        self.last.host == u64::MAX
+    }
+
     /// Whether an item that is there now can have been given an instant that stands for this time: none that
     /// is read from its page's base reaches further.
     pub(crate) fn may_set(&self, Instant(bits): Instant, at: u64) -> bool {

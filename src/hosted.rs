@@ -6,19 +6,33 @@ use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
-fn clock(id: libc::clockid_t) -> libc::timespec {
+/// A clock that goes on while the machine is suspended, where the system has one. macOS's monotonic clock does.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "openbsd"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "openbsd")))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
+fn clock(id: libc::clockid_t) -> Option<libc::timespec> {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a valid place for the answer, and the clocks asked for always exist.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time
+    // SAFETY: `time` is a valid place for the answer; a clock that the system has not is an error.
+    let failed = unsafe { libc::clock_gettime(id, &raw mut time) };
+    (failed == 0).then_some(time)
 }
 
-/// Milliseconds of the monotonic clock.
+/// The time that [`Ticker`] waits by.
+fn monotonic() -> libc::timespec {
+    clock(libc::CLOCK_MONOTONIC).unwrap_or(libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    })
+}
+
+/// Milliseconds since the machine was started, those in suspend included where the system counts them.
 pub(crate) fn now_ms() -> u64 {
-    let time = clock(libc::CLOCK_MONOTONIC);
+    let time = clock(CLOCK).unwrap_or_else(monotonic);
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
 
@@ -196,12 +210,26 @@ fn later(from: libc::timespec, ms: u64) -> libc::timespec {
 extern "C" fn run(ticker: *mut c_void) -> *mut c_void {
     // SAFETY: `start` gave the address of a ticker that outlives this thread.
     let ticker = unsafe { &*ticker.cast::<Ticker>() };
-    let mut started = clock(libc::CLOCK_MONOTONIC);
+    let mut started = monotonic();
     while ticker.wait(started) {
-        started = clock(libc::CLOCK_MONOTONIC);
+        started = monotonic();
         let (tick, ctx) = ticker.with(|state| (state.tick, state.ctx));
         // SAFETY: the caller of `start` allowed it.
         unsafe { tick(ctx) };
     }
     core::ptr::null_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_time_is_the_one_that_goes_on_in_suspend() {
+        let of = |id| clock(id).map(|time| time.tv_sec as u64 * 1000);
+        let (before, now) = (of(libc::CLOCK_BOOTTIME).unwrap(), now_ms());
+        assert!((before..before + 60_000).contains(&now), "{before} {now}");
+        assert!(clock(libc::clockid_t::MAX).is_none());
+    }
 }

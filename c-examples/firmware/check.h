@@ -24,7 +24,7 @@ static inline bool check_claim(bool holds, const char *claim, const char *file, 
 /* What holds for a cache after every call: each byte and each item is accounted for. */
 static inline larder_cache_stats_t checked_stats(const larder_cache *cache)
 {
-    larder_cache_stats_t stats = { .struct_size = sizeof stats };
+    larder_cache_stats_t stats = LARDER_CACHE_STATS_INIT;
     CHECK(larder_cache_check(cache) == LARDER_OK);
     CHECK(larder_cache_stats(cache, &stats) == LARDER_OK);
     CHECK(stats.payload_bytes + stats.free_bytes + stats.overhead_bytes == stats.region_bytes);

@@ -25,10 +25,7 @@ static void event_hook(void *ctx, const larder_event *event)
 
 larder_status dns_cache_open(uint64_t *uptime_ms)
 {
-    larder_cache_config config;
-    larder_status status = larder_cache_config_init(&config, sizeof config);
-    if (status != LARDER_OK)
-        return status;
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.flags = LARDER_SINGLE_THREAD; /* one task calls, and no interrupt handler */
     config.now_ms = clock_hook;
     config.now_ctx = uptime_ms;

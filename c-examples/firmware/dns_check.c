@@ -107,8 +107,7 @@ static void report_hook(void *ctx, const larder_monitor_report *report)
 
 static void monitor_open(void)
 {
-    larder_monitor_config config;
-    CHECK(larder_monitor_config_init(&config, sizeof config) == LARDER_OK);
+    larder_monitor_config config = LARDER_MONITOR_CONFIG_INIT;
     config.interval_ms = MONITOR_INTERVAL_MS;
     config.step_max = 16; /* a tick must not take long */
     config.on_report = report_hook;

@@ -68,9 +68,8 @@ static bool packet_is(const larder_block *packet, unsigned number)
 static void packets(void)
 {
     static larder_block packets[PACKETS_MAX];
-    larder_pool_config config;
+    larder_pool_config config = LARDER_POOL_CONFIG_INIT;
     larder_pool *pool = NULL;
-    CHECK(larder_pool_config_init(&config, sizeof config) == LARDER_OK);
     config.flags = LARDER_SINGLE_THREAD;
     CHECK(larder_pool_init(packet_region, sizeof packet_region, &config, &pool) == LARDER_OK);
 
@@ -89,7 +88,7 @@ static void packets(void)
         }
     }
 
-    larder_pool_stats_t stats = { .struct_size = sizeof stats };
+    larder_pool_stats_t stats = LARDER_POOL_STATS_INIT;
     CHECK(larder_pool_stats(pool, &stats) == LARDER_OK);
     CHECK(stats.allocations == 20 * count && stats.releases == stats.allocations);
     CHECK(stats.used_size + stats.free_size + stats.overhead_size == stats.total_size);

@@ -7,10 +7,7 @@ static larder_cache *cache;
 
 larder_status sector_cache_open(void)
 {
-    larder_cache_config config;
-    larder_status status = larder_cache_config_init(&config, sizeof config);
-    if (status != LARDER_OK)
-        return status;
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.flags = LARDER_SINGLE_THREAD;
     config.key_len_max = sizeof(uint32_t);
     config.value_len_max = SECTOR_SIZE;

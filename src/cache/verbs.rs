@@ -8,8 +8,9 @@ use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
 use crate::status::{Error, Result};
 
 impl Cache<'_> {
-    /// Stores bytes under a key for `ttl_ms` milliseconds: 0 = the cache's default,
-    /// [`TTL_NEVER`](crate::TTL_NEVER) = for good. Evicts what has to go for it.
+    /// Stores bytes under a key for `ttl_ms` milliseconds of the cache's clock: 0 = the cache's default,
+    /// [`TTL_NEVER`](crate::TTL_NEVER) = for good. Evicts what has to go for it. Without a clock (see
+    /// [`Config::clock`](crate::Config::clock)) nothing expires before [`Cache::set_time`] says so.
     ///
     /// # Errors
     /// `Invalid` for an empty key; `TooLarge` where key or value exceed what the limit can hold;
@@ -268,7 +269,7 @@ impl Cache<'_> {
         })
     }
 
-    /// Gives an item another time to live, counted from now.
+    /// Gives an item another time to live, counted from now by the cache's clock, as for [`Cache::set`].
     ///
     /// # Errors
     /// `NotFound` on a miss.

@@ -269,11 +269,17 @@ impl Cache<'_> {
         }
     }
 
-    /// Sets the time, in milliseconds, where the host has no clock hook; from then on the cache looks
-    /// at no other clock.
+    /// Sets the time, in milliseconds, where the configuration has no clock. From then on the cache looks at no
+    /// other clock: each call moves the time forward by the difference to the call before.
+    ///
+    /// A cache without any clock (`hosted` is off) starts at 0, and its time runs by this call alone: an item set
+    /// before the first call expires once that call, or a later one, says its TTL or more.
     ///
     /// # Errors
-    /// `Invalid` where the cache has a clock of its host's.
+    /// `Invalid` where the configuration has a clock.
+    ///
+    /// # Time
+    /// O(shards).
     pub fn set_time(&self, now_ms: u64) -> Result<()> {
         let head = self.head();
         if !head.clock.is_default() {
@@ -282,12 +288,17 @@ impl Cache<'_> {
         self.turn_away()?;
         let by_hand = head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
         head.clock_by_hand.store(BY_HAND, Ordering::Relaxed);
+        let clock = if by_hand { None } else { head.clock.read() };
         self.each_shard(|shard| {
-            if by_hand {
-                shard.time.observe(now_ms);
-            } else {
+            if let Some(now) = clock {
+                shard.time.observe(now);
                 shard.time.restart(now_ms);
+            } else if shard.time.is_unset() {
+                // TTLs of an empty cache reach as far from any time on.
+                let start = if shard.items == 0 { now_ms } else { 0 };
+                shard.time.restart(start);
             }
+            shard.time.observe(now_ms);
         })
     }
 }

@@ -82,8 +82,9 @@ unsafe fn set(
     status(unsafe { with_key(cache, key.0, key.1, set) })
 }
 
-/// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
-/// evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
+/// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
+/// (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
+/// larder_cache_set_time says so. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
 /// LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
 /// is left to evict (others may have gone by then). On any error the old value is still there.
 /// O(value_len), evictions included, plus a bounded slice of work under way.
@@ -333,7 +334,8 @@ pub unsafe extern "C" fn larder_cache_contains(
     }
 }
 
-/// Gives an item another time to live, counted from now; LARDER_NOT_FOUND on a miss. O(1), but for the
+/// Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
+/// LARDER_NOT_FOUND on a miss. O(1), but for the
 /// first TTL of an item that fills its slot, which moves.
 ///
 /// # Safety
@@ -349,7 +351,7 @@ pub unsafe extern "C" fn larder_cache_touch(
     status(unsafe { with_key(cache, key, key_len, |cache, key| cache.touch(key, ttl_ms)) })
 }
 
-/// Writes the milliseconds that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
+/// Writes the milliseconds of the cache's clock that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
 /// miss. O(1).
 ///
 /// # Safety

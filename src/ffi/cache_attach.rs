@@ -67,8 +67,21 @@ fn convert(report: &AttachReport) -> larder_attach_report {
 /// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
 /// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
 /// being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
-/// in the region is believed. Views, reservations, locks and statistics of the earlier owner are void. One
-/// owner at a time is the host's to ensure.
+/// in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+///
+/// fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
+/// holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
+/// larder_cache_attach first, with the parent's configuration, and uses the handle that this gives. Where the
+/// configuration has lock hooks, the child makes their lock anew before. The parent goes on as before. A monitor has no
+/// thread in the child: larder_monitor_init makes it anew, larder_monitor_stop must not be called before. A pool has no
+/// attach: the child makes it anew, unless no thread was in a call of it at the fork (lock hooks whose lock
+/// pthread_atfork holds over the fork).
+///
+/// Mapped files and shared memory: one process at a time owns the region, and the host keeps others away (flock).
+/// Promised: the owner may end at any moment, killed or not, and the next one attaches, at any address. Not promised:
+/// two processes that call at once, be it to read, and be they parent and child on a shared mapping. The library does
+/// not notice it, and the second attach breaks the first one's locks: anything may happen then. Nor is a file
+/// written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
 ///
 /// Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
 /// then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be

@@ -53,7 +53,7 @@ pub struct larder_event {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_config {
-    /// sizeof(larder_cache_config)
+    /// sizeof(larder_cache_config); has to be set, as LARDER_CACHE_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -69,7 +69,7 @@ pub struct larder_cache_config {
     pub policy: u32,
     /// Parts with a lock each, at most 64; 0 = 1.
     pub shards: u32,
-    /// Time to live of items that are given none; 0 = never expire.
+    /// Time to live, by now_ms, of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
     pub flags: u32,
@@ -79,8 +79,10 @@ pub struct larder_cache_config {
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
-    /// The time in milliseconds; NULL = the library's clock where it has one, or larder_cache_set_time.
-    /// Must not call the cache.
+    /// The time in milliseconds, from any zero point. NULL = the library's clock in a hosted build: CLOCK_BOOTTIME,
+    /// which counts suspend, on Linux, Android and OpenBSD; else CLOCK_MONOTONIC, which counts it on macOS.
+    /// NULL in a build for firmware, which has no clock = the time starts at 0 and moves by
+    /// larder_cache_set_time alone. Must not call the cache.
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
     /// Handed to now_ms.
     pub now_ctx: *mut c_void,

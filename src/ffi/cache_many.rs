@@ -40,7 +40,7 @@ pub struct larder_set_request {
     pub value: *const c_void,
     /// Its length.
     pub value_len: usize,
-    /// Its time to live.
+    /// Its time to live, as for larder_cache_set.
     pub ttl_ms: u64,
     /// What larder_cache_set would have answered.
     pub status: larder_status,

@@ -11,7 +11,7 @@ use crate::stats::CacheStats;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_stats_t {
-    /// sizeof(larder_cache_stats_t)
+    /// sizeof(larder_cache_stats_t); has to be set, as LARDER_CACHE_STATS_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -101,13 +101,17 @@ struct Filled {
     stats: CacheStats,
 }
 
+/// Earlier versions ended before this field.
+const OLDER: [usize; 1] = [core::mem::offset_of!(larder_cache_stats_t, failed_corrupt)];
+
 const _: () = assert!(size_of::<Filled>() == size_of::<larder_cache_stats_t>());
 const _: () = assert!(align_of::<Filled>() == align_of::<larder_cache_stats_t>());
 
-/// All statistics. `out->struct_size` may be set to an earlier version's size. O(shards).
+/// All statistics. `out->struct_size` has to be set: LARDER_CACHE_STATS_INIT does. LARDER_INVALID where it is 0 or
+/// no version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(shards).
 ///
 /// # Safety
-/// `cache` is what larder_cache_init gave; `out` can be written.
+/// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_stats(
     cache: *const larder_cache,
@@ -122,8 +126,7 @@ pub unsafe extern "C" fn larder_cache_stats(
             stats: cache.stats(),
         };
         // SAFETY: the caller's promise; laid out alike.
-        unsafe { put_sized(out.cast(), &filled) };
-        Ok(())
+        unsafe { put_sized(out.cast(), &filled, &OLDER) }
     }))
 }
 
@@ -136,7 +139,7 @@ pub const LARDER_CLASS_INDEX: u32 = 1;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_class_stats {
-    /// sizeof(larder_class_stats)
+    /// sizeof(larder_class_stats); has to be set, as LARDER_CLASS_STATS_INIT does.
     pub struct_size: u32,
     /// LARDER_CLASS_..
     pub kind: u32,
@@ -186,11 +189,12 @@ const _: () =
     assert!(LARDER_CLASS_INDEX == ClassKind::Index as u32 && LARDER_PAGE_FREE == u32::MAX);
 
 /// What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
-/// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` may be set to an earlier
-/// version's size. O(shards).
+/// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` has to be set: LARDER_CLASS_STATS_INIT does.
+/// LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where it is more than the library's.
+/// O(shards).
 ///
 /// # Safety
-/// `cache` is what larder_cache_init gave; `out` can be written.
+/// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_class_stats(
     cache: *const larder_cache,
@@ -217,8 +221,7 @@ pub unsafe extern "C" fn larder_cache_class_stats(
             reuses: stats.reuses,
         };
         // SAFETY: the caller's promise.
-        unsafe { put_sized(out, &value) };
-        Ok(())
+        unsafe { put_sized(out, &value, &[]) }
     }))
 }
 

@@ -42,7 +42,7 @@ pub struct larder_reservation {
     pub len: usize,
     /// Bytes at `data`.
     pub span_len: usize,
-    /// The TTL that was asked for; it counts from the commit on.
+    /// The TTL that was asked for, as for larder_cache_set; it counts from the commit on.
     pub ttl_ms: u64,
     /// Pieces that the value lies in: larder_cache_reservation_span.
     pub spans: u32,

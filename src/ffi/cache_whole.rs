@@ -43,7 +43,7 @@ pub struct larder_item_info {
     pub value_len: usize,
     /// Bytes of the region that the item takes.
     pub memory: usize,
-    /// Milliseconds until it expires; LARDER_TTL_NEVER if it does not.
+    /// Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not.
     pub ttl_ms: u64,
     /// Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without.
     pub age_ms: u64,
@@ -255,8 +255,15 @@ pub unsafe extern "C" fn larder_cache_check(cache: *const larder_cache) -> larde
     status(unsafe { handle(cache) }.and_then(|cache| cache.check()))
 }
 
-/// Sets the time, in milliseconds, where the host gave no clock hook; from then on the cache looks at
-/// no other clock. LARDER_INVALID where the host gave one. O(shards).
+/// Sets the time, in milliseconds from any zero point, where now_ms is NULL. From then on the cache looks at no other
+/// clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
+///
+/// A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
+/// this call, or a later one, says its TTL or more. Where the first call finds items, TTLs end at 2^41 ms of that
+/// time (year 2039 of a calendar's milliseconds), so call it before the first item. In a hosted build the library's
+/// clock counts up to the first call.
+///
+/// LARDER_INVALID where the host gave now_ms. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.

@@ -153,47 +153,38 @@ pub(super) unsafe fn config_init<T: Copy>(out: *mut T, size: usize, defaults: &T
     Ok(())
 }
 
-/// Sizes of earlier versions are shorter.
+/// Sizes of earlier versions are shorter: each holds its size and version at least, and ends with a word.
 fn check_size(size: usize, ours: usize) -> Result<()> {
     if size > ours {
         Err(Error::VersionMismatch)
-    } else if is_size_of_some_version(size, ours) {
+    } else if size >= 8 && size.is_multiple_of(size_of::<usize>()) {
         Ok(())
     } else {
         Err(Error::Invalid)
     }
 }
 
-/// Each holds its size and version at least, and ends with a word.
-fn is_size_of_some_version(size: usize, ours: usize) -> bool {
-    size >= 8 && size <= ours && size.is_multiple_of(size_of::<usize>())
-}
-
-/// Statistics as long as their caller knows them: the size in the first field, or all of ours where
-/// that is none that an earlier version had.
+/// Statistics as long as their caller knows them: the first field says how long. `older` are the sizes that
+/// earlier versions had; any other size is a field that was not set.
 ///
 /// # Safety
-/// `out` has that many bytes.
-pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T) {
+/// `out` has as many bytes as its first field says, and at least that field.
+pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T, older: &[usize]) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { put_bytes(out.cast(), NonNull::from(value).cast(), size_of::<T>()) };
-}
-
-/// # Safety
-/// As for [`put_sized`]; `value` has `whole` bytes.
-unsafe fn put_bytes(out: NonNull<u8>, value: NonNull<u8>, whole: usize) {
-    // SAFETY: the structure starts with its size; an unset one is read as bytes that mean nothing.
-    let asked = unsafe { out.cast::<u32>().read() } as usize;
-    let size = if is_size_of_some_version(asked, whole) {
-        asked
-    } else {
-        whole
-    };
-    // SAFETY: the caller's promise.
-    unsafe { core::ptr::copy_nonoverlapping(value.as_ptr(), out.as_ptr(), size) };
-    // What was asked for is what the next call is to find.
+    let size = unsafe { out.cast::<u32>().read() } as usize;
+    if size > size_of::<T>() {
+        return Err(Error::VersionMismatch);
+    }
+    if size != size_of::<T>() && !older.contains(&size) {
+        return Err(Error::Invalid);
+    }
+    let from = core::ptr::from_ref(value).cast::<u8>();
+    // SAFETY: the caller's promise; no more than ours has.
+    unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
+    // The next call finds the size that this one found.
     // SAFETY: the first field, written above.
     unsafe { out.cast::<u32>().write(size as u32) };
+    Ok(())
 }
 
 /// The abi_version of every structure that has one.

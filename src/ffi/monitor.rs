@@ -51,7 +51,7 @@ pub struct larder_monitor_report {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_monitor_config {
-    /// sizeof(larder_monitor_config)
+    /// sizeof(larder_monitor_config); has to be set, as LARDER_MONITOR_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,

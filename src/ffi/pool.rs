@@ -20,7 +20,7 @@ pub struct larder_pool {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_pool_config {
-    /// sizeof(larder_pool_config)
+    /// sizeof(larder_pool_config); has to be set, as LARDER_POOL_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -29,7 +29,7 @@ pub struct larder_pool_config {
     /// 0
     pub reserved0: u32,
     /// The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
-    /// it has one, else 0. Must not call the pool.
+    /// it has one, as for larder_cache_config.now_ms, else 0. Must not call the pool.
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
     /// Handed to now_ms.
     pub now_ctx: *mut c_void,
@@ -71,7 +71,7 @@ pub struct larder_block {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_pool_stats_t {
-    /// sizeof(larder_pool_stats_t)
+    /// sizeof(larder_pool_stats_t); has to be set, as LARDER_POOL_STATS_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -295,10 +295,11 @@ pub unsafe extern "C" fn larder_block_release(block: *mut larder_block) -> larde
     }))
 }
 
-/// All statistics. `out->struct_size` may be set to an earlier version's size. O(1).
+/// All statistics. `out->struct_size` has to be set: LARDER_POOL_STATS_INIT does. LARDER_INVALID where it is 0 or no
+/// version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(1).
 ///
 /// # Safety
-/// `pool` is what larder_pool_init gave; `out` can be written.
+/// `pool` is what larder_pool_init gave; `out` has as many bytes as its first field says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_pool_stats(
     pool: *const larder_pool,
@@ -327,8 +328,7 @@ pub unsafe extern "C" fn larder_pool_stats(
             pages_free: stats.pages_free,
         };
         // SAFETY: the caller's promise.
-        unsafe { put_sized(out, &value) };
-        Ok(())
+        unsafe { put_sized(out, &value, &[]) }
     }))
 }
 

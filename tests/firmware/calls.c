@@ -57,7 +57,7 @@ static bool have_enough(void)
 
 static larder_cache_stats_t stats_now(void)
 {
-    larder_cache_stats_t stats = { .struct_size = sizeof stats };
+    larder_cache_stats_t stats = LARDER_CACHE_STATS_INIT;
     CHECK(larder_cache_stats(cache, &stats) == LARDER_OK);
     return stats;
 }

@@ -251,8 +251,12 @@ impl Caller {
             larder_cache_memory_usage(cache);
             larder_cache_item_count(cache);
             let mut stats: larder_cache_stats_t = any(&mut self.rng);
-            larder_cache_stats(cache, self.out(&raw mut stats));
             let mut class: larder_class_stats = any(&mut self.rng);
+            if !self.rng.one_in(8) {
+                stats.struct_size = size_of::<larder_cache_stats_t>() as u32;
+                class.struct_size = size_of::<larder_class_stats>() as u32;
+            }
+            larder_cache_stats(cache, self.out(&raw mut stats));
             larder_cache_class_stats(cache, index, self.out(&raw mut class))
         }
     }

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 out=target/hosts
 . tests/tools/steps.sh
 
-RUST_TESTS='abi attach expiry hostile limit lru model monitor pins reentry sizing'
+RUST_TESTS='abi attach expiry hostile limit lru model monitor pins reentry set_time sizing'
 C_PROGRAMS=$(cd tests/c && ls bad_input_*.c behaviour_*.c | sed 's/\.c$//')
 CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Werror -Iinclude -Itests/c'
 rust_source=/usr/lib/rustlib/src/rust/library/Cargo.lock

@@ -9,9 +9,10 @@ to=$1
 out=target/abi
 mkdir -p "$out" "$to"
 
-# A line for each declaration: "constant NAME VALUE", "struct NAME", "field STRUCT NAME DECLARATION", "type ..",
+# A line for each declaration: "constant NAME VALUE", "initializer NAME", "struct NAME", "field STRUCT NAME DECLARATION", "type ..",
 # "function ..".
-sed -n 's/^#define \(LARDER_[A-Z0-9_]*\) \(.*\)/constant \1 \2/p' include/larder.h >"$out/unsorted"
+sed -n 's/^#define \(LARDER_[A-Z0-9_]*_INIT\) .*/initializer \1/p; t; s/^#define \(LARDER_[A-Z0-9_]*\) \(.*\)/constant \1 \2/p' \
+    include/larder.h >"$out/unsorted"
 sed '/^#include/d' include/larder.h | clang -E -P -x c - | awk '
     /^typedef struct [a-z0-9_]+ \{/ { struct = $3; print "struct", struct; next }
     /^}/ { struct = ""; next }
@@ -31,7 +32,7 @@ sed '/^#include/d' include/larder.h | clang -E -P -x c - | awk '
         text = ""
     }' >>"$out/unsorted"
 # Where in the header a name stands is nothing to rely on; the order of fields is.
-for kind in constant type; do
+for kind in constant initializer type; do
     grep "^$kind" "$out/unsorted" | LC_ALL=C sort
 done >"$out/declarations"
 grep -E '^(struct|field)' "$out/unsorted" >>"$out/declarations"

@@ -1,0 +1,136 @@
+/* bad_input_structs.c: structures that say their own size: what their initializers hold, and every size that statistics
+ * can claim to have. */
+#include "check.h"
+
+enum { REGION_SIZE = 64 * 1024 };
+
+static larder_cache *the_cache;
+static larder_pool *the_pool;
+
+static union {
+    unsigned char bytes[1024];
+    uint64_t aligned;
+} out;
+
+/* ---- statistics ---- */
+
+static larder_status cache_stats(void *stats)
+{
+    return larder_cache_stats(the_cache, (larder_cache_stats_t *)stats);
+}
+
+static larder_status class_stats(void *stats)
+{
+    return larder_cache_class_stats(the_cache, 0, (larder_class_stats *)stats);
+}
+
+static larder_status pool_stats(void *stats)
+{
+    return larder_pool_stats(the_pool, (larder_pool_stats_t *)stats);
+}
+
+static const larder_cache_stats_t cache_stats_init = LARDER_CACHE_STATS_INIT;
+static const larder_class_stats class_stats_init = LARDER_CLASS_STATS_INIT;
+static const larder_pool_stats_t pool_stats_init = LARDER_POOL_STATS_INIT;
+
+static const struct sized_call {
+    const char *name;
+    larder_status (*call)(void *stats);
+    const void *initializer;
+    size_t size, older_size; /* 0: there is no older version */
+} sized_calls[] = {
+    {"cache_stats", cache_stats, &cache_stats_init, sizeof cache_stats_init,
+     offsetof(larder_cache_stats_t, failed_corrupt)},
+    {"cache_class_stats", class_stats, &class_stats_init, sizeof class_stats_init, 0},
+    {"pool_stats", pool_stats, &pool_stats_init, sizeof pool_stats_init, 0},
+};
+
+static void check_size(const struct sized_call *c, uint32_t size, const unsigned char *whole)
+{
+    int is_known = size == c->size || (size > 0 && size == c->older_size);
+    larder_status refusal = size > c->size ? LARDER_VERSION_MISMATCH : LARDER_INVALID;
+    size_t written = is_known ? size : 0;
+    memset(out.bytes, DIRT_BYTE, sizeof out.bytes);
+    memcpy(out.bytes, &size, sizeof size);
+    CHECK_STATUS(c->call(out.bytes), is_known ? LARDER_OK : refusal);
+    CHECK(memcmp(out.bytes, &size, sizeof size) == 0);
+    if (is_known)
+        CHECK(memcmp(out.bytes + sizeof size, whole + sizeof size, written - sizeof size) == 0);
+    size_t from = is_known ? written : sizeof size;
+    CHECK(all_bytes_are(out.bytes + from, sizeof out.bytes - from, DIRT_BYTE));
+}
+
+/* Any other size is one that was left there by chance: another structure's, for instance. */
+static void statistics_of_every_size(const struct sized_call *c)
+{
+    static union {
+        unsigned char bytes[1024];
+        uint64_t aligned;
+    } whole;
+    set_context(c->name, "struct_size");
+    memcpy(whole.bytes, c->initializer, c->size);
+    CHECK_STATUS(c->call(whole.bytes), LARDER_OK);
+    for (uint32_t size = 0; size <= c->size + 16; size++)
+        check_size(c, size, whole.bytes);
+    check_size(c, UINT32_MAX, whole.bytes);
+    check_size(c, UINT32_C(0xA5A5A5A5), whole.bytes);
+}
+
+/* ---- configurations ---- */
+
+static void initializers_are_the_defaults(void)
+{
+    larder_cache_config cache_config = LARDER_CACHE_CONFIG_INIT;
+    larder_pool_config pool_config = LARDER_POOL_CONFIG_INIT;
+    larder_monitor_config monitor_config = LARDER_MONITOR_CONFIG_INIT, monitor_defaults;
+    larder_monitor monitor;
+    set_context("config", "initializer");
+    CHECK(cache_config.struct_size == sizeof cache_config && cache_config.abi_version == 1);
+    CHECK(pool_config.struct_size == sizeof pool_config && pool_config.abi_version == 1);
+    CHECK_STATUS(larder_monitor_config_init(&monitor_defaults, sizeof monitor_defaults), LARDER_OK);
+    CHECK(monitor_config.struct_size == sizeof monitor_config && monitor_config.abi_version == 1);
+    CHECK(monitor_config.interval_ms == monitor_defaults.interval_ms);
+    CHECK(monitor_config.high_percent == monitor_defaults.high_percent);
+    CHECK(monitor_config.low_percent == monitor_defaults.low_percent);
+    CHECK(monitor_config.step_max == monitor_defaults.step_max && monitor_config.on_report == NULL);
+
+    struct region region = region_new(REGION_SIZE);
+    CHECK_STATUS(larder_pool_init(region.memory, region.size, &pool_config, &the_pool), LARDER_OK);
+    the_cache = cache_new(&region, &cache_config);
+    CHECK_STATUS(larder_monitor_init(&monitor, the_cache, &monitor_config), LARDER_OK);
+    region_free(&region);
+}
+
+/* Byte by byte, where no byte lies between two fields. */
+static void initializers_are_what_config_init_writes(void)
+{
+    static const larder_cache_config cache_config = LARDER_CACHE_CONFIG_INIT;
+    static const larder_pool_config pool_config = LARDER_POOL_CONFIG_INIT;
+    static const larder_monitor_config monitor_config = LARDER_MONITOR_CONFIG_INIT;
+    larder_cache_config cache_written;
+    larder_pool_config pool_written;
+    larder_monitor_config monitor_written;
+    if (sizeof(void *) != 8)
+        return;
+    CHECK_STATUS(larder_cache_config_init(&cache_written, sizeof cache_written), LARDER_OK);
+    CHECK(memcmp(&cache_written, &cache_config, sizeof cache_config) == 0);
+    CHECK_STATUS(larder_pool_config_init(&pool_written, sizeof pool_written), LARDER_OK);
+    CHECK(memcmp(&pool_written, &pool_config, sizeof pool_config) == 0);
+    CHECK_STATUS(larder_monitor_config_init(&monitor_written, sizeof monitor_written), LARDER_OK);
+    CHECK(memcmp(&monitor_written, &monitor_config, sizeof monitor_config) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    check_begin(argc, argv);
+    initializers_are_the_defaults();
+    initializers_are_what_config_init_writes();
+    struct region region = region_new(REGION_SIZE), pool_region = region_new(REGION_SIZE);
+    the_cache = cache_new(&region, NULL);
+    CHECK_STATUS(larder_pool_init(pool_region.memory, pool_region.size, NULL, &the_pool), LARDER_OK);
+    for (size_t i = 0; i < sizeof sized_calls / sizeof sized_calls[0]; i++)
+        statistics_of_every_size(&sized_calls[i]);
+    region_free(&region);
+    region_free(&pool_region);
+    return check_end("bad_input_structs");
+}
