@@ -22,12 +22,12 @@ pub(crate) use whole::pressure;
 
 use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::Callbacks;
-use crate::config::{Clock, Config, Event, EventHook, EventKind};
+use crate::config::{Clock, Config, Event, EventHook, EventKind, REGION_MAX};
 use crate::expiry::Time;
 use crate::hash::{Hash, KeyHasher};
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region, clean};
+use crate::region::{ALIGN, Cutter, Shared, barrier, check_region, clean};
 use crate::shard::{Origin, Place, Shard};
 use crate::sizing;
 use crate::stamp::{Found, MAGIC, Stamp};
@@ -176,7 +176,7 @@ impl<'r> Cache<'r> {
     fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
         config.check()?;
         check_region(base, len)?;
-        if config.memory_limit > len {
+        if config.memory_limit > len || len as u64 > REGION_MAX {
             return Err(Error::Invalid);
         }
         Ok(())
@@ -215,6 +215,12 @@ impl<'r> Cache<'r> {
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)
     }
 
+    /// Bytes before the parts of `count` shards: header, cells, hasher.
+    fn head_size(count: u32) -> usize {
+        let cells = sizing::cells_size::<Guarded<Shard>>(count);
+        CELLS_AT + cells + size_of::<KeyHasher>().next_multiple_of(ALIGN)
+    }
+
     /// Where a shard's time lies in its cell.
     const TIME_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::TIME_AT;
 
@@ -230,8 +236,8 @@ impl<'r> Cache<'r> {
         let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
         let setup = config.setup();
         let hasher = cutter.place()?;
-        let used = align_up(cutter.used(), ALIGN)?;
-        let part = sizing::part_size(len.checked_sub(used)?, count);
+        debug_assert!(cutter.used() <= Self::head_size(count));
+        let part = sizing::part_size(len.checked_sub(Self::head_size(count))?, count);
         let footprint = sizing::check_limit(config, &setup, len, part)?;
         // Nothing was written before this.
         let by_hand = match &left {
@@ -392,9 +398,7 @@ impl<'r> Cache<'r> {
         value_len: usize,
     ) -> Result<usize> {
         config.check()?;
-        sizing::required_size::<(Header, KeyHasher), Guarded<Shard>>(
-            config, items, key_len, value_len,
-        )
+        sizing::required_size(config, items, key_len, value_len, Self::head_size)
     }
 
     /// The address that C knows the cache by.

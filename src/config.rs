@@ -12,6 +12,9 @@ use core::ffi::c_void;
 /// The most shards that a cache can have.
 pub const SHARDS_MAX: u32 = 64;
 
+/// Bytes of the largest region of a cache: what the ids of that many shards reach.
+pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * AREA_MAX;
+
 /// Where milliseconds come from: by default the C library's monotonic clock where it is built in, until
 /// [`Cache::set_time`] is called; else only that.
 ///
@@ -188,10 +191,8 @@ impl Config {
     /// Shards over a region of this size: those asked for, or as many as it takes to reach all of
     /// it with the ids of each.
     pub(crate) fn shard_count(&self, region: usize) -> u32 {
-        let reach = (region as u64).div_ceil(AREA_MAX);
-        self.shards
-            .max(1)
-            .max(reach.min(u64::from(SHARDS_MAX)) as u32)
+        let reach = (region as u64).min(REGION_MAX).div_ceil(AREA_MAX);
+        self.shards.max(1).max(reach as u32)
     }
 
     pub(crate) fn setup(&self) -> Setup {

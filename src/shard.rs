@@ -18,7 +18,8 @@ use crate::expiry::{TTL_NEVER, Time};
 use crate::footprint::Footprint;
 use crate::hash::{Hash, KeyHasher, upper};
 use crate::index::Index;
-use crate::item::{Format, Items, KEY_LEN_MAX, Shape, Type};
+use crate::item::{Format, Items, KEY_LEN_MAX, LINK_SIZE, Shape, Type};
+use crate::limits;
 use crate::pins::Pins;
 use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
@@ -161,6 +162,7 @@ pub(crate) struct Shard {
     pub(crate) items: u32,
     pub(crate) ttl_items: u32,
     key_len_max: u16,
+    /// What the configuration allows; the limit may allow less.
     value_len_max: usize,
     default_ttl_ms: u64,
     /// Bytes that the index takes at least.
@@ -208,7 +210,7 @@ impl Shard {
             counters: Counters::default(),
             items: 0,
             ttl_items: 0,
-            key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
+            key_len_max: footprint.key_len_max().min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
         })
@@ -230,14 +232,24 @@ impl Shard {
         self.slab.fixed() + self.index_size as usize + self.slab.page_size()
     }
 
-    /// Bytes that the slots of one item may take under a limit, so that it fits once all others
-    /// are gone.
-    pub(crate) fn item_size_max(&self, limit: usize) -> usize {
-        let page = self.slab.page_size();
-        let whole =
-            limit.saturating_sub(self.slab.fixed() + self.index_size as usize) & !(page - 1);
-        // A chained item's last part may need a page of its own.
-        if whole > page { whole - page } else { whole }
+    /// Longest value that configuration and limit allow: it fits once all other items are gone.
+    #[cold]
+    fn value_len_max(&self) -> usize {
+        let (slab, class) = (&self.slab, self.slab.largest_class());
+        let room = self
+            .limit
+            .saturating_sub(slab.fixed() + self.index_size as usize);
+        let pages = limits::pages_for_value(room >> slab.page_size().trailing_zeros());
+        let slots = pages * slab.slots_per_page(class) as usize;
+        let key_len = usize::from(self.key_len_max);
+        limits::value_len_max(self.layout.format, slab.slot_size(class), slots, key_len)
+            .min(self.value_len_max)
+    }
+
+    /// Longest key, value and TTL by now.
+    pub(crate) fn limits(&self) -> (usize, usize, u64) {
+        let key = usize::from(self.key_len_max);
+        (key, self.value_len_max(), self.time.ttl_max())
     }
 
     // ---- arguments -----------------------------------------------------------------------------
@@ -261,12 +273,9 @@ impl Shard {
         }
         let shape = self.layout.shape(&self.slab, key_len, value_len, ttl);
         let shape = shape.ok_or(Error::TooLarge)?;
-        if !shape.is_chained() {
-            return Ok(shape);
-        }
-        let slot = self.slab.slot_size(shape.head);
-        let size = slot.saturating_add(shape.parts().saturating_mul(slot));
-        if size > self.item_size_max(self.limit).max(slot) {
+        // Every limit leaves two slots of the largest class, so shorter values are below its bound.
+        let slot = self.slab.slot_size(self.slab.largest_class());
+        if value_len > slot.saturating_sub(LINK_SIZE) && value_len > self.value_len_max() {
             return Err(Error::TooLarge);
         }
         Ok(shape)
