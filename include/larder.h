@@ -104,13 +104,14 @@
 // No item has this key, or it has expired.
 #define LARDER_NOT_FOUND (-1)
 
-// An argument is out of its range; nothing was changed.
+// An argument is NULL or out of its range, or the configuration does not allow the call; nothing was changed.
 #define LARDER_INVALID (-2)
 
-// Nothing more can be evicted to make room; nothing was changed.
+// Region, limit or table are too small, or too much is in use: nothing more can be evicted. What was asked for
+// was not done.
 #define LARDER_NO_MEMORY (-3)
 
-// Larger than the limit can ever hold; nothing was evicted.
+// A key, value or size is above what configuration, region and limit allow; nothing was evicted.
 #define LARDER_TOO_LARGE (-4)
 
 // The buffer is shorter than the value; the length is reported.
@@ -122,16 +123,16 @@
 // The value is of another type.
 #define LARDER_TYPE_MISMATCH (-7)
 
-// The lock is taken, or a callback called back.
+// The lock is taken, it runs already, or a callback called back.
 #define LARDER_BUSY (-8)
 
-// A check found an invariant broken.
+// A check found an invariant broken, or an item's checksum does not fit.
 #define LARDER_CORRUPT (-9)
 
-// The block was given back before.
+// The block, view or reservation was given back before.
 #define LARDER_STALE (-10)
 
-// The structure is of another version of the library.
+// The structure or region is of another version of the library, or the region of another configuration.
 #define LARDER_VERSION_MISMATCH (-11)
 
 // The region does not start at a multiple of LARDER_ALIGN.
@@ -140,7 +141,7 @@
 // There is more to do: call again.
 #define LARDER_AGAIN (-13)
 
-// The item is pinned by a reader.
+// A view or a reservation holds it.
 #define LARDER_PINNED (-14)
 
 // Every region starts at a multiple of so many bytes.
@@ -206,19 +207,24 @@ typedef struct larder_cache_config {
   uint32_t struct_size;
   // 1
   uint32_t abi_version;
-  // Bytes of the region that may be used; 0 = all.
+  // Bytes of the region that may be used; 0 = all. At most the region's size.
   size_t memory_limit;
-  // Longest key; 0 = 255, which is also the most.
+  // Longest key in bytes; 0 = 255, which is also the most. In a region below about 16 KiB a slot holds less:
+  // larder_cache_limits tells how much. A longer key is LARDER_TOO_LARGE. A smaller key_len_max leaves more for the
+  // longest value.
   size_t key_len_max;
-  // Longest value; 0 = whatever the limit can hold.
+  // Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key, and at most
+  // 2^32 - 1: larder_cache_limits tells how much. A longer value is LARDER_TOO_LARGE.
   size_t value_len_max;
   // A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
   uint64_t expected_items;
   // LARDER_POLICY_..
   uint32_t policy;
-  // Parts with a lock each, at most 64; 0 = 1.
+  // Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit, and a value lies in
+  // one of them: the more shards, the shorter the longest value. A region has at least one shard for each
+  // 16,320 MiB (16 GiB - 64 MiB).
   uint32_t shards;
-  // Time to live of items that are given none; 0 = never expire.
+  // Time to live of items that are given none; 0 = never expire. Longer than 69 years: see larder_cache_set.
   uint64_t default_ttl_ms;
   // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
   uint32_t flags;
@@ -275,6 +281,23 @@ typedef struct larder_attach_report {
   // Items for which the index had no room.
   uint64_t items_homeless;
 } larder_attach_report;
+
+// What a cache takes at most, under the limit that it has now. Each key of at most key_len_max bytes can be stored
+// in an empty cache with each value of at most value_len_max bytes; a longer key or value is LARDER_TOO_LARGE.
+typedef struct larder_cache_limits_t {
+  // sizeof(larder_cache_limits_t)
+  uint32_t struct_size;
+  // Shards: as configured, or one for each 16,320 MiB (16 GiB - 64 MiB) of the region where that is more.
+  uint32_t shards;
+  // Longest key in bytes: 255, or as configured, or what a slot has room for in a region below about 16 KiB.
+  uint64_t key_len_max;
+  // Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
+  // share of the memory limit, and at most 2^32 - 1.
+  uint64_t value_len_max;
+  // Longest TTL in milliseconds, but for LARDER_TTL_NEVER: 2^41 - 2048 less the age of the cache. A longer TTL
+  // is shortened to it.
+  uint64_t ttl_ms_max;
+} larder_cache_limits_t;
 
 // One get of many.
 typedef struct larder_get_request {
@@ -743,9 +766,13 @@ larder_status larder_arena_stats(const struct larder_arena *arena,
                                  struct larder_arena_stats_t *out);
 
 // Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
-// evicts what has to go for it. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
-// LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
-// is left to evict (others may have gone by then). On any error the old value is still there.
+// evicts what has to go for it. `(NULL, 0)` is an empty value. A `ttl_ms` that ends 2^41 - 2048 ms (69.7 years) after
+// the cache was made, or later, ends then.
+// LARDER_INVALID for a key that is NULL or of length 0, or a value that is NULL with a length above 0.
+// LARDER_TOO_LARGE for a `key_len` above key_len_max, or a `value_len` above value_len_max, both as
+// larder_cache_limits tells them: many shards, a small region or a low limit make them less. LARDER_NO_MEMORY where
+// nothing is left to evict, for views and reservations hold it (others may have gone by then). On any error the old
+// value is still there.
 // O(value_len), evictions included, plus a bounded slice of work under way.
 //
 // # Safety
@@ -907,8 +934,11 @@ larder_status larder_cache_config_init(struct larder_cache_config *config, size_
 
 // The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
 // of these lengths, index and headers included, without evicting any; with 0 items, the smallest
-// region that makes a cache at all. LARDER_INVALID for a configuration or key length out of range,
-// LARDER_TOO_LARGE where no region could be large enough.
+// region that makes a cache at all. With a memory_limit, the answer is the limit's own size, rounded up to LARDER_ALIGN:
+// a smaller region would be refused, a larger one holds no more.
+// LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len` above
+// value_len_max. LARDER_TOO_LARGE where no region could be large enough: memory_limit is too small for the items, a
+// value is too long, pins_max too large, or there are too many items. O(64) trials of a size.
 //
 // # Safety
 // `config` is NULL or has as many bytes as its first field says; `out` can be written.
@@ -919,9 +949,10 @@ larder_status larder_cache_required_size(const struct larder_cache_config *confi
                                          size_t *out);
 
 // Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
-// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN; LARDER_NO_MEMORY where
-// it is too small for anything (larder_cache_required_size says what is needed), or the limit is;
-// LARDER_INVALID for a configuration out of range. O(pages).
+// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or
+// memory_limit is too small for fixed parts and one item (larder_cache_required_size says what is needed), or pins_max
+// too large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
+// 1,095,216,660,480 (64 times 16,320 MiB). O(pages).
 //
 // # Safety
 // `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
@@ -930,6 +961,14 @@ larder_status larder_cache_init(void *memory,
                                 size_t size,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
+
+// Writes shards, longest key, value and TTL. LARDER_BUSY from inside a callback of this cache, or where a lock
+// hook fails. `out->struct_size` may be set to an earlier version's size. O(shards).
+//
+// # Safety
+// `cache` is what larder_cache_init gave; `out` can be written.
+larder_status larder_cache_limits(const struct larder_cache *cache,
+                                  struct larder_cache_limits_t *out);
 
 // As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
 // is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
@@ -1112,8 +1151,8 @@ larder_status larder_cache_view_span(struct larder_cache *cache,
 
 // Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
 // there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
-// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
-// pins_max allows.
+// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
+// as many are held as pins_max allows, or where the table of what is held has no room beside the longest value.
 //
 // # Safety
 // `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -1171,12 +1210,13 @@ larder_status larder_cache_clear(struct larder_cache *cache);
 
 // Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
 // to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
-// rise meanwhile. LARDER_INVALID for 0 or more than the region, LARDER_NO_MEMORY for less than the
-// fixed parts and one item need.
+// rise meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
+// the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
 //
 // # Safety
 // `cache` is what larder_cache_init gave.
-larder_status larder_cache_set_memory_limit(struct larder_cache *cache, size_t limit);
+larder_status larder_cache_set_memory_limit(struct larder_cache *cache,
+                                            size_t limit);
 
 // The limit in bytes; 0 for NULL.
 //
@@ -1311,7 +1351,8 @@ larder_status larder_pool_config_init(struct larder_pool_config *config, size_t 
 
 // Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
 // be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
-// it is too small for a single page. O(pages).
+// `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
+// 17,112,760,320 (16 GiB - 64 MiB): more could not be reached. O(pages).
 //
 // # Safety
 // `memory .. memory + size` is nobody else's while the pool is used; `out` can be written.
@@ -1351,7 +1392,8 @@ larder_status larder_pool_class_stats(const struct larder_pool *pool,
                                       uint32_t index,
                                       struct larder_pool_class_stats_t *out);
 
-// A short English text for a status; never NULL, valid for ever.
+// A short English text for a status; never NULL, valid for ever. It names every cause that the status can have; the
+// function that answered it says which ones it has.
 const char *larder_strerror(larder_status status);
 
 // LARDER_VERSION_NUMBER of the library that was linked.

@@ -92,7 +92,7 @@ impl<'r> Cache<'r> {
     /// # Errors
     /// `Misaligned` unless the region starts at a multiple of [`ALIGN`](crate::ALIGN); `NoMemory` where it is too
     /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
-    /// configuration out of range, which a limit above the region is.
+    /// configuration out of range, which a limit above the region is, or a region above 1,095,216,660,480 bytes.
     ///
     /// # Time
     /// O(pages of the region).
@@ -386,11 +386,11 @@ impl<'r> Cache<'r> {
 
     /// The size of a region in which a cache of this configuration keeps `items` items of these
     /// lengths, index and headers included, without evicting any. With 0 items: the smallest region
-    /// that makes a cache at all.
+    /// that makes a cache at all. With a memory limit: the limit's own size, rounded up to [`ALIGN`].
     ///
     /// # Errors
-    /// `Invalid` for a configuration or key length out of range; `TooLarge` where no region could be
-    /// large enough.
+    /// `Invalid` for a configuration, key or value length out of range; `TooLarge` where no region could be
+    /// large enough: for the memory limit, for pins, or for ids.
     pub fn required_size(
         config: &Config,
         items: u64,

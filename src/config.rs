@@ -121,16 +121,18 @@ pub(crate) struct EventHook {
 pub struct Config {
     /// Bytes of the region that may be used; 0 = all.
     pub memory_limit: usize,
-    /// Longest key in bytes; 0 = 255, which is also the most.
+    /// Longest key in bytes; 0 = 255, which is also the most. In a region below about 16 KiB a slot holds less:
+    /// see [`Limits`](crate::Limits).
     pub key_len_max: usize,
-    /// Longest value in bytes; 0 = whatever the limit can hold.
+    /// Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key: see
+    /// [`Limits`](crate::Limits).
     pub value_len_max: usize,
     /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
     pub expected_items: u64,
     /// Whom to evict.
     pub policy: PolicyKind,
-    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. A region takes at least one for each
-    /// 16 GiB.
+    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. Each has an equal share of region and limit, and a
+    /// value lies in one of them. A region has at least one for each 16,320 MiB (16 GiB - 64 MiB).
     pub shards: u32,
     /// Time to live of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,

@@ -12,7 +12,7 @@ impl Cache<'_> {
     /// [`TTL_NEVER`](crate::TTL_NEVER) = for good. Evicts what has to go for it.
     ///
     /// # Errors
-    /// `Invalid` for an empty key; `TooLarge` where key or value exceed what the limit can hold;
+    /// `Invalid` for an empty key; `TooLarge` where key or value are longer than [`Cache::limits`] says;
     /// `NoMemory` where nothing is left to evict. On any error the old value is still there.
     ///
     /// # Time
