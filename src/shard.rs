@@ -161,8 +161,8 @@ pub(crate) struct Shard {
     pub(crate) counters: Counters,
     pub(crate) items: u32,
     pub(crate) ttl_items: u32,
+    /// What the configuration allows; slot and limit may allow less.
     key_len_max: u16,
-    /// What the configuration allows; the limit may allow less.
     value_len_max: usize,
     default_ttl_ms: u64,
     /// Bytes that the index takes at least.
@@ -210,7 +210,7 @@ impl Shard {
             counters: Counters::default(),
             items: 0,
             ttl_items: 0,
-            key_len_max: footprint.key_len_max().min(KEY_LEN_MAX) as u16,
+            key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             value_len_max: setup.value_len_max,
             default_ttl_ms: setup.default_ttl_ms,
         })
@@ -232,6 +232,12 @@ impl Shard {
         self.slab.fixed() + self.index_size as usize + self.slab.page_size()
     }
 
+    /// Longest key that the configuration allows and a slot has room for.
+    fn key_len_max(&self) -> usize {
+        let slot = self.slab.slot_size(self.slab.largest_class());
+        limits::key_len_max(self.layout.format, slot).min(usize::from(self.key_len_max))
+    }
+
     /// Longest value that configuration and limit allow: it fits once all other items are gone.
     #[cold]
     fn value_len_max(&self) -> usize {
@@ -241,15 +247,15 @@ impl Shard {
             .saturating_sub(slab.fixed() + self.index_size as usize);
         let pages = limits::pages_for_value(room >> slab.page_size().trailing_zeros());
         let slots = pages * slab.slots_per_page(class) as usize;
-        let key_len = usize::from(self.key_len_max);
+        let key_len = self.key_len_max();
         limits::value_len_max(self.layout.format, slab.slot_size(class), slots, key_len)
             .min(self.value_len_max)
     }
 
     /// Longest key, value and TTL by now.
     pub(crate) fn limits(&self) -> (usize, usize, u64) {
-        let key = usize::from(self.key_len_max);
-        (key, self.value_len_max(), self.time.ttl_max())
+        let (key, value) = (self.key_len_max(), self.value_len_max());
+        (key, value, self.time.ttl_max())
     }
 
     // ---- arguments -----------------------------------------------------------------------------
@@ -268,7 +274,7 @@ impl Shard {
     /// The slots for an item, or `TooLarge` where the limit can never hold them.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn shape_for(&self, key_len: usize, value_len: usize, ttl: bool) -> Result<Shape> {
-        if value_len > self.value_len_max {
+        if value_len > self.value_len_max || key_len > self.key_len_max() {
             return Err(Error::TooLarge);
         }
         let shape = self.layout.shape(&self.slab, key_len, value_len, ttl);
