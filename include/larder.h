@@ -5,6 +5,8 @@
  * - A NULL handle or a NULL pointer that is needed is LARDER_INVALID; (NULL, 0) is an empty value.
  * - Outputs are written on success alone; but for LARDER_BUFFER_TOO_SMALL, which reports the length.
  * - On an error nothing has changed. A miss is LARDER_NOT_FOUND.
+ * - A key has 1 to 255 bytes: in every call a NULL or empty key is LARDER_INVALID, a longer one LARDER_TOO_LARGE.
+ *   larder_cache_limits tells the longest key, value and TTL that a cache stores.
  * - Regions start at a multiple of LARDER_ALIGN, are the library's while it is used, and are never
  *   freed by it. A handle is valid as long as its region is. Nothing has to be closed.
  * - Callbacks run after the lock was given back; one that calls the same cache gets LARDER_BUSY.
@@ -209,22 +211,21 @@ typedef struct larder_cache_config {
   uint32_t abi_version;
   // Bytes of the region that may be used; 0 = all. At most the region's size.
   size_t memory_limit;
-  // Longest key in bytes; 0 = 255, which is also the most. In a region below about 16 KiB a slot holds less:
-  // larder_cache_limits tells how much. A longer key is LARDER_TOO_LARGE. A smaller key_len_max leaves more for the
-  // longest value.
+  // Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
+  // than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest.
   size_t key_len_max;
-  // Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key, and at most
-  // 2^32 - 1: larder_cache_limits tells how much. A longer value is LARDER_TOO_LARGE.
+  // Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit, and at most
+  // 2^32 - 1. A longer value is LARDER_TOO_LARGE. larder_cache_limits tells the longest.
   size_t value_len_max;
   // A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
   uint64_t expected_items;
   // LARDER_POLICY_..
   uint32_t policy;
-  // Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit, and a value lies in
-  // one of them: the more shards, the shorter the longest value. A region has at least one shard for each
-  // 16,320 MiB (16 GiB - 64 MiB).
+  // Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
+  // shard: the more shards, the shorter the longest value. A region above 16,320 MiB (16 GiB - 64 MiB) has at least
+  // one shard for each 16,320 MiB.
   uint32_t shards;
-  // Time to live of items that are given none; 0 = never expire. Longer than 69 years: see larder_cache_set.
+  // Time to live of items that are given none; 0 = never expire. Its cap is that of a TTL: see larder_cache_set.
   uint64_t default_ttl_ms;
   // 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
   uint32_t flags;
@@ -282,19 +283,20 @@ typedef struct larder_attach_report {
   uint64_t items_homeless;
 } larder_attach_report;
 
-// What a cache takes at most, under the limit that it has now. Each key of at most key_len_max bytes can be stored
-// in an empty cache with each value of at most value_len_max bytes; a longer key or value is LARDER_TOO_LARGE.
+// What a cache stores at most, under the memory limit that it has now. An empty cache stores each key of at most
+// key_len_max bytes with each value of at most value_len_max bytes. A set of a longer key or value is
+// LARDER_TOO_LARGE.
 typedef struct larder_cache_limits_t {
   // sizeof(larder_cache_limits_t)
   uint32_t struct_size;
-  // Shards: as configured, or one for each 16,320 MiB (16 GiB - 64 MiB) of the region where that is more.
+  // Shards: as configured, or more in a region above 16,320 MiB.
   uint32_t shards;
-  // Longest key in bytes: 255, or as configured, or what a slot has room for in a region below about 16 KiB.
+  // Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region.
   uint64_t key_len_max;
   // Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
   // share of the memory limit, and at most 2^32 - 1.
   uint64_t value_len_max;
-  // Longest TTL in milliseconds, but for LARDER_TTL_NEVER: 2^41 - 2048 less the age of the cache. A longer TTL
+  // Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^41 - 2048 less the age of the cache. A longer TTL
   // is shortened to it.
   uint64_t ttl_ms_max;
 } larder_cache_limits_t;
@@ -766,13 +768,13 @@ larder_status larder_arena_stats(const struct larder_arena *arena,
                                  struct larder_arena_stats_t *out);
 
 // Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
-// evicts what has to go for it. `(NULL, 0)` is an empty value. A `ttl_ms` that ends 2^41 - 2048 ms (69.7 years) after
-// the cache was made, or later, ends then.
-// LARDER_INVALID for a key that is NULL or of length 0, or a value that is NULL with a length above 0.
-// LARDER_TOO_LARGE for a `key_len` above key_len_max, or a `value_len` above value_len_max, both as
-// larder_cache_limits tells them: many shards, a small region or a low limit make them less. LARDER_NO_MEMORY where
-// nothing is left to evict, for views and reservations hold it (others may have gone by then). On any error the old
-// value is still there.
+// evicts what has to go for it. `(NULL, 0)` is an empty value. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years)
+// after the cache was made.
+//
+// LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
+// a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
+// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
+// On any error the old value is still there.
 // O(value_len), evictions included, plus a bounded slice of work under way.
 //
 // # Safety
@@ -934,11 +936,11 @@ larder_status larder_cache_config_init(struct larder_cache_config *config, size_
 
 // The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
 // of these lengths, index and headers included, without evicting any; with 0 items, the smallest
-// region that makes a cache at all. With a memory_limit, the answer is the limit's own size, rounded up to LARDER_ALIGN:
-// a smaller region would be refused, a larger one holds no more.
+// region that makes a cache at all. With a memory_limit, the answer is the limit itself, rounded up to LARDER_ALIGN.
+//
 // LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len` above
-// value_len_max. LARDER_TOO_LARGE where no region could be large enough: memory_limit is too small for the items, a
-// value is too long, pins_max too large, or there are too many items. O(64) trials of a size.
+// value_len_max. LARDER_TOO_LARGE where no region is large enough: memory_limit is too small for the items, a
+// value too long, pins_max too large, or `items` too many. O(1): fewer than 64 sizes are tried.
 //
 // # Safety
 // `config` is NULL or has as many bytes as its first field says; `out` can be written.
@@ -949,10 +951,12 @@ larder_status larder_cache_required_size(const struct larder_cache_config *confi
                                          size_t *out);
 
 // Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
-// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or
-// memory_limit is too small for fixed parts and one item (larder_cache_required_size says what is needed), or pins_max
-// too large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
-// 1,095,216,660,480 (64 times 16,320 MiB). O(pages).
+// be NULL. O(pages).
+//
+// LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
+// is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is too
+// large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
+// 1,095,216,660,480 (64 times 16,320 MiB).
 //
 // # Safety
 // `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many

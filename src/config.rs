@@ -121,8 +121,8 @@ pub(crate) struct EventHook {
 pub struct Config {
     /// Bytes of the region that may be used; 0 = all.
     pub memory_limit: usize,
-    /// Longest key in bytes; 0 = 255, which is also the most. In a region below about 16 KiB a slot holds less:
-    /// see [`Limits`](crate::Limits).
+    /// Longest key in bytes; 0 = 255, which is also the most. Where a shard has less than 32 KiB of the
+    /// region, it is less: see [`Limits`](crate::Limits).
     pub key_len_max: usize,
     /// Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key: see
     /// [`Limits`](crate::Limits).

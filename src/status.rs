@@ -26,7 +26,8 @@ pub enum Error {
     Corrupt = -9,
     /// The block, view or reservation was given back before.
     Stale = -10,
-    /// The structure or region is of another version of the library, or the region of another configuration.
+    /// The structure or region is of another version of the library, or the region of another
+    /// configuration.
     VersionMismatch = -11,
     /// The region does not start at a multiple of [`ALIGN`](crate::ALIGN).
     Misaligned = -12,

@@ -109,6 +109,26 @@ proptest! {
 }
 
 #[test]
+fn where_a_shard_has_32_kib_the_longest_key_is_the_configured_one() {
+    for (shards, policy) in [
+        (1, PolicyKind::Default),
+        (1, PolicyKind::Lru),
+        (4, PolicyKind::Lru),
+    ] {
+        let mut config = Config::default();
+        (config.shards, config.policy) = (shards, policy);
+        (config.item_times, config.checksum) = (true, true);
+        let mut region = Region::new(shards as usize * (34 << 10) + (4 << 10));
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        assert_eq!(
+            cache.limits().unwrap().key_len_max,
+            KEY_LEN_MAX,
+            "{config:?}"
+        );
+    }
+}
+
+#[test]
 fn a_full_cache_takes_the_longest_value() {
     for size in [16 << 10, 100_000, 1 << 20] {
         let mut region = Region::new(size);

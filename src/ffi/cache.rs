@@ -83,13 +83,13 @@ unsafe fn set(
 }
 
 /// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER), and
-/// evicts what has to go for it. `(NULL, 0)` is an empty value. A `ttl_ms` that ends 2^41 - 2048 ms (69.7 years) after
-/// the cache was made, or later, ends then.
-/// LARDER_INVALID for a key that is NULL or of length 0, or a value that is NULL with a length above 0.
-/// LARDER_TOO_LARGE for a `key_len` above key_len_max, or a `value_len` above value_len_max, both as
-/// larder_cache_limits tells them: many shards, a small region or a low limit make them less. LARDER_NO_MEMORY where
-/// nothing is left to evict, for views and reservations hold it (others may have gone by then). On any error the old
-/// value is still there.
+/// evicts what has to go for it. `(NULL, 0)` is an empty value. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years)
+/// after the cache was made.
+///
+/// LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
+/// a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
+/// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
+/// On any error the old value is still there.
 /// O(value_len), evictions included, plus a bounded slice of work under way.
 ///
 /// # Safety

@@ -4,21 +4,22 @@ use super::cache::{handle, larder_cache};
 use super::input::{put_sized, required, status};
 use super::status::larder_status;
 
-/// What a cache takes at most, under the limit that it has now. Each key of at most key_len_max bytes can be stored
-/// in an empty cache with each value of at most value_len_max bytes; a longer key or value is LARDER_TOO_LARGE.
+/// What a cache stores at most, under the memory limit that it has now. An empty cache stores each key of at most
+/// key_len_max bytes with each value of at most value_len_max bytes. A set of a longer key or value is
+/// LARDER_TOO_LARGE.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_limits_t {
     /// sizeof(larder_cache_limits_t)
     pub struct_size: u32,
-    /// Shards: as configured, or one for each 16,320 MiB (16 GiB - 64 MiB) of the region where that is more.
+    /// Shards: as configured, or more in a region above 16,320 MiB.
     pub shards: u32,
-    /// Longest key in bytes: 255, or as configured, or what a slot has room for in a region below about 16 KiB.
+    /// Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region.
     pub key_len_max: u64,
     /// Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
     /// share of the memory limit, and at most 2^32 - 1.
     pub value_len_max: u64,
-    /// Longest TTL in milliseconds, but for LARDER_TTL_NEVER: 2^41 - 2048 less the age of the cache. A longer TTL
+    /// Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^41 - 2048 less the age of the cache. A longer TTL
     /// is shortened to it.
     pub ttl_ms_max: u64,
 }
