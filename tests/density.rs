@@ -133,7 +133,7 @@ fn no_set_fails_while_sizes_shift() {
 }
 
 /// Address space without memory behind it, until it is touched.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn forty_gibibytes_are_reached() {
     let Some(mut region) = common::mapping::Mapping::new(40 << 30) else {

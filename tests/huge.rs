@@ -1,6 +1,6 @@
 //! Regions beyond what ids reach: all of one is used, or it is refused.
 
-#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#![cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 
 mod common;
 

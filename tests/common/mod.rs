@@ -4,7 +4,7 @@
 // Every test is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 pub(crate) mod mapping;
 
 use larder::{Cache, CacheStats};
