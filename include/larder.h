@@ -5,6 +5,8 @@
  * - A NULL handle or a NULL pointer that is needed is LARDER_INVALID; (NULL, 0) is an empty value.
  * - Outputs are written on success alone; but for LARDER_BUFFER_TOO_SMALL, which reports the length.
  * - On an error nothing has changed. A miss is LARDER_NOT_FOUND.
+ * - A key has 1 to 255 bytes: in every call a NULL or empty key is LARDER_INVALID, a longer one LARDER_TOO_LARGE.
+ *   larder_cache_limits tells the longest key, value and TTL that a cache stores.
  * - Regions start at a multiple of LARDER_ALIGN, are the library's while it is used, and are never
  *   freed by it. A handle is valid as long as its region is. Nothing has to be closed.
  * - A region has one owner at a time: one process, one firmware. Two processes that call in one mapping
@@ -112,13 +114,14 @@
 /* No item has this key, or it has expired. */
 #define LARDER_NOT_FOUND (-1)
 
-/* An argument is out of its range; nothing was changed. */
+/* An argument is NULL or out of its range, or the configuration does not allow the call; nothing was changed. */
 #define LARDER_INVALID (-2)
 
-/* Nothing more can be evicted to make room; nothing was changed. */
+/* Region, limit or table are too small, or too much is in use: nothing more can be evicted. What was asked for
+ * was not done. */
 #define LARDER_NO_MEMORY (-3)
 
-/* Larger than the limit can ever hold; nothing was evicted. */
+/* A key, value or size is above what configuration, region and limit allow; nothing was evicted. */
 #define LARDER_TOO_LARGE (-4)
 
 /* The buffer is shorter than the value; the length is reported. */
@@ -130,16 +133,16 @@
 /* The value is of another type. */
 #define LARDER_TYPE_MISMATCH (-7)
 
-/* The lock is taken, or a callback called back. */
+/* The lock is taken, it runs already, or a callback called back. */
 #define LARDER_BUSY (-8)
 
-/* A check found an invariant broken. */
+/* A check found an invariant broken, or an item's checksum does not fit. */
 #define LARDER_CORRUPT (-9)
 
-/* The block was given back before. */
+/* The block, view or reservation was given back before. */
 #define LARDER_STALE (-10)
 
-/* The structure is of another version of the library. */
+/* The structure or region is of another version of the library, or the region of another configuration. */
 #define LARDER_VERSION_MISMATCH (-11)
 
 /* The region does not start at a multiple of LARDER_ALIGN. */
@@ -148,7 +151,7 @@
 /* There is more to do: call again. */
 #define LARDER_AGAIN (-13)
 
-/* The item is pinned by a reader. */
+/* A view or a reservation holds it. */
 #define LARDER_PINNED (-14)
 
 /* Every region starts at a multiple of so many bytes. */
@@ -215,19 +218,24 @@ typedef struct larder_cache_config {
   uint32_t struct_size;
   /* 1 */
   uint32_t abi_version;
-  /* Bytes of the region that may be used; 0 = all. */
+  /* Bytes of the region that may be used; 0 = all. At most the region's size. */
   size_t memory_limit;
-  /* Longest key; 0 = 255, which is also the most. */
+  /* Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
+   * than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest. */
   size_t key_len_max;
-  /* Longest value; 0 = whatever the limit can hold. */
+  /* Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit, and at most
+   * 2^32 - 1. A longer value is LARDER_TOO_LARGE. larder_cache_limits tells the longest. */
   size_t value_len_max;
   /* A hint of how many items to expect; 0 = adapt. Nothing depends on it being right. */
   uint64_t expected_items;
   /* LARDER_POLICY_.. */
   uint32_t policy;
-  /* Parts with a lock each, at most 64; 0 = 1. */
+  /* Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
+   * shard: the more shards, the shorter the longest value. A region above 16,320 MiB (16 GiB - 64 MiB) has at least
+   * one shard for each 16,320 MiB. */
   uint32_t shards;
-  /* Time to live, by now_ms, of items that are given none; 0 = never expire. */
+  /* Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
+   * larder_cache_set. */
   uint64_t default_ttl_ms;
   /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM */
   uint32_t flags;
@@ -289,6 +297,25 @@ typedef struct larder_attach_report {
   uint64_t items_homeless;
 } larder_attach_report;
 #define LARDER_ATTACH_REPORT_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* What a cache stores at most, under the memory limit that it has now. An empty cache stores each key of at most
+ * key_len_max bytes with each value of at most value_len_max bytes. A set of a longer key or value is
+ * LARDER_TOO_LARGE. */
+typedef struct larder_cache_limits_t {
+  /* sizeof(larder_cache_limits_t); has to be set, as LARDER_CACHE_LIMITS_INIT does. */
+  uint32_t struct_size;
+  /* Shards: as configured, or more in a region above 16,320 MiB. */
+  uint32_t shards;
+  /* Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region. */
+  uint64_t key_len_max;
+  /* Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
+   * share of the memory limit, and at most 2^32 - 1. */
+  uint64_t value_len_max;
+  /* Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^41 - 2048 less the age of the cache. A longer TTL
+   * is shortened to it. */
+  uint64_t ttl_ms_max;
+} larder_cache_limits_t;
+#define LARDER_CACHE_LIMITS_INIT { sizeof(larder_cache_limits_t), 0, 0, 0, 0 }
 
 /* One get of many. */
 typedef struct larder_get_request {
@@ -773,9 +800,13 @@ larder_status larder_arena_stats(const struct larder_arena *arena,
 
 /* Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
  * (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
- * larder_cache_set_time says so. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
- * LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
- * is left to evict (others may have gone by then). On any error the old value is still there.
+ * larder_cache_set_time says so. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years) after the cache was made.
+ * `(NULL, 0)` is an empty value.
+ *
+ * LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
+ * a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
+ * them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
+ * On any error the old value is still there.
  * O(value_len), evictions included, plus a bounded slice of work under way.
  *
  * # Safety
@@ -951,8 +982,11 @@ larder_status larder_cache_config_init(struct larder_cache_config *config, size_
 
 /* The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
  * of these lengths, index and headers included, without evicting any; with 0 items, the smallest
- * region that makes a cache at all. LARDER_INVALID for a configuration or key length out of range,
- * LARDER_TOO_LARGE where no region could be large enough.
+ * region that makes a cache at all. With a memory_limit, the answer is the limit itself, rounded up to LARDER_ALIGN.
+ *
+ * LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len` above
+ * value_len_max. LARDER_TOO_LARGE where no region is large enough: memory_limit is too small for the items, a
+ * value too long, pins_max too large, or `items` too many. O(1): fewer than 64 sizes are tried.
  *
  * # Safety
  * `config` is NULL or has as many bytes as its first field says; `out` can be written. */
@@ -963,9 +997,12 @@ larder_status larder_cache_required_size(const struct larder_cache_config *confi
                                          size_t *out);
 
 /* Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
- * be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN; LARDER_NO_MEMORY where
- * it is too small for anything (larder_cache_required_size says what is needed), or the limit is;
- * LARDER_INVALID for a configuration out of range. O(pages).
+ * be NULL. O(pages).
+ *
+ * LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
+ * is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is too
+ * large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
+ * 1,095,216,660,480 (64 times 16,320 MiB).
  *
  * # Safety
  * `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
@@ -974,6 +1011,15 @@ larder_status larder_cache_init(void *memory,
                                 size_t size,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
+
+/* Writes shards, longest key, value and TTL. LARDER_BUSY from inside a callback of this cache, or where a lock
+ * hook fails. `out->struct_size` has to be set: LARDER_CACHE_LIMITS_INIT does. LARDER_INVALID where it is 0 or no
+ * version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says. */
+larder_status larder_cache_limits(const struct larder_cache *cache,
+                                  struct larder_cache_limits_t *out);
 
 /* As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
  * is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
@@ -1158,8 +1204,8 @@ larder_status larder_cache_view_span(struct larder_cache *cache,
 
 /* Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
  * there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
- * other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
- * pins_max allows.
+ * other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
+ * as many are held as pins_max allows, or where the table of what is held has no room beside the longest value.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
@@ -1217,12 +1263,13 @@ larder_status larder_cache_clear(struct larder_cache *cache);
 
 /* Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
  * to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
- * rise meanwhile. LARDER_INVALID for 0 or more than the region, LARDER_NO_MEMORY for less than the
- * fixed parts and one item need.
+ * rise meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
+ * the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
  *
  * # Safety
  * `cache` is what larder_cache_init gave. */
-larder_status larder_cache_set_memory_limit(struct larder_cache *cache, size_t limit);
+larder_status larder_cache_set_memory_limit(struct larder_cache *cache,
+                                            size_t limit);
 
 /* The limit in bytes; 0 for NULL.
  *
@@ -1364,7 +1411,8 @@ larder_status larder_pool_config_init(struct larder_pool_config *config, size_t 
 
 /* Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
  * be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
- * it is too small for a single page. O(pages).
+ * `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
+ * 17,112,760,320 (16 GiB - 64 MiB): more could not be reached. O(pages).
  *
  * # Safety
  * `memory .. memory + size` is nobody else's while the pool is used; `out` can be written. */
@@ -1406,7 +1454,8 @@ larder_status larder_pool_class_stats(const struct larder_pool *pool,
                                       uint32_t index,
                                       struct larder_pool_class_stats_t *out);
 
-/* A short English text for a status; never NULL, valid for ever. */
+/* A short English text for a status; never NULL, valid for ever. It names every cause that the status can have; the
+ * function that answered it says which ones it has. */
 const char *larder_strerror(larder_status status);
 
 /* LARDER_VERSION_NUMBER of the library that was linked. */

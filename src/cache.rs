@@ -22,12 +22,12 @@ pub(crate) use whole::pressure;
 
 use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::Callbacks;
-use crate::config::{Clock, Config, Event, EventHook, EventKind};
+use crate::config::{Clock, Config, Event, EventHook, EventKind, REGION_MAX};
 use crate::expiry::Time;
 use crate::hash::{Hash, KeyHasher};
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter, Shared, align_up, barrier, check_region, clean};
+use crate::region::{ALIGN, Cutter, Shared, barrier, check_region, clean};
 use crate::shard::{Origin, Place, Shard};
 use crate::sizing;
 use crate::stamp::{Found, MAGIC, Stamp};
@@ -92,7 +92,7 @@ impl<'r> Cache<'r> {
     /// # Errors
     /// `Misaligned` unless the region starts at a multiple of [`ALIGN`](crate::ALIGN); `NoMemory` where it is too
     /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
-    /// configuration out of range, which a limit above the region is.
+    /// configuration out of range, which a limit above the region is, or a region above 1,095,216,660,480 bytes.
     ///
     /// # Time
     /// O(pages of the region).
@@ -178,7 +178,7 @@ impl<'r> Cache<'r> {
     fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
         config.check()?;
         check_region(base, len)?;
-        if config.memory_limit > len {
+        if config.memory_limit > len || len as u64 > REGION_MAX {
             return Err(Error::Invalid);
         }
         Ok(())
@@ -217,6 +217,12 @@ impl<'r> Cache<'r> {
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)
     }
 
+    /// Bytes before the parts of `count` shards: header, cells, hasher.
+    fn head_size(count: u32) -> usize {
+        let cells = sizing::cells_size::<Guarded<Shard>>(count);
+        CELLS_AT + cells + size_of::<KeyHasher>().next_multiple_of(ALIGN)
+    }
+
     /// Where a shard's time lies in its cell.
     const TIME_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::TIME_AT;
 
@@ -232,8 +238,8 @@ impl<'r> Cache<'r> {
         let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
         let setup = config.setup();
         let hasher = cutter.place()?;
-        let used = align_up(cutter.used(), ALIGN)?;
-        let part = sizing::part_size(len.checked_sub(used)?, count);
+        debug_assert!(cutter.used() <= Self::head_size(count));
+        let part = sizing::part_size(len.checked_sub(Self::head_size(count))?, count);
         let footprint = sizing::check_limit(config, &setup, len, part)?;
         // Nothing was written before this.
         let by_hand = match &left {
@@ -382,11 +388,11 @@ impl<'r> Cache<'r> {
 
     /// The size of a region in which a cache of this configuration keeps `items` items of these
     /// lengths, index and headers included, without evicting any. With 0 items: the smallest region
-    /// that makes a cache at all.
+    /// that makes a cache at all. With a memory limit: the limit's own size, rounded up to [`ALIGN`].
     ///
     /// # Errors
-    /// `Invalid` for a configuration or key length out of range; `TooLarge` where no region could be
-    /// large enough.
+    /// `Invalid` for a configuration, key or value length out of range; `TooLarge` where no region could be
+    /// large enough: for the memory limit, for pins, or for ids.
     pub fn required_size(
         config: &Config,
         items: u64,
@@ -394,9 +400,7 @@ impl<'r> Cache<'r> {
         value_len: usize,
     ) -> Result<usize> {
         config.check()?;
-        sizing::required_size::<(Header, KeyHasher), Guarded<Shard>>(
-            config, items, key_len, value_len,
-        )
+        sizing::required_size(config, items, key_len, value_len, Self::head_size)
     }
 
     /// The address that C knows the cache by.

@@ -12,6 +12,9 @@ use core::ffi::c_void;
 /// The most shards that a cache can have.
 pub const SHARDS_MAX: u32 = 64;
 
+/// Bytes of the largest region of a cache: what the ids of that many shards reach.
+pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * AREA_MAX;
+
 /// Where milliseconds come from: by default the C library's clock where it is built in, until
 /// [`Cache::set_time`] is called; else only that.
 ///
@@ -118,16 +121,18 @@ pub(crate) struct EventHook {
 pub struct Config {
     /// Bytes of the region that may be used; 0 = all.
     pub memory_limit: usize,
-    /// Longest key in bytes; 0 = 255, which is also the most.
+    /// Longest key in bytes; 0 = 255, which is also the most. Where a shard has less than 32 KiB of the
+    /// region, it is less: see [`Limits`](crate::Limits).
     pub key_len_max: usize,
-    /// Longest value in bytes; 0 = whatever the limit can hold.
+    /// Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key: see
+    /// [`Limits`](crate::Limits).
     pub value_len_max: usize,
     /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
     pub expected_items: u64,
     /// Whom to evict.
     pub policy: PolicyKind,
-    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. A region takes at least one for each
-    /// 16 GiB.
+    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. Each has an equal share of region and limit, and a
+    /// value lies in one of them. A region has at least one for each 16,320 MiB (16 GiB - 64 MiB).
     pub shards: u32,
     /// Time to live, by the [clock](Config::clock), of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
@@ -192,10 +197,8 @@ impl Config {
     /// Shards over a region of this size: those asked for, or as many as it takes to reach all of
     /// it with the ids of each.
     pub(crate) fn shard_count(&self, region: usize) -> u32 {
-        let reach = (region as u64).div_ceil(AREA_MAX);
-        self.shards
-            .max(1)
-            .max(reach.min(u64::from(SHARDS_MAX)) as u32)
+        let reach = (region as u64).min(REGION_MAX).div_ceil(AREA_MAX);
+        self.shards.max(1).max(reach as u32)
     }
 
     pub(crate) fn setup(&self) -> Setup {

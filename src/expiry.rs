@@ -37,6 +37,8 @@ pub(crate) const NEVER: Instant = Instant(u32::MAX);
 pub(crate) const PAST: Instant = Instant(COARSE);
 const COARSE: u32 = 1 << 31;
 const TICK_SHIFT: u32 = 10;
+/// The last tick at which an item can expire.
+const LAST_TICK: u32 = COARSE - 2;
 /// TTLs of fewer milliseconds are exact. Twice as much, and a tick, is less than an instant's reach.
 const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
 
@@ -177,8 +179,13 @@ impl Time {
         Some(if ttl_ms < SHORT {
             Instant(at as u32 & !COARSE)
         } else {
-            Instant(COARSE | (at >> TICK_SHIFT).min(u64::from(COARSE - 2)) as u32)
+            Instant(COARSE | (at >> TICK_SHIFT).min(u64::from(LAST_TICK)) as u32)
         })
+    }
+
+    /// The longest TTL that ends when it is due: a longer one ends then, too.
+    pub(crate) fn ttl_max(&self) -> u64 {
+        (u64::from(LAST_TICK) << TICK_SHIFT).saturating_sub(self.now())
     }
 
     /// Milliseconds from the first look to an instant in a page of this base; `u64::MAX` = never.

@@ -5,6 +5,7 @@
 use crate::class::Geometry;
 use crate::index::Plan;
 use crate::item::{Format, Items};
+use crate::limits;
 use crate::pins::Pins;
 use crate::policy::Policy;
 use crate::shard::Setup;
@@ -24,6 +25,7 @@ pub(crate) struct Footprint {
     pub(crate) left: usize,
     format: Format,
     pins_max: usize,
+    key_len_max: usize,
 }
 
 /// What a part of a region is to hold.
@@ -53,6 +55,7 @@ impl Footprint {
             left,
             format: setup.format,
             pins_max: setup.pins_max,
+            key_len_max: setup.key_len_max,
         })
     }
 
@@ -89,6 +92,33 @@ impl Footprint {
         (self.pins_max <= fit).then_some(u64::from(self.pins_max > 0))
     }
 
+    /// The longest key: what the configuration allows and a slot can hold.
+    pub(crate) fn key_len_max(&self) -> usize {
+        limits::key_len_max(self.format, self.slot_max()).min(self.key_len_max)
+    }
+
+    /// Whether one item of these lengths is not too large where `pages` pages may be used.
+    fn allows(&self, needs: &Needs, pages: u64) -> bool {
+        let pages = pages.saturating_sub(self.index_pages());
+        let slot = NonZeroU32::new(self.slot_max() as u32).unwrap_or(NonZeroU32::MIN);
+        let slots = limits::pages_for_value(pages as usize)
+            .saturating_mul(self.geometry.items_per_page(slot) as usize);
+        let key = self.key_len_max();
+        let value = limits::value_len_max(self.format, self.slot_max(), slots, key);
+        needs.key_len <= key && needs.value_len <= value
+    }
+
+    fn slot_max(&self) -> usize {
+        self.geometry.slot_size_max as usize & !3
+    }
+
+    /// Pages that may be used under a limit for the part.
+    fn pages_under(&self, part: usize, limit: usize) -> u64 {
+        let pages = self.pages();
+        let unused = part.saturating_sub(limit) as u64;
+        pages.saturating_sub(unused.div_ceil(1 << self.geometry.page_shift))
+    }
+
     /// The lowest limit under which one item fits beside fixed parts and index; `None` where the part
     /// is too small for that.
     pub(crate) fn limit_min(&self, part: usize) -> Option<usize> {
@@ -98,9 +128,15 @@ impl Footprint {
         (pages >= needed).then(|| fixed + ((needed as usize) << self.geometry.page_shift))
     }
 
-    /// Whether a shard of this size keeps all of that.
-    pub(crate) fn holds(&self, needs: &Needs) -> bool {
-        let pages = self.pages();
+    /// Whether a part of this size keeps all of that under a limit.
+    pub(crate) fn holds(&self, needs: &Needs, part: usize, limit: usize) -> bool {
+        let pages = self.pages_under(part, limit);
+        if needs.items == 0 {
+            return self.limit_min(part).is_some_and(|least| least <= limit);
+        }
+        if !self.allows(needs, pages) {
+            return false;
+        }
         let [segment, chunk] = self.plan.extras().map(|extra| extra.size as usize);
         // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
         let per_segment = (self.plan.buckets().split_at() as u64 * 11 / 20).max(1);
@@ -110,23 +146,13 @@ impl Footprint {
         let Some((head, parts, last)) = self.slots_of(needs) else {
             return false;
         };
-        let items = match needs.items {
-            0 => 1,
-            n => [
-                (head, 1),
-                (self.geometry.slot_size_max as usize, parts),
-                (last, 1),
-            ]
-            .map(|(size, count)| {
-                if size == 0 {
-                    0
-                } else {
-                    self.item_pages_for(n.saturating_mul(count), size)
-                }
+        let items = [(head, 1), (self.slot_max(), parts), (last, 1)]
+            .map(|(size, count)| match size {
+                0 => 0,
+                _ => self.item_pages_for(needs.items.saturating_mul(count), size),
             })
             .into_iter()
-            .fold(0, u64::saturating_add),
-        };
+            .fold(0, u64::saturating_add);
         let Some(pins) = self.pins_pages() else {
             return false;
         };
@@ -138,7 +164,7 @@ impl Footprint {
         let items = Items {
             format: self.format,
         };
-        let largest = self.geometry.slot_size_max as usize & !3;
+        let largest = self.slot_max();
         let class = |size: usize| {
             self.geometry
                 .slot_sizes()

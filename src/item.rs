@@ -82,6 +82,8 @@ const MAIN: u32 = 1 << 28;
 
 /// Words before a later part's bytes.
 const LINK_WORDS: usize = 3;
+/// The same in bytes.
+pub(crate) const LINK_SIZE: usize = LINK_WORDS * 4;
 
 /// Which optional words every item of a cache has.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +130,7 @@ impl Format {
         self.fixed_words() + ((word / HAS_TTL) & 3)
     }
 
-    fn header_size(self, has_ttl: bool, chained: bool) -> usize {
+    pub(crate) fn header_size(self, has_ttl: bool, chained: bool) -> usize {
         let word = if has_ttl { HAS_TTL } else { 0 } | if chained { CHAINED } else { 0 };
         self.header_words(word) as usize * 4
     }

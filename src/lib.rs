@@ -20,6 +20,7 @@
 //! | `hash`, `segment`, `index` | from a key's hash to its slot |
 //! | `policy` | whom to evict |
 //! | `expiry` | time, and when an item expires |
+//! | `limits` | the longest key, value and TTL |
 //! | `shard`, `footprint` | one lock's worth of all that; its layout |
 //! | `stamp`, `attach` | what an earlier owner left in the region |
 //! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
@@ -62,6 +63,7 @@ mod index;
 #[cfg(all(loom, test))]
 mod interleavings;
 mod item;
+mod limits;
 mod lock;
 mod monitor;
 mod optimize;
@@ -89,6 +91,7 @@ pub use cache::{Cache, Cursor};
 pub use config::{Config, Event, EventKind, SHARDS_MAX};
 pub use expiry::TTL_NEVER;
 pub use item::{KEY_LEN_MAX, Type};
+pub use limits::Limits;
 pub use lock::LockHooks;
 pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Sample};
 pub use optimize::OptimizeReport;

@@ -13,7 +13,7 @@
 //!    the release: so a second release, by whichever copy, is told apart.
 #![allow(unsafe_code)]
 
-use crate::class::Geometry;
+use crate::class::{AREA_MAX, Geometry};
 use crate::config::Clock;
 use crate::lock::{Guarded, LockHooks, LockKind};
 use crate::region::{ALIGN, Cutter, check_region};
@@ -207,7 +207,7 @@ impl<'r> Pool<'r> {
     ///
     /// # Errors
     /// `Misaligned` unless it starts at a multiple of [`ALIGN`]; `NoMemory` where it is too small
-    /// for a single page.
+    /// for a single page; `Invalid` where it is larger than 17,112,760,320 bytes (16 GiB - 64 MiB).
     ///
     /// # Time
     /// O(pages).
@@ -225,6 +225,9 @@ impl<'r> Pool<'r> {
         config: &PoolConfig,
     ) -> Result<Self> {
         check_region(base, len)?;
+        if len as u64 > AREA_MAX {
+            return Err(Error::Invalid);
+        }
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
         Self::lay_out(cutter, len, config).ok_or(Error::NoMemory)

@@ -18,7 +18,8 @@ use crate::expiry::{TTL_NEVER, Time};
 use crate::footprint::Footprint;
 use crate::hash::{Hash, KeyHasher, upper};
 use crate::index::Index;
-use crate::item::{Format, Items, KEY_LEN_MAX, Shape, Type};
+use crate::item::{Format, Items, KEY_LEN_MAX, LINK_SIZE, Shape, Type};
+use crate::limits;
 use crate::pins::Pins;
 use crate::policy::{Policy, PolicyKind};
 use crate::reclaim::Drain;
@@ -160,6 +161,7 @@ pub(crate) struct Shard {
     pub(crate) counters: Counters,
     pub(crate) items: u32,
     pub(crate) ttl_items: u32,
+    /// What the configuration allows; slot and limit may allow less.
     key_len_max: u16,
     value_len_max: usize,
     default_ttl_ms: u64,
@@ -230,14 +232,30 @@ impl Shard {
         self.slab.fixed() + self.index_size as usize + self.slab.page_size()
     }
 
-    /// Bytes that the slots of one item may take under a limit, so that it fits once all others
-    /// are gone.
-    pub(crate) fn item_size_max(&self, limit: usize) -> usize {
-        let page = self.slab.page_size();
-        let whole =
-            limit.saturating_sub(self.slab.fixed() + self.index_size as usize) & !(page - 1);
-        // A chained item's last part may need a page of its own.
-        if whole > page { whole - page } else { whole }
+    /// Longest key that the configuration allows and a slot has room for.
+    fn key_len_max(&self) -> usize {
+        let slot = self.slab.slot_size(self.slab.largest_class());
+        limits::key_len_max(self.layout.format, slot).min(usize::from(self.key_len_max))
+    }
+
+    /// Longest value that configuration and limit allow: it fits once all other items are gone.
+    #[cold]
+    fn value_len_max(&self) -> usize {
+        let (slab, class) = (&self.slab, self.slab.largest_class());
+        let room = self
+            .limit
+            .saturating_sub(slab.fixed() + self.index_size as usize);
+        let pages = limits::pages_for_value(room >> slab.page_size().trailing_zeros());
+        let slots = pages * slab.slots_per_page(class) as usize;
+        let key_len = self.key_len_max();
+        limits::value_len_max(self.layout.format, slab.slot_size(class), slots, key_len)
+            .min(self.value_len_max)
+    }
+
+    /// Longest key, value and TTL by now.
+    pub(crate) fn limits(&self) -> (usize, usize, u64) {
+        let (key, value) = (self.key_len_max(), self.value_len_max());
+        (key, value, self.time.ttl_max())
     }
 
     // ---- arguments -----------------------------------------------------------------------------
@@ -256,17 +274,14 @@ impl Shard {
     /// The slots for an item, or `TooLarge` where the limit can never hold them.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn shape_for(&self, key_len: usize, value_len: usize, ttl: bool) -> Result<Shape> {
-        if value_len > self.value_len_max {
+        if value_len > self.value_len_max || key_len > self.key_len_max() {
             return Err(Error::TooLarge);
         }
         let shape = self.layout.shape(&self.slab, key_len, value_len, ttl);
         let shape = shape.ok_or(Error::TooLarge)?;
-        if !shape.is_chained() {
-            return Ok(shape);
-        }
-        let slot = self.slab.slot_size(shape.head);
-        let size = slot.saturating_add(shape.parts().saturating_mul(slot));
-        if size > self.item_size_max(self.limit).max(slot) {
+        // Every limit leaves two slots of the largest class, so shorter values are below its bound.
+        let slot = self.slab.slot_size(self.slab.largest_class());
+        if value_len > slot.saturating_sub(LINK_SIZE) && value_len > self.value_len_max() {
             return Err(Error::TooLarge);
         }
         Ok(shape)

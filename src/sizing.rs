@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::config::{Config, SHARDS_MAX};
+use crate::config::{Config, REGION_MAX};
 use crate::footprint::{Footprint, Needs};
-use crate::region::ALIGN;
+use crate::region::{ALIGN, align_up};
 use crate::shard::Setup;
 use crate::status::{Error, Result};
 
@@ -43,56 +43,69 @@ pub(crate) fn check_limit(
     let footprint = Footprint::of(part, setup)?;
     let limit_min = footprint.limit_min(part)?;
     let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
-    let limit = if config.memory_limit == 0 {
-        region
-    } else {
-        config.memory_limit
-    };
-    (share(limit, outside, count) >= limit_min).then_some(footprint)
+    (share(limit_of(config, region), outside, count) >= limit_min).then_some(footprint)
 }
 
-/// See [`Cache::required_size`](crate::Cache::required_size). `H` and `C` are what lies at the start
-/// of a region: a header, and a cell for each shard.
-pub(crate) fn required_size<H, C>(
+/// See [`Cache::required_size`](crate::Cache::required_size). `head`: bytes before the parts of so many shards.
+pub(crate) fn required_size(
     config: &Config,
     items: u64,
     key_len: usize,
     value_len: usize,
+    head: impl Fn(u32) -> usize,
 ) -> Result<usize> {
     let setup = config.setup();
     if key_len > setup.key_len_max || value_len > setup.value_len_max || items > 0 && key_len == 0 {
         return Err(Error::Invalid);
     }
-    let ttl = true;
-    let mut count = config.shard_count(0);
-    loop {
+    let holds = |size: usize| {
+        let count = config.shard_count(size);
         let needs = Needs {
             items: items_of_one_shard(items, count),
             key_len,
             value_len,
-            ttl,
+            ttl: true,
         };
-        let part = smallest(|part| Footprint::of(part, &setup).is_some_and(|f| f.holds(&needs)))?;
-        let head = size_of::<H>() + ALIGN + cells_size::<C>(count);
-        let parts = part.checked_mul(count as usize).ok_or(Error::TooLarge)?;
-        let sum = parts
-            .checked_add(head)
-            .and_then(|n| n.checked_add(3 * ALIGN));
-        let size = sum.ok_or(Error::TooLarge)? & !(ALIGN - 1);
-        if config.shard_count(size) == count {
-            return Ok(size);
-        }
-        if count == SHARDS_MAX {
-            return Err(Error::TooLarge);
-        }
-        count += 1;
+        region_holds(config, &setup, (size, head(count)), &needs).unwrap_or(false)
+    };
+    let most = (isize::MAX as u64).min(REGION_MAX) as usize & !(ALIGN - 1);
+    if config.memory_limit == 0 {
+        return smallest(most, holds);
+    }
+    // A region below the limit is refused, and one above it holds no more than one of its size.
+    align_up(config.memory_limit, ALIGN)
+        .filter(|&size| size <= most && holds(size))
+        .ok_or(Error::TooLarge)
+}
+
+/// Whether each shard of a region, which starts with a head of so many bytes, keeps all of that; `None` where there
+/// can be no such cache.
+fn region_holds(
+    config: &Config,
+    setup: &Setup,
+    (region, head): (usize, usize),
+    needs: &Needs,
+) -> Option<bool> {
+    let count = config.shard_count(region);
+    let part = part_size(region.checked_sub(head)?, count);
+    let footprint = check_limit(config, setup, region, part)?;
+    let limit = limit_of(config, region);
+    let share = share(limit, region - part * count as usize, count);
+    Some(footprint.holds(needs, part, share))
+}
+
+/// The limit of a cache in a region.
+fn limit_of(config: &Config, region: usize) -> usize {
+    match config.memory_limit {
+        0 => region,
+        limit => limit,
     }
 }
 
 /// The hash spreads items over shards unevenly: an allowance of six standard deviations.
 fn items_of_one_shard(items: u64, count: u32) -> u64 {
     let mean = items.div_ceil(u64::from(count.max(1)));
-    if count <= 1 {
+    if count <= 1 || items == 0 {
         mean
     } else {
         mean.saturating_add(6 * (u64::from(root_of(mean)) + 1))
@@ -111,18 +124,21 @@ fn root_of(n: u64) -> u32 {
     root
 }
 
-/// The smallest size found for which `fits` holds: doubling, then halving the gap down to 1/64.
+/// The smallest size found, up to `most`, for which `holds` is true: doubling, then halving the gap down to 1/64.
 /// The step at which the page size doubles may make a larger region hold less: all sizes that were
 /// tried and found too small lie below the answer.
-fn smallest(fits: impl Fn(usize) -> bool) -> Result<usize> {
-    let mut high = 1024usize;
-    while !fits(high) {
-        high = high.checked_mul(2).ok_or(Error::TooLarge)?;
+fn smallest(most: usize, holds: impl Fn(usize) -> bool) -> Result<usize> {
+    let mut high = 1024;
+    while !holds(high) {
+        if high == most {
+            return Err(Error::TooLarge);
+        }
+        high = high.saturating_mul(2).min(most);
     }
     let mut low = high / 2;
     while high - low > (high / 64).max(ALIGN) {
         let middle = (low + (high - low) / 2) & !(ALIGN - 1);
-        if fits(middle) {
+        if holds(middle) {
             high = middle
         } else {
             low = middle

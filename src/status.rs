@@ -7,11 +7,12 @@
 pub enum Error {
     /// No item has this key, or it has expired.
     NotFound = -1,
-    /// An argument is out of its range; nothing was changed.
+    /// An argument is NULL or out of its range, or the configuration does not allow the call; nothing was changed.
     Invalid = -2,
-    /// Nothing more can be evicted to make room; nothing was changed.
+    /// Region, limit or table are too small, or too much is in use: nothing more can be evicted. What was asked for
+    /// was not done.
     NoMemory = -3,
-    /// Larger than the limit can ever hold; nothing was evicted.
+    /// A key, value or size is above what configuration, region and limit allow; nothing was evicted.
     TooLarge = -4,
     /// The buffer is shorter than the value; the length is reported.
     BufferTooSmall = -5,
@@ -19,19 +20,20 @@ pub enum Error {
     Exists = -6,
     /// The value is of another type.
     TypeMismatch = -7,
-    /// The lock is taken, or a callback called back.
+    /// The lock is taken, it runs already, or a callback called back.
     Busy = -8,
-    /// A check found an invariant broken.
+    /// A check found an invariant broken, or an item's checksum does not fit.
     Corrupt = -9,
-    /// The block or view was given back before.
+    /// The block, view or reservation was given back before.
     Stale = -10,
-    /// The structure is of another version of the library.
+    /// The structure or region is of another version of the library, or the region of another
+    /// configuration.
     VersionMismatch = -11,
     /// The region does not start at a multiple of [`ALIGN`](crate::ALIGN).
     Misaligned = -12,
     /// There is more to do: call again.
     Again = -13,
-    /// The item is pinned by a reader.
+    /// A view or a reservation holds it.
     Pinned = -14,
 }
 
@@ -62,23 +64,23 @@ impl Error {
         self as i32
     }
 
-    /// A short English text.
+    /// A short English text, which is true of every cause that the error can have.
     pub const fn text(self) -> &'static core::ffi::CStr {
         match self {
             Self::NotFound => c"not found",
-            Self::Invalid => c"invalid argument",
-            Self::NoMemory => c"no memory left to evict",
-            Self::TooLarge => c"too large for the limit",
-            Self::BufferTooSmall => c"buffer too small",
+            Self::Invalid => c"invalid: an argument is NULL or out of range, or the configuration does not allow the call",
+            Self::NoMemory => c"not enough memory: region, limit or table too small, or too much of it in use",
+            Self::TooLarge => c"too large: a key, value or size above what configuration, region and limit allow",
+            Self::BufferTooSmall => c"buffer smaller than the value",
             Self::Exists => c"exists already",
             Self::TypeMismatch => c"value is of another type",
-            Self::Busy => c"busy",
-            Self::Corrupt => c"corrupt",
-            Self::Stale => c"stale handle",
-            Self::VersionMismatch => c"version mismatch",
-            Self::Misaligned => c"region is misaligned",
+            Self::Busy => c"busy: locked, running already, or called from inside a callback",
+            Self::Corrupt => c"corrupt: an invariant or a checksum does not hold",
+            Self::Stale => c"stale: given back before",
+            Self::VersionMismatch => c"of another version of the library, or made with another configuration",
+            Self::Misaligned => c"memory does not start at a multiple of 16 bytes",
             Self::Again => c"more to do, call again",
-            Self::Pinned => c"pinned",
+            Self::Pinned => c"pinned by a view or a reservation",
         }
     }
 }

@@ -133,10 +133,10 @@ fn no_set_fails_while_sizes_shift() {
 }
 
 /// Address space without memory behind it, until it is touched.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn forty_gibibytes_are_reached() {
-    let Some(mut region) = mapping::Mapping::new(40 << 30) else {
+    let Some(mut region) = common::mapping::Mapping::new(40 << 30) else {
         println!("SKIPPED: no address space of 40 GiB here");
         return;
     };
@@ -164,37 +164,5 @@ fn forty_gibibytes_are_reached() {
         let len = cache.get(&key(n), &mut buffer).unwrap();
         assert_eq!(len, log_uniform(n, 5_000, 8.0, 100_000.0));
         assert!(buffer[..len].iter().all(|&b| b == 7));
-    }
-}
-
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-#[allow(unsafe_code)]
-mod mapping {
-    /// Anonymous memory that takes no room until it is written.
-    pub(crate) struct Mapping {
-        at: *mut libc::c_void,
-        len: usize,
-    }
-
-    impl Mapping {
-        pub(crate) fn new(len: usize) -> Option<Self> {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-            let access = libc::PROT_READ | libc::PROT_WRITE;
-            // SAFETY: a new mapping, wherever the system puts it.
-            let at = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, -1, 0) };
-            (at != libc::MAP_FAILED).then_some(Self { at, len })
-        }
-
-        pub(crate) fn bytes(&mut self) -> &mut [u8] {
-            // SAFETY: mapped in `new`, zero until written, ours alone.
-            unsafe { std::slice::from_raw_parts_mut(self.at.cast(), self.len) }
-        }
-    }
-
-    impl Drop for Mapping {
-        fn drop(&mut self) {
-            // SAFETY: mapped in `new`, and nobody borrows it any more.
-            unsafe { libc::munmap(self.at, self.len) };
-        }
     }
 }

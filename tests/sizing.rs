@@ -216,3 +216,19 @@ fn a_misaligned_region_is_refused() {
         assert_eq!(refused.err(), Some(Error::Misaligned), "skewed by {skew}");
     }
 }
+
+#[test]
+fn a_limit_too_small_for_the_items_is_refused_and_one_above_is_the_size() {
+    let mut config = Config::default();
+    let enough = Cache::required_size(&config, 5_000, 16, 64).unwrap();
+    for limit in [1, 64 << 10, enough / 2] {
+        config.memory_limit = limit;
+        let refused = Cache::required_size(&config, 5_000, 16, 64);
+        assert_eq!(refused, Err(Error::TooLarge), "limit {limit}");
+    }
+    for limit in [2 * enough, 16 << 20] {
+        config.memory_limit = limit;
+        let size = Cache::required_size(&config, 5_000, 16, 64);
+        assert_eq!(size, Ok(limit.next_multiple_of(16)));
+    }
+}

@@ -13,7 +13,7 @@ impl Cache<'_> {
     /// [`Config::clock`](crate::Config::clock)) nothing expires before [`Cache::set_time`] says so.
     ///
     /// # Errors
-    /// `Invalid` for an empty key; `TooLarge` where key or value exceed what the limit can hold;
+    /// `Invalid` for an empty key; `TooLarge` where key or value are longer than [`Cache::limits`] says;
     /// `NoMemory` where nothing is left to evict. On any error the old value is still there.
     ///
     /// # Time

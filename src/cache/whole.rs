@@ -4,6 +4,7 @@
 
 use super::{BY_HAND, Cache};
 use crate::ClassStats;
+use crate::limits::Limits;
 use crate::optimize::OptimizeReport;
 use crate::shard::{ItemInfo, Shard};
 use crate::sizing;
@@ -73,6 +74,30 @@ impl Cache<'_> {
     /// The limit in bytes.
     pub fn memory_limit(&self) -> usize {
         self.head().limit.load(Ordering::Relaxed)
+    }
+
+    /// What the cache takes at most, under the limit that it has now.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(shards).
+    pub fn limits(&self) -> Result<Limits> {
+        let mut limits = Limits {
+            shards: self.head().cell_count,
+            key_len_max: usize::MAX,
+            value_len_max: usize::MAX,
+            ttl_ms_max: u64::MAX,
+        };
+        self.each_shard(|shard| {
+            self.look_at_clock(shard, true);
+            let (key, value, ttl) = shard.limits();
+            limits.key_len_max = limits.key_len_max.min(key);
+            limits.value_len_max = limits.value_len_max.min(value);
+            limits.ttl_ms_max = limits.ttl_ms_max.min(ttl);
+        })?;
+        Ok(limits)
     }
 
     /// Every byte taken: items, index, headers, tables, page tails.

@@ -84,9 +84,13 @@ unsafe fn set(
 
 /// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
 /// (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
-/// larder_cache_set_time says so. `(NULL, 0)` is an empty value. LARDER_INVALID for an empty key,
-/// LARDER_TOO_LARGE where key or value exceed what the limit can hold, LARDER_NO_MEMORY where nothing
-/// is left to evict (others may have gone by then). On any error the old value is still there.
+/// larder_cache_set_time says so. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years) after the cache was made.
+/// `(NULL, 0)` is an empty value.
+///
+/// LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
+/// a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
+/// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
+/// On any error the old value is still there.
 /// O(value_len), evictions included, plus a bounded slice of work under way.
 ///
 /// # Safety

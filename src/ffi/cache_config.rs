@@ -57,19 +57,24 @@ pub struct larder_cache_config {
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
-    /// Bytes of the region that may be used; 0 = all.
+    /// Bytes of the region that may be used; 0 = all. At most the region's size.
     pub memory_limit: usize,
-    /// Longest key; 0 = 255, which is also the most.
+    /// Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
+    /// than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest.
     pub key_len_max: usize,
-    /// Longest value; 0 = whatever the limit can hold.
+    /// Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit, and at most
+    /// 2^32 - 1. A longer value is LARDER_TOO_LARGE. larder_cache_limits tells the longest.
     pub value_len_max: usize,
     /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
     pub expected_items: u64,
     /// LARDER_POLICY_..
     pub policy: u32,
-    /// Parts with a lock each, at most 64; 0 = 1.
+    /// Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
+    /// shard: the more shards, the shorter the longest value. A region above 16,320 MiB (16 GiB - 64 MiB) has at least
+    /// one shard for each 16,320 MiB.
     pub shards: u32,
-    /// Time to live, by now_ms, of items that are given none; 0 = never expire.
+    /// Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
+    /// larder_cache_set.
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
     pub flags: u32,
@@ -216,8 +221,11 @@ pub unsafe extern "C" fn larder_cache_config_init(
 
 /// The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
 /// of these lengths, index and headers included, without evicting any; with 0 items, the smallest
-/// region that makes a cache at all. LARDER_INVALID for a configuration or key length out of range,
-/// LARDER_TOO_LARGE where no region could be large enough.
+/// region that makes a cache at all. With a memory_limit, the answer is the limit itself, rounded up to LARDER_ALIGN.
+///
+/// LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len` above
+/// value_len_max. LARDER_TOO_LARGE where no region is large enough: memory_limit is too small for the items, a
+/// value too long, pins_max too large, or `items` too many. O(1): fewer than 64 sizes are tried.
 ///
 /// # Safety
 /// `config` is NULL or has as many bytes as its first field says; `out` can be written.
@@ -240,9 +248,12 @@ pub unsafe extern "C" fn larder_cache_required_size(
 }
 
 /// Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
-/// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN; LARDER_NO_MEMORY where
-/// it is too small for anything (larder_cache_required_size says what is needed), or the limit is;
-/// LARDER_INVALID for a configuration out of range. O(pages).
+/// be NULL. O(pages).
+///
+/// LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
+/// is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is too
+/// large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
+/// 1,095,216,660,480 (64 times 16,320 MiB).
 ///
 /// # Safety
 /// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many

@@ -167,8 +167,8 @@ pub unsafe extern "C" fn larder_cache_view_span(
 
 /// Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
 /// there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
-/// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where as many are held as
-/// pins_max allows.
+/// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
+/// as many are held as pins_max allows, or where the table of what is held has no room beside the longest value.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.

@@ -129,8 +129,8 @@ pub unsafe extern "C" fn larder_cache_clear(cache: *mut larder_cache) -> larder_
 
 /// Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
 /// to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
-/// rise meanwhile. LARDER_INVALID for 0 or more than the region, LARDER_NO_MEMORY for less than the
-/// fixed parts and one item need.
+/// rise meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
+/// the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.

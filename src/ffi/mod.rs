@@ -10,6 +10,7 @@ pub mod arena;
 pub mod cache;
 pub mod cache_attach;
 pub mod cache_config;
+pub mod cache_limits;
 pub mod cache_many;
 pub mod cache_stats;
 pub mod cache_typed;

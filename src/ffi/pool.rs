@@ -217,7 +217,8 @@ pub unsafe extern "C" fn larder_pool_config_init(
 
 /// Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
 /// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
-/// it is too small for a single page. O(pages).
+/// `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
+/// 17,112,760,320 (16 GiB - 64 MiB): more could not be reached. O(pages).
 ///
 /// # Safety
 /// `memory .. memory + size` is nobody else's while the pool is used; `out` can be written.

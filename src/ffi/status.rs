@@ -10,11 +10,12 @@ pub type larder_status = i32;
 pub const LARDER_OK: i32 = 0;
 /// No item has this key, or it has expired.
 pub const LARDER_NOT_FOUND: i32 = -1;
-/// An argument is out of its range; nothing was changed.
+/// An argument is NULL or out of its range, or the configuration does not allow the call; nothing was changed.
 pub const LARDER_INVALID: i32 = -2;
-/// Nothing more can be evicted to make room; nothing was changed.
+/// Region, limit or table are too small, or too much is in use: nothing more can be evicted. What was asked for
+/// was not done.
 pub const LARDER_NO_MEMORY: i32 = -3;
-/// Larger than the limit can ever hold; nothing was evicted.
+/// A key, value or size is above what configuration, region and limit allow; nothing was evicted.
 pub const LARDER_TOO_LARGE: i32 = -4;
 /// The buffer is shorter than the value; the length is reported.
 pub const LARDER_BUFFER_TOO_SMALL: i32 = -5;
@@ -22,19 +23,19 @@ pub const LARDER_BUFFER_TOO_SMALL: i32 = -5;
 pub const LARDER_EXISTS: i32 = -6;
 /// The value is of another type.
 pub const LARDER_TYPE_MISMATCH: i32 = -7;
-/// The lock is taken, or a callback called back.
+/// The lock is taken, it runs already, or a callback called back.
 pub const LARDER_BUSY: i32 = -8;
-/// A check found an invariant broken.
+/// A check found an invariant broken, or an item's checksum does not fit.
 pub const LARDER_CORRUPT: i32 = -9;
-/// The block was given back before.
+/// The block, view or reservation was given back before.
 pub const LARDER_STALE: i32 = -10;
-/// The structure is of another version of the library.
+/// The structure or region is of another version of the library, or the region of another configuration.
 pub const LARDER_VERSION_MISMATCH: i32 = -11;
 /// The region does not start at a multiple of LARDER_ALIGN.
 pub const LARDER_MISALIGNED: i32 = -12;
 /// There is more to do: call again.
 pub const LARDER_AGAIN: i32 = -13;
-/// The item is pinned by a reader.
+/// A view or a reservation holds it.
 pub const LARDER_PINNED: i32 = -14;
 
 /// Every region starts at a multiple of so many bytes.
@@ -57,7 +58,8 @@ const _: () = {
 
 const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes();
 
-/// A short English text for a status; never NULL, valid for ever.
+/// A short English text for a status; never NULL, valid for ever. It names every cause that the status can have; the
+/// function that answered it says which ones it has.
 #[unsafe(no_mangle)]
 pub extern "C" fn larder_strerror(status: larder_status) -> *const c_char {
     match Error::from_code(status) {

@@ -749,6 +749,27 @@ static void numbered_calls(void)
     }
 }
 
+static void limits_of_bad_arguments(void)
+{
+    struct world world;
+    world_begin(&world);
+    struct snapshot before = snapshot_of(&world);
+    larder_cache_limits_t *limits = (larder_cache_limits_t *)(void *)out.bytes;
+    set_context("limits", "NULL");
+    outputs_begin();
+    CHECK_STATUS(larder_cache_limits(NULL, limits), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_limits(world.cache, NULL), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_limits(NULL, NULL), LARDER_INVALID);
+    check_outputs_unwritten();
+    limits->struct_size = (uint32_t)sizeof *limits;
+    CHECK_STATUS(larder_cache_limits(world.cache, limits), LARDER_OK);
+    CHECK(limits->struct_size == sizeof *limits && limits->shards > 0 && limits->key_len_max > 0);
+    CHECK(limits->value_len_max > 0 && limits->ttl_ms_max > 0);
+    CHECK(all_bytes_are(out.bytes + sizeof *limits, sizeof out.bytes - sizeof *limits, DIRT_BYTE));
+    check_unchanged(&world, &before);
+    world_end(&world);
+}
+
 /* A value that the limit cannot hold is refused under a lower limit too, and costs nobody their place. */
 static void too_large_for_the_limit_evicts_nothing(void)
 {
@@ -805,6 +826,7 @@ int main(int argc, char **argv)
     get_works_for_every_type();
     other_calls();
     numbered_calls();
+    limits_of_bad_arguments();
     too_large_for_the_limit_evicts_nothing();
     configured_maxima_are_kept();
     return check_end("bad_input_cache");

@@ -233,10 +233,31 @@ static void pool_calls(void)
     region_free(&region);
 }
 
+/* Blocks beyond 16 GiB - 64 MiB could not be reached: such a region is refused before it is looked at. */
+static void larger_regions_than_can_be_reached_are_refused(void)
+{
+    struct region region = region_new(REGION_SIZE);
+    uint64_t most = UINT64_C(17112760320);
+    larder_pool *pool = NULL;
+    set_context("pool_init", "size");
+    for (uint64_t size = most + 1; size < SIZE_MAX / 4; size += size / 2) {
+        CHECK_STATUS(larder_pool_init(region.memory, (size_t)size, NULL, &pool), LARDER_INVALID);
+        CHECK(pool == NULL && all_bytes_are(region.memory, region.size, DIRT_BYTE));
+    }
+    larder_cache *cache = NULL;
+    set_context("cache_init", "size");
+    for (uint64_t size = 64 * most + 1; size < SIZE_MAX / 4; size += size / 2) {
+        CHECK_STATUS(larder_cache_init(region.memory, (size_t)size, NULL, &cache), LARDER_INVALID);
+        CHECK(cache == NULL && all_bytes_are(region.memory, region.size, DIRT_BYTE));
+    }
+    region_free(&region);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     bad_pool_configs_are_refused();
     pool_calls();
+    larger_regions_than_can_be_reached_are_refused();
     return check_end("bad_input_pool");
 }

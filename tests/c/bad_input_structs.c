@@ -24,6 +24,11 @@ static larder_status class_stats(void *stats)
     return larder_cache_class_stats(the_cache, 0, (larder_class_stats *)stats);
 }
 
+static larder_status limits(void *stats)
+{
+    return larder_cache_limits(the_cache, (larder_cache_limits_t *)stats);
+}
+
 static larder_status pool_stats(void *stats)
 {
     return larder_pool_stats(the_pool, (larder_pool_stats_t *)stats);
@@ -31,6 +36,7 @@ static larder_status pool_stats(void *stats)
 
 static const larder_cache_stats_t cache_stats_init = LARDER_CACHE_STATS_INIT;
 static const larder_class_stats class_stats_init = LARDER_CLASS_STATS_INIT;
+static const larder_cache_limits_t limits_init = LARDER_CACHE_LIMITS_INIT;
 static const larder_pool_stats_t pool_stats_init = LARDER_POOL_STATS_INIT;
 
 static const struct sized_call {
@@ -42,6 +48,7 @@ static const struct sized_call {
     {"cache_stats", cache_stats, &cache_stats_init, sizeof cache_stats_init,
      offsetof(larder_cache_stats_t, failed_corrupt)},
     {"cache_class_stats", class_stats, &class_stats_init, sizeof class_stats_init, 0},
+    {"cache_limits", limits, &limits_init, sizeof limits_init, 0},
     {"pool_stats", pool_stats, &pool_stats_init, sizeof pool_stats_init, 0},
 };
 

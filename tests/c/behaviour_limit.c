@@ -206,6 +206,81 @@ static void required_size_holds_what_it_says(void)
     }
 }
 
+/* With a limit, the answer is the limit's size, or an error: never a size that init refuses. */
+static void required_size_keeps_to_the_limit(void)
+{
+    larder_cache_config config = config_default();
+    size_t enough = 0, size = 77;
+    CHECK_STATUS(larder_cache_required_size(&config, 5000, 16, 64, &enough), LARDER_OK);
+    config.memory_limit = 64 * 1024;
+    CHECK_STATUS(larder_cache_required_size(&config, 5000, 16, 64, &size), LARDER_TOO_LARGE);
+    CHECK(size == 77);
+    for (size_t limit = enough + enough / 8; limit < 4 * enough; limit += enough / 3) {
+        config.memory_limit = limit;
+        CHECK_STATUS(larder_cache_required_size(&config, 5000, 16, 64, &size), LARDER_OK);
+        CHECK(size >= limit && size < limit + LARDER_ALIGN);
+        struct region region = region_new(size);
+        larder_cache *cache = cache_new(&region, &config);
+        for (uint64_t key = 0; key < 5000; key++) {
+            uint64_t pair[2] = {key, key};
+            CHECK_STATUS(larder_cache_set(cache, pair, sizeof pair, value_bytes, 64, 0), LARDER_OK);
+        }
+        CHECK(larder_cache_item_count(cache) == 5000 && stats_of(cache).evictions == 0);
+        region_free(&region);
+    }
+}
+
+/* ---- limits ---- */
+
+static larder_cache_limits_t limits_of(const larder_cache *cache)
+{
+    larder_cache_limits_t limits = LARDER_CACHE_LIMITS_INIT;
+    CHECK_STATUS(larder_cache_limits(cache, &limits), LARDER_OK);
+    return limits;
+}
+
+static void check_limits(larder_cache *cache, unsigned char *bytes)
+{
+    larder_cache_limits_t limits = limits_of(cache);
+    size_t key_len = (size_t)limits.key_len_max, value_len = (size_t)limits.value_len_max;
+    uint64_t ttl_ms = 0;
+    CHECK(key_len > 0 && key_len <= 255 && value_len > 0 && value_len < LARGE_REGION_SIZE);
+    CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
+    CHECK_STATUS(larder_cache_set(cache, bytes, key_len, bytes, value_len, 0), LARDER_OK);
+    CHECK_STATUS(larder_cache_set(cache, bytes, key_len + 1, bytes, 1, 0), LARDER_TOO_LARGE);
+    CHECK_STATUS(larder_cache_set(cache, bytes, 1, bytes, value_len + 1, 0), LARDER_TOO_LARGE);
+    CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
+    CHECK_STATUS(larder_cache_set(cache, bytes, 1, bytes, value_len, limits.ttl_ms_max + HOUR_MS), LARDER_OK);
+    CHECK_STATUS(larder_cache_ttl(cache, bytes, 1, &ttl_ms), LARDER_OK);
+    CHECK(ttl_ms == limits.ttl_ms_max);
+}
+
+static void limits_are_what_is_taken(void)
+{
+    unsigned char *bytes = (unsigned char *)calloc(1, LARGE_REGION_SIZE);
+    static const size_t sizes[] = {8192, REGION_SIZE, LARGE_REGION_SIZE};
+    for (size_t i = 0; bytes && i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (uint32_t shards = 1; shards <= 64; shards *= 4) {
+            struct region region = region_new(sizes[i]);
+            uint64_t now_ms = 1000;
+            larder_cache_config config = config_with_clock(&now_ms);
+            larder_cache *cache = NULL;
+            config.shards = shards;
+            if (larder_cache_init(region.memory, region.size, &config, &cache) == LARDER_OK) {
+                CHECK(limits_of(cache).shards == shards);
+                check_limits(cache, bytes);
+                uint64_t before = limits_of(cache).value_len_max;
+                if (larder_cache_set_memory_limit(cache, region.size / 2) == LARDER_OK) {
+                    CHECK(limits_of(cache).value_len_max < before);
+                    check_limits(cache, bytes);
+                }
+            }
+            region_free(&region);
+        }
+    }
+    free(bytes);
+}
+
 static void four_kibibytes_are_useful(void)
 {
     struct region region = region_new(4096);
@@ -284,6 +359,8 @@ int main(int argc, char **argv)
     limit_holds_under_churn();
     limit_moves_down_and_up();
     required_size_holds_what_it_says();
+    required_size_keeps_to_the_limit();
+    limits_are_what_is_taken();
     four_kibibytes_are_useful();
     optimize_brings_expired_bytes_back();
     optimize_works_in_steps();

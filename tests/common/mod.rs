@@ -4,6 +4,9 @@
 // Every test is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+#[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
+pub(crate) mod mapping;
+
 use larder::{Cache, CacheStats};
 use std::cell::Cell;
 use std::collections::VecDeque;
