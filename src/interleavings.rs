@@ -186,10 +186,7 @@ fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
         let told = Arc::new(Told::default());
         let other = {
             let told = told.clone();
-            thread::spawn(move || {
-                told.call(1);
-                told.call(1);
-            })
+            thread::spawn(move || told.call(1))
         };
         told.call(1);
         other.join().unwrap();
@@ -199,7 +196,7 @@ fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
             // SAFETY: the other thread has ended.
             unsafe { *sum }
         });
-        assert_eq!((sum, *told.untold.lock().unwrap()), (3, 0));
+        assert_eq!((sum, *told.untold.lock().unwrap()), (2, 0));
     });
 }
 

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Region, checked};
 use larder::{Cache, Config, Cursor, Error};
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn with_cache(shards: u32, test: impl FnOnce(&Cache<'_>)) {
@@ -58,13 +59,13 @@ fn an_inspection_that_calls_back_is_turned_away() {
     }
 }
 
+type Call = fn() -> Result<(), Error>;
+
 thread_local! {
     /// What a clock calls from inside the call that reads it, and what that answered.
-    static FROM_CLOCK: std::cell::Cell<Option<fn() -> Result<(), Error>>> =
-        const { std::cell::Cell::new(None) };
-    static ANSWER: std::cell::Cell<Option<Result<(), Error>>> = const { std::cell::Cell::new(None) };
-    static CACHE: std::cell::OnceCell<&'static Cache<'static>> =
-        const { std::cell::OnceCell::new() };
+    static FROM_CLOCK: Cell<Option<Call>> = const { Cell::new(None) };
+    static ANSWER: Cell<Option<Result<(), Error>>> = const { Cell::new(None) };
+    static CACHE: OnceCell<&'static Cache<'static>> = const { OnceCell::new() };
 }
 
 fn clock_that_calls_back() -> u64 {

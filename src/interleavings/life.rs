@@ -26,8 +26,8 @@ impl Host {
         })
     }
 
-    fn start(self: &Arc<Self>) -> Result<(), Error> {
-        let me = Arc::as_ptr(self).cast_mut().cast();
+    fn start(&self) -> Result<(), Error> {
+        let me = core::ptr::from_ref(self).cast_mut().cast();
         // SAFETY: each test stops the thread before it drops the host.
         unsafe { self.ticker.start(tick, me) }
     }
