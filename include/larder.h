@@ -1216,7 +1216,7 @@ larder_status larder_cache_optimize(struct larder_cache *cache,
 // Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
 // where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
 // come, go or move while other threads change the cache may be missed or met twice. The lock
-// is given back after each item. LARDER_BUSY from inside a callback of this cache, and where seven other threads
+// is given back after each item. LARDER_BUSY from inside a callback of this cache, and where three other threads
 // are inside a scan or on_report of it. O(slots).
 //
 // # Safety

@@ -12,14 +12,14 @@
 use crate::status::{Error, Result};
 use core::sync::atomic::Ordering;
 #[cfg(not(loom))]
-use core::sync::atomic::{AtomicBool, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, AtomicUsize};
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 /// Threads that can be inside a scan or a report of one cache at the same time. Where threads cannot be told
 /// apart, the first one turns all others away.
 const VISITORS: usize = if cfg!(all(feature = "hosted", not(loom))) {
-    7
+    3
 } else {
     1
 };
@@ -85,9 +85,9 @@ impl Drop for Taken<'_> {
 /// Which threads are inside a callback of a cache.
 #[derive(Debug, Default)]
 pub(crate) struct Callbacks {
-    inside: AtomicUsize,
     telling: Turn,
     visiting: [Turn; VISITORS],
+    inside: AtomicU32,
     more: AtomicBool,
 }
 
@@ -144,14 +144,14 @@ impl Callbacks {
         })
     }
 
-    #[cfg(target_has_atomic = "ptr")]
-    fn count(&self, by: usize) {
+    #[cfg(target_has_atomic = "32")]
+    fn count(&self, by: u32) {
         self.inside.fetch_add(by, Ordering::Relaxed);
     }
 
     /// One core: an interrupt handler between the two steps has put the count back when it returns.
-    #[cfg(not(target_has_atomic = "ptr"))]
-    fn count(&self, by: usize) {
+    #[cfg(not(target_has_atomic = "32"))]
+    fn count(&self, by: u32) {
         let inside = self.inside.load(Ordering::Relaxed);
         self.inside
             .store(inside.wrapping_add(by), Ordering::Relaxed);
@@ -166,6 +166,6 @@ pub(crate) struct Inside<'c> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.callbacks.count(usize::MAX);
+        self.callbacks.count(u32::MAX);
     }
 }

@@ -296,7 +296,7 @@ impl Cache<'_> {
     /// for `call`. A call of this cache from inside is `Busy`.
     ///
     /// # Errors
-    /// `NotFound` on a miss; `Busy` from inside a callback, or where seven other threads scan or report.
+    /// `NotFound` on a miss; `Busy` from inside a callback, or where three other threads scan or report.
     pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
         // An item whose time has come goes now: no event may be told from inside the callback.
         self.with_key(key, false, |shard, hash| {

@@ -151,7 +151,7 @@ impl Cache<'_> {
     /// calls of that shard wait for it. A call of this cache from inside is `Busy`.
     ///
     /// # Errors
-    /// `Busy` from inside a callback, where seven other threads scan or report, or where a lock hook fails.
+    /// `Busy` from inside a callback, where three other threads scan or report, or where a lock hook fails.
     ///
     /// # Time
     /// O(slots).
