@@ -33,8 +33,9 @@ static int flag_await(struct flag *flag)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
     pthread_mutex_lock(&flag->mutex);
-    while (!flag->is_up && pthread_cond_timedwait(&flag->changed, &flag->mutex, &until) == 0)
-        continue;
+    int in_time = 1;
+    while (!flag->is_up && in_time)
+        in_time = pthread_cond_timedwait(&flag->changed, &flag->mutex, &until) == 0;
     int is_up = flag->is_up;
     pthread_mutex_unlock(&flag->mutex);
     return is_up;
@@ -214,6 +215,18 @@ static void watch_init(struct watch *watch, larder_cache *cache, uint64_t interv
     CHECK_STATUS(larder_monitor_init(&watch->monitor, cache, &config), LARDER_OK);
 }
 
+/* One to be freed: a thread that goes on reads freed memory. */
+static struct watch *watch_new(larder_cache *cache)
+{
+    struct watch *watch = (struct watch *)malloc(sizeof *watch);
+    if (!watch) {
+        fputs("the test program is out of memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    watch_init(watch, cache, 1);
+    return watch;
+}
+
 static uint64_t checks_of(const struct watch *watch)
 {
     larder_monitor_stats_t stats;
@@ -279,12 +292,9 @@ static void stops_answer_after_the_end(void)
     for (int round = 0; round < check_rounds(50, 5); round++) {
         struct region region = region_new(REGION_SIZE);
         larder_cache *cache = cache_new(&region, NULL);
-        struct watch *watch = (struct watch *)malloc(sizeof *watch);
+        struct watch *watch = watch_new(cache);
         struct timespec pause = {0, 1000 * 1000};
         pthread_t threads[2];
-        if (!CHECK(watch != NULL))
-            return;
-        watch_init(watch, cache, 1);
         watch->blocks = 1;
         CHECK_STATUS(larder_monitor_start(&watch->monitor), LARDER_OK);
         CHECK(flag_await(&watch->inside));
@@ -325,11 +335,8 @@ static void starts_and_stops_of_many_threads_keep_one_thread(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache *cache = cache_new(&region, NULL);
-    struct watch *watch = (struct watch *)malloc(sizeof *watch);
+    struct watch *watch = watch_new(cache);
     pthread_t threads[3];
-    if (!CHECK(watch != NULL))
-        return;
-    watch_init(watch, cache, 1);
     for (int i = 0; i < 3; i++)
         thread_begin(&threads[i], start_and_stop, watch);
     for (int i = 0; i < 3; i++) {
