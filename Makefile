@@ -12,8 +12,8 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-firmware test-dist test-hosts \
-	test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-features test-firmware test-dist \
+	test-hosts test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -65,7 +65,7 @@ test: setup ## Run every check and test; stops at the first failure
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo test
-	cargo test --no-default-features --features spin --test set_time
+	$(MAKE) --no-print-directory test-features
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 	$(MAKE) --no-print-directory test-loom
 	$(MAKE) --no-print-directory test-c
@@ -74,6 +74,12 @@ test: setup ## Run every check and test; stops at the first failure
 	$(MAKE) --no-print-directory test-fuzz
 	$(MAKE) --no-print-directory test-hosts
 	$(MAKE) --no-print-directory test-sanitizers
+
+test-features: ## Run the Rust tests without a lock or a C library, and those of threads with one of the two
+	cargo clippy --no-default-features --all-targets -- -D warnings
+	cargo test --no-default-features
+	cargo test --no-default-features --features hosted --test threads --test monitor --test reentry
+	cargo test --no-default-features --features spin --test threads --test monitor --test reentry --test set_time
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh

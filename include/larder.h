@@ -67,7 +67,8 @@
 /* Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item. */
 #define LARDER_ITEM_TIMES 2
 
-/* No lock: the host promises that one thread at a time calls, and no interrupt handler does. */
+/* No lock: the host promises that one thread at a time calls. A call inside another, from a hook or an interrupt
+ * handler, is LARDER_BUSY; larder_monitor_start is LARDER_INVALID. */
 #define LARDER_SINGLE_THREAD 4
 
 /* Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
@@ -261,8 +262,10 @@ typedef struct larder_cache_config {
   int32_t (*try_lock)(void *ctx);
   /* Handed to lock, unlock and try_lock. */
   void *lock_ctx;
-  /* Told of evictions and expiries after the lock was given back; may be NULL. A call of this cache
-   * from inside is LARDER_BUSY. */
+  /* Called with evictions and expirations after the lock was given back; may be NULL. No call waits for it, and
+   * one thread at a time is inside. What other threads evict or expire meanwhile is added up: that thread is
+   * called once more with the sums, and what is added during that goes to the next call of the cache. No item is
+   * left out or counted twice. A call of this cache from inside is LARDER_BUSY; one of another cache is not. */
   void (*on_event)(void *ctx, const struct larder_event *event);
   /* Handed to on_event. */
   void *event_ctx;
@@ -571,8 +574,9 @@ typedef struct larder_cursor {
   uint64_t position;
 } larder_cursor;
 
-/* Called with each item; returns 0 to go on, anything else to stop. A call of this cache from inside
- * is LARDER_BUSY. */
+/* Called with each item; returns 0 to go on, anything else to stop. It runs under the lock of the item's shard,
+ * where the item cannot change: calls of that shard in other threads wait for it. So it must not wait for them,
+ * nor call a cache whose callbacks wait for this one. A call of this cache from inside is LARDER_BUSY. */
 typedef int32_t (*larder_scan_fn)(void *ctx, const struct larder_item_info *item);
 
 /* What one check saw and did. */
@@ -608,7 +612,11 @@ typedef struct larder_monitor_config {
   uint32_t step_max;
   /* 0 */
   uint32_t reserved0;
-  /* Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY. */
+  /* Called after each check; may be NULL. No lock is held meanwhile, and no call waits for it but
+   * larder_monitor_stop. One thread at a time calls it, beside on_event and larder_scan_fn in other threads.
+   * From inside, each call of the cache, larder_monitor_poll, larder_monitor_start and larder_monitor_stop
+   * are LARDER_BUSY; larder_monitor_stats, _history and _set_interval are not. Where three monitors of one cache are
+   * inside at once, the third one's calls of the cache are carried out. */
   void (*on_report)(void *ctx, const struct larder_monitor_report *report);
   /* Handed to on_report. */
   void *report_ctx;
@@ -637,7 +645,7 @@ typedef struct larder_monitor_stats_t {
   uint64_t last_check_ms;
   /* The highest pressure seen, in percent. */
   uint32_t peak_pressure;
-  /* 1 while the thread runs, else 0. */
+  /* 1 from larder_monitor_start until the thread has ended, else 0. */
   uint32_t running;
 } larder_monitor_stats_t;
 #define LARDER_MONITOR_STATS_INIT { 0, 0, 0, 0, 0, 0 }
@@ -1301,8 +1309,8 @@ larder_status larder_cache_optimize(struct larder_cache *cache,
 
 /* Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
  * where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
- * come, go or move while other threads change the cache may be missed or met twice. O(slots); the
- * lock is given back every 64 items.
+ * come, go or move while other threads change the cache may be missed or met twice. The lock
+ * is given back after each item. LARDER_BUSY from inside a callback of this cache. O(slots).
  *
  * # Safety
  * `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called. */
@@ -1353,8 +1361,8 @@ larder_status larder_monitor_init(struct larder_monitor *monitor,
                                   struct larder_cache *cache,
                                   const struct larder_monitor_config *config);
 
-/* The host's tick: checks where the interval has passed since the last check, and on the first call.
- * O(step_max).
+/* The host's tick: checks where the interval has passed since the last check, and on the first call, but not
+ * while another thread checks. LARDER_BUSY from inside a callback of the cache or the monitor. O(step_max).
  *
  * # Safety
  * `monitor` was initialised. */
@@ -1385,16 +1393,21 @@ larder_status larder_monitor_history(const struct larder_monitor *monitor,
                                      uint32_t *count);
 
 #if defined(LARDER_HOSTED)
-/* Starts a thread that checks at the interval, the first time after one interval. LARDER_BUSY where
- * it runs already, LARDER_NO_MEMORY where the host gives no thread.
+/* Starts a thread that checks at the interval, the first time after one interval. LARDER_BUSY where there is one
+ * already, also while larder_monitor_stop waits for its end, and from inside on_report; LARDER_INVALID where the
+ * cache has no lock, as with LARDER_SINGLE_THREAD; LARDER_NO_MEMORY where the host gives no thread. Any thread may
+ * call it.
  *
  * # Safety
- * `monitor` was initialised, and stays where it is until larder_monitor_stop has returned. */
+ * `monitor` was initialised, and stays where it is until larder_monitor_stop has answered LARDER_OK. */
 larder_status larder_monitor_start(struct larder_monitor *monitor);
 #endif
 
 #if defined(LARDER_HOSTED)
-/* Stops the thread and waits for its end; LARDER_OK where none runs.
+/* Stops the thread. LARDER_OK once it has ended, or where there is none: a call of on_report that it is inside
+ * is waited for. Where another thread stops it already, this call waits for the same end. LARDER_BUSY from inside
+ * on_report, and from inside any callback in the monitor's own thread. Two on_report that stop each other's monitor
+ * wait for ever. Any thread may call it.
  *
  * # Safety
  * `monitor` was initialised. */

@@ -21,7 +21,7 @@ pub use whole::Cursor;
 pub(crate) use whole::pressure;
 
 use crate::attach::{Adopt, AttachReport};
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, Inside};
 use crate::config::{Clock, Config, Event, EventHook, EventKind, REGION_MAX};
 use crate::expiry::Time;
 use crate::hash::{Hash, KeyHasher};
@@ -67,8 +67,43 @@ const CELLS_AT: usize = size_of::<Header>().next_multiple_of(ALIGN);
 
 /// A cache inside a region that the caller gave.
 ///
-/// Every call may come from any thread. A call is bounded: the work of one lookup, one store, the
-/// evictions that the store needs, and a slice of whatever is under way.
+/// A call is bounded: the work of one lookup, one store, the evictions that the store needs, and a slice of
+/// the sweep under way.
+///
+#[cfg_attr(
+    feature = "spin",
+    doc = "Threads can share a cache: each call may come from any of them.
+```
+fn is_shareable<T: Send + Sync>() {}
+is_shareable::<larder::Cache<'static>>();
+```"
+)]
+#[cfg_attr(
+    not(feature = "spin"),
+    doc = "Without the feature `spin` there is no lock, and a cache is not `Sync`: it moves between threads, but two
+cannot share it. A `Mutex` around it makes it shareable.
+```
+fn is_movable<T: Send>() {}
+is_movable::<larder::Cache<'static>>();
+```
+```compile_fail,E0277
+fn is_shareable<T: Sync>() {}
+is_shareable::<larder::Cache<'static>>();
+```"
+)]
+/// What borrows a cache stays on its thread.
+/// ```compile_fail,E0277
+/// fn is_movable<T: Send>() {}
+/// is_movable::<larder::View<'static>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_movable<T: Send>() {}
+/// is_movable::<larder::Reservation<'static>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_movable<T: Send>() {}
+/// is_movable::<larder::Monitor<'static>>();
+/// ```
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Cache<'r> {
@@ -76,10 +111,12 @@ pub struct Cache<'r> {
     region: PhantomData<&'r mut [u8]>,
 }
 
-// SAFETY: the header is changed through atomics alone after `new`, the shards under their locks;
-// hooks of the host's that are not safe to share come in through unsafe functions alone.
+// SAFETY: the region moves with the cache; what borrows the cache (`View`, `Reservation`, `Monitor`) keeps it
+// where it is. Hooks of the host's that are not safe to move come in through unsafe functions alone.
 unsafe impl Send for Cache<'_> {}
-// SAFETY: as above.
+// SAFETY: the header is changed through atomics alone after `new`, the shards under their locks. A cache without
+// a lock is the caller's promise then (`Config::single_thread` is unsafe).
+#[cfg(feature = "spin")]
 unsafe impl Sync for Cache<'_> {}
 
 /// Whoever sets the time by hand. No damage to a word is likely to make this of another: a cache that waits for
@@ -547,8 +584,14 @@ impl<'r> Cache<'r> {
     pub(crate) fn turn_away(&self) -> Result<()> {
         self.head()
             .callbacks
-            .check()
+            .check(|| self.is_visited())
             .inspect_err(|_| self.count_busy())
+    }
+
+    /// Whether the calling thread is inside a scan's or an inspection's callback.
+    #[cold]
+    fn is_visited(&self) -> bool {
+        (0..self.head().cell_count).any(|i| self.cell(i).is_visited())
     }
 
     #[cfg(target_has_atomic = "32")]
@@ -566,25 +609,38 @@ impl<'r> Cache<'r> {
         busy.store(count, Ordering::Relaxed);
     }
 
-    /// Gives the lock back and tells the host what went. Where that would mean to wait and the call must
-    /// not, the next call tells it.
+    /// Gives the lock back and tells the host what went. Where another thread is telling, the counts stay in the
+    /// shard: that thread tells them after its own, or the next call does.
     #[cold]
     fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
-        let Gone {
-            evicted, expired, ..
-        } = shard.counters.gone;
-        if evicted == 0 && expired == 0 {
+        let callbacks = &self.head().callbacks;
+        let gathers = |more: bool| waits && more;
+        if shard.counters.gone.is_nothing() && !gathers(callbacks.has_more()) {
             return;
         }
-        if waits {
-            let gone = core::mem::take(&mut shard.counters.gone);
-            drop(shard);
-            self.call_back(|| self.tell_of(&gone));
-        } else if let Some(_inside) = self.head().callbacks.try_enter() {
-            let gone = core::mem::take(&mut shard.counters.gone);
-            drop(shard);
-            self.tell_of(&gone);
+        let Some(inside) = callbacks.try_tell() else {
+            return;
+        };
+        let gone = core::mem::take(&mut shard.counters.gone);
+        drop(shard);
+        self.tell_of(&gone);
+        // Once: what is added from here on is the next call's, so that this one ends.
+        if gathers(callbacks.has_more()) {
+            callbacks.gather(&inside);
+            self.tell_of(&self.gather_gone());
         }
+    }
+
+    /// What went and was not told, of all shards.
+    fn gather_gone(&self) -> Gone {
+        let mut sum = Gone::default();
+        for i in 0..self.head().cell_count {
+            match self.cell(i).lock(&self.head().lock) {
+                Ok(mut shard) => sum.add(&core::mem::take(&mut shard.counters.gone)),
+                Err(_) => self.head().callbacks.leave_more(),
+            }
+        }
+        sum
     }
 
     fn tell_of(&self, gone: &Gone) {
@@ -607,9 +663,9 @@ impl<'r> Cache<'r> {
         }
     }
 
-    /// Runs a callback of the host's that must not call back into this cache.
-    pub(crate) fn call_back<R>(&self, call: impl FnOnce() -> R) -> R {
-        self.head().callbacks.run(call)
+    /// A turn for a monitor's report; `None` where two other monitors have one.
+    pub(crate) fn try_report(&self) -> Option<Inside<'_>> {
+        self.head().callbacks.try_report()
     }
 
     /// Lets the shard look at the clock, where it has something that can expire, or is to get it.

@@ -1,7 +1,13 @@
-//! All interleavings of two threads over the lock's hand-over and the callbacks: `make test-loom`.
+//! All interleavings of two threads over the lock's hand-over, the callbacks and the life of the monitor's thread:
+//! `make test-loom`.
 #![allow(unsafe_code)]
 
 extern crate std;
+
+mod life;
+mod threads;
+
+pub(crate) use threads::{Gate, Moment, Thread};
 
 use crate::callbacks::Callbacks;
 use crate::lock::{Guarded, LockHooks, LockKind};
@@ -126,28 +132,117 @@ fn a_lock_given_back_is_taken_anew() {
     });
 }
 
-#[test]
-fn callbacks_run_one_at_a_time_and_never_meet_their_own_thread() {
-    loom::model(|| {
-        let shared = Arc::new((Callbacks::default(), UnsafeCell::new(0)));
-        let call = |(callbacks, value): &(Callbacks, UnsafeCell<u32>)| {
-            assert_eq!(callbacks.check(), Ok(()));
-            callbacks.run(|| {
-                assert_eq!(callbacks.check(), Err(Error::Busy));
-                assert!(callbacks.try_enter().is_none());
-                add_one(value);
-            });
-            assert_eq!(callbacks.check(), Ok(()));
-        };
-        let other = {
-            let shared = shared.clone();
-            thread::spawn(move || call(&shared))
-        };
-        call(&shared);
-        let (callbacks, value) = &*shared;
-        if let Some(_inside) = callbacks.try_enter() {
-            add_one(value);
+/// What a cache keeps to be told: events of its shard, behind a lock.
+#[derive(Default)]
+struct Told {
+    callbacks: Callbacks,
+    untold: loom::sync::Mutex<u32>,
+    /// Only the thread that tells touches it: loom reports two at once.
+    sum: UnsafeCell<u32>,
+}
+
+// SAFETY: what the turn to tell protects is what the test is about; loom tells where it does not.
+unsafe impl Sync for Told {}
+// SAFETY: as above.
+unsafe impl Send for Told {}
+
+impl Told {
+    fn tell(&self, events: u32) {
+        assert_eq!(self.callbacks.check(|| false), Err(Error::Busy), "inside");
+        self.sum.with_mut(|sum| {
+            // SAFETY: this thread has the turn.
+            unsafe { *sum += events }
+        });
+    }
+
+    /// As `Cache::tell`.
+    fn call(&self, events: u32) {
+        assert_eq!(self.callbacks.check(|| false), Ok(()));
+        let mut untold = self.untold.lock().unwrap();
+        *untold += events;
+        if *untold == 0 && !self.callbacks.has_more() {
+            return;
         }
+        let Some(inside) = self.callbacks.try_tell() else {
+            return;
+        };
+        let events = core::mem::take(&mut *untold);
+        drop(untold);
+        self.tell(events);
+        if self.callbacks.has_more() {
+            self.callbacks.gather(&inside);
+            let events = core::mem::take(&mut *self.untold.lock().unwrap());
+            self.tell(events);
+        }
+        drop(inside);
+        assert_eq!(self.callbacks.check(|| false), Ok(()));
+    }
+}
+
+/// No call here waits for another's callback: loom would report the one that never ends.
+#[test]
+fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
+    loom::model(|| {
+        let told = Arc::new(Told::default());
+        let other = {
+            let told = told.clone();
+            thread::spawn(move || told.call(1))
+        };
+        told.call(1);
+        other.join().unwrap();
+        // The next call tells what is left.
+        told.call(0);
+        let sum = told.sum.with(|sum| {
+            // SAFETY: the other thread has ended.
+            unsafe { *sum }
+        });
+        assert_eq!((sum, *told.untold.lock().unwrap()), (2, 0));
+    });
+}
+
+#[test]
+fn a_visitor_is_turned_away_in_its_own_thread_alone() {
+    loom::model(|| {
+        let (host, callbacks) = (host(), Arc::new(Callbacks::default()));
+        let other = {
+            let (host, callbacks) = (host.clone(), callbacks.clone());
+            thread::spawn(move || visit(&host, &callbacks))
+        };
+        visit(&host, &callbacks);
+        other.join().unwrap();
+    });
+}
+
+/// As `Cache::scan`: any number of threads do, and each finds itself alone inside.
+fn visit(host: &Host, callbacks: &Callbacks) {
+    let check = || callbacks.check(|| host.guarded.is_visited());
+    assert_eq!(check(), Ok(()));
+    let visited = host.guarded.visit(&host.kind, callbacks, |value| {
+        assert_eq!(check(), Err(Error::Busy));
+        add_one(value);
+    });
+    assert_eq!(visited, Ok(()));
+    assert_eq!(check(), Ok(()));
+}
+
+#[test]
+fn a_report_is_in_nobodys_way() {
+    loom::model(|| {
+        let callbacks = Arc::new(Callbacks::default());
+        let other = {
+            let callbacks = callbacks.clone();
+            thread::spawn(move || {
+                assert_eq!(callbacks.check(|| false), Ok(()));
+                let inside = callbacks.try_report();
+                assert!(inside.is_some() && callbacks.check(|| false).is_err());
+            })
+        };
+        assert_eq!(callbacks.check(|| false), Ok(()));
+        let inside = callbacks.try_tell();
+        assert!(inside.is_some());
+        assert_eq!(callbacks.check(|| false), Err(Error::Busy));
+        drop(inside);
+        assert_eq!(callbacks.check(|| false), Ok(()));
         other.join().unwrap();
     });
 }

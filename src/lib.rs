@@ -27,7 +27,7 @@
 //! | `pins`, `view` | what is held outside the lock; values without copying |
 //! | [`Cache`] | shards over one region |
 //! | `batch` | many requests in one call |
-//! | [`Monitor`] | watches a cache's pressure |
+//! | [`Monitor`], `ticker` | watches a cache's pressure; a thread that ticks |
 //!
 //! ```
 //! #[repr(align(16))]
@@ -80,6 +80,8 @@ mod stamp;
 mod stats;
 mod status;
 mod sweep;
+#[cfg(feature = "hosted")]
+mod ticker;
 mod view;
 
 #[cfg(all(feature = "capi", not(test)))]

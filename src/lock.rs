@@ -2,15 +2,20 @@
 //!
 //! # Invariants
 //! 1. The value is reached only through a [`Locked`], which is made by a lock and unlocks at its end.
+//! 2. Without a lock, `held` is set while there is a [`Locked`]: a second user, from inside a hook or from an
+//!    interrupt handler, is turned away as busy.
+//! 3. `visitor` is taken under the lock alone, by a thread that calls a function of the host's from there.
 //!
 //! # Source
 //! The spin lock is the crate `spin`'s.
 #![allow(unsafe_code)]
 
+use crate::callbacks::{Callbacks, Turn};
 use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 /// Locks of the host's: an RTOS mutex, a pthread mutex, interrupts off.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,18 @@ pub(crate) enum LockKind {
     Hooks(LockHooks),
 }
 
+impl LockKind {
+    #[cfg(feature = "hosted")]
+    /// Whether nothing keeps a second thread out.
+    pub(crate) fn is_none(&self) -> bool {
+        match self {
+            Self::Default => cfg!(not(feature = "spin")),
+            Self::None => true,
+            Self::Hooks(_) => false,
+        }
+    }
+}
+
 /// Looks at a lock that is taken before another thread is let run.
 #[cfg(feature = "spin")]
 const SPINS: u32 = 200;
@@ -54,12 +71,10 @@ fn give_way() {}
 pub(crate) struct Guarded<T> {
     #[cfg(feature = "spin")]
     spin: spin::mutex::SpinMutex<()>,
+    held: AtomicBool,
+    visitor: Turn,
     value: UnsafeCell<T>,
 }
-
-// SAFETY: the value is reached only between a lock and its unlock (inv. 1); whoever chooses no lock
-// promises one thread at a time (`Config::single_thread`, `Config::lock_hooks` are unsafe).
-unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
     /// Where the value lies, in bytes.
@@ -69,6 +84,8 @@ impl<T> Guarded<T> {
         Self {
             #[cfg(feature = "spin")]
             spin: spin::mutex::SpinMutex::new(()),
+            held: AtomicBool::new(false),
+            visitor: Turn::default(),
             value: UnsafeCell::new(value),
         }
     }
@@ -78,7 +95,7 @@ impl<T> Guarded<T> {
         self.value.get_mut()
     }
 
-    /// Waits for the lock. `Busy` where a hook did not lock.
+    /// Waits for the lock. `Busy` where a hook did not lock, or where there is no lock and the value is in use.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {
@@ -88,11 +105,23 @@ impl<T> Guarded<T> {
                 None => self.wait(),
             },
             #[cfg(not(feature = "spin"))]
-            LockKind::Default => {}
-            LockKind::None => {}
+            LockKind::Default => self.hold()?,
+            LockKind::None => self.hold()?,
             LockKind::Hooks(hooks) => hooks.lock()?,
         }
         Ok(Locked { cell: self, kind })
+    }
+
+    /// Marks the value as in use, where there is no lock. One thread calls: an interrupt handler between the two
+    /// steps has given the value back when it returns.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn hold(&self) -> Result<()> {
+        if self.held.load(Ordering::Acquire) {
+            return Err(Error::Busy);
+        }
+        self.held.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        Ok(())
     }
 
     /// Waits for the spin lock: a while, and from then on lets other threads run, since one that was
@@ -123,8 +152,8 @@ impl<T> Guarded<T> {
             #[cfg(feature = "spin")]
             LockKind::Default => core::mem::forget(self.spin.try_lock().ok_or(Error::Busy)?),
             #[cfg(not(feature = "spin"))]
-            LockKind::Default => {}
-            LockKind::None => {}
+            LockKind::Default => self.hold()?,
+            LockKind::None => self.hold()?,
             LockKind::Hooks(hooks) => hooks.try_lock()?,
         }
         Ok(Locked { cell: self, kind })
@@ -133,6 +162,23 @@ impl<T> Guarded<T> {
     /// Calls with the value, under the lock. `Busy` where a hook did not lock.
     pub(crate) fn with<R>(&self, kind: &LockKind, call: impl FnOnce(&mut T) -> R) -> Result<R> {
         Ok(call(&mut *self.lock(kind)?))
+    }
+
+    /// The same for a `call` that calls a function of the host's. `Busy` also where a hook locked for two at once.
+    pub(crate) fn visit<R>(
+        &self,
+        kind: &LockKind,
+        callbacks: &Callbacks,
+        call: impl FnOnce(&mut T) -> R,
+    ) -> Result<R> {
+        let mut value = self.lock(kind)?;
+        let _inside = callbacks.enter(&self.visitor).ok_or(Error::Busy)?;
+        Ok(call(&mut value))
+    }
+
+    /// Whether the calling thread is inside [`Guarded::visit`].
+    pub(crate) fn is_visited(&self) -> bool {
+        self.visitor.is_mine()
     }
 }
 
@@ -178,8 +224,8 @@ impl<T> Deref for Locked<'_, T> {
 impl<T> DerefMut for Locked<'_, T> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: made under the lock, or by callers that were promised to be alone; a callback that
-        // calls back is turned away before it gets here (cache, `Callbacks`).
+        // SAFETY: made under the lock; without one, by a thread that is alone (`Config::single_thread` is
+        // unsafe, and without a lock the cache and the pool are not `Sync`) and holds the value (inv. 2).
         unsafe { &mut *self.cell.value.get() }
     }
 }
@@ -192,8 +238,8 @@ impl<T> Locked<'_, T> {
             // SAFETY: this value was made with the lock held, and gives it back once.
             LockKind::Default => unsafe { self.cell.spin.force_unlock() },
             #[cfg(not(feature = "spin"))]
-            LockKind::Default => {}
-            LockKind::None => {}
+            LockKind::Default => self.cell.held.store(false, Ordering::Release),
+            LockKind::None => self.cell.held.store(false, Ordering::Release),
             // SAFETY: the host gave hook and context together, and this thread holds the lock.
             LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
         }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::cache::{Cache, pressure};
+use crate::callbacks::Turn;
 use crate::lock::{Guarded, LockKind};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
@@ -106,8 +107,10 @@ pub struct Monitor<'c> {
     cache: Cache<'c>,
     lock: LockKind,
     state: Guarded<State>,
+    /// One thread checks at a time.
+    checking: Turn,
     #[cfg(feature = "hosted")]
-    ticker: crate::hosted::Ticker,
+    ticker: crate::ticker::Ticker,
 }
 
 impl<'c> Monitor<'c> {
@@ -137,8 +140,9 @@ impl<'c> Monitor<'c> {
             lock: cache.lock_kind(),
             cache,
             state: Guarded::new(state),
+            checking: Turn::default(),
             #[cfg(feature = "hosted")]
-            ticker: crate::hosted::Ticker::new(config.interval_ms),
+            ticker: crate::ticker::Ticker::new(config.interval_ms),
         })
     }
 
@@ -147,14 +151,18 @@ impl<'c> Monitor<'c> {
     }
 
     /// The host's tick: checks where the interval has passed since the last check, and on the first
-    /// call. Returns whether it did.
+    /// call. Returns whether it did; it does not while another thread checks.
     ///
     /// # Errors
-    /// `Busy` from inside a callback, or where a lock hook fails.
+    /// `Busy` from inside a callback of the cache or the monitor, or where a lock hook fails.
     ///
     /// # Time
     /// O(`step_max`).
     pub fn poll(&self, now_ms: u64) -> Result<bool> {
+        self.turn_away()?;
+        let Some(_turn) = self.checking.try_take() else {
+            return Ok(false);
+        };
         let due = self.with(|state| {
             let last = state.stats.last_check_ms;
             // A clock that stepped back starts a new interval.
@@ -164,7 +172,7 @@ impl<'c> Monitor<'c> {
             !state.checked || now_ms.saturating_sub(last) >= state.config.interval_ms
         })?;
         if due {
-            self.check_now(now_ms)?;
+            self.check(now_ms)?;
         }
         Ok(due)
     }
@@ -172,9 +180,22 @@ impl<'c> Monitor<'c> {
     /// Checks, whatever the interval.
     ///
     /// # Errors
-    /// As [`Monitor::poll`].
+    /// As [`Monitor::poll`], and `Busy` while another thread checks.
     pub fn check_now(&self, now_ms: u64) -> Result<()> {
-        self.cache.turn_away()?;
+        self.turn_away()?;
+        let _turn = self.checking.try_take().ok_or(Error::Busy)?;
+        self.check(now_ms)
+    }
+
+    /// `Busy` from inside a callback of the cache or the monitor.
+    fn turn_away(&self) -> Result<()> {
+        if self.checking.is_mine() {
+            return Err(Error::Busy);
+        }
+        self.cache.turn_away()
+    }
+
+    fn check(&self, now_ms: u64) -> Result<()> {
         let (usage, limit) = (
             self.cache.memory_usage() as u64,
             self.cache.memory_limit() as u64,
@@ -201,9 +222,11 @@ impl<'c> Monitor<'c> {
         }
         let hook = self.with(|state| state.note_sample(&report))?;
         if let Some(hook) = hook {
+            // No lock is held: where two other monitors' reports are under way, a call of the cache from inside
+            // this one is carried out.
+            let _inside = self.cache.try_report();
             // SAFETY: hook, target and context were given together.
-            self.cache
-                .call_back(|| unsafe { (hook.call)(hook.target, hook.ctx, &report) });
+            unsafe { (hook.call)(hook.target, hook.ctx, &report) };
         }
         Ok(())
     }
@@ -236,11 +259,18 @@ impl<'c> Monitor<'c> {
         })
     }
 
-    /// Calls with each remembered sample, the oldest first.
+    /// Calls with each remembered sample, the oldest first, as they are now. `visit` may call the monitor.
     ///
     /// # Errors
     /// `Busy` where a lock hook fails.
-    pub fn history(&self, mut visit: impl FnMut(&Sample)) -> Result<()> {
+    pub fn history(&self, visit: impl FnMut(&Sample)) -> Result<()> {
+        let history = self.with(|state| state.history.clone())?;
+        history.iter().for_each(visit);
+        Ok(())
+    }
+
+    /// The same under the monitor's lock, for a function of the library's own.
+    pub(crate) fn each_sample(&self, mut visit: impl FnMut(&Sample)) -> Result<()> {
         self.with(|state| state.history.iter().for_each(&mut visit))
     }
 }
@@ -283,33 +313,97 @@ impl State {
 }
 
 #[cfg(feature = "hosted")]
-impl Monitor<'_> {
-    /// Starts a thread that checks at the interval, the first time after one interval.
+impl Monitor<'static> {
+    /// Starts a thread that checks at the interval, the first time after one interval. The cache lives as long
+    /// as the program; [`Monitor::during`] is for any other.
     ///
     /// # Errors
-    /// `Busy` where it runs already; `NoMemory` where the host gives no thread.
+    /// `Busy` where there is a thread already, also one that is being stopped, and from inside a callback of
+    /// the cache or the monitor; `Invalid` where the cache has no lock; `NoMemory` where the host gives no
+    /// thread.
     pub fn start(self: core::pin::Pin<&Self>) -> Result<()> {
-        let me = core::ptr::from_ref(&*self).cast_mut().cast();
-        // SAFETY: pinned, and the thread is stopped before the monitor is dropped.
+        // SAFETY: pinned, so `drop` stops the thread before the memory is another's; the cache is for ever.
+        unsafe { self.start_thread() }
+    }
+}
+
+#[cfg(feature = "hosted")]
+impl Monitor<'_> {
+    /// Calls `body` while a thread checks at the interval, and stops the thread.
+    ///
+    /// ```
+    /// # #[repr(align(16))]
+    /// # struct Region([u8; 64 * 1024]);
+    /// # let mut region = Region([0; 64 * 1024]);
+    /// let cache = larder::Cache::new(&mut region.0, &larder::Config::default())?;
+    /// let monitor = larder::Monitor::new(&cache, &larder::MonitorConfig::default())?;
+    /// monitor.during(|| cache.set(b"key", b"value", 0))??;
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
+    /// The thread cannot outlive a region: only a monitor of a cache that is there for ever is started freely.
+    /// ```compile_fail
+    /// let mut region = [0; 65536];
+    /// let cache = larder::Cache::new(&mut region, &larder::Config::default()).unwrap();
+    /// let monitor = larder::Monitor::new(&cache, &larder::MonitorConfig::default()).unwrap();
+    /// let monitor = Box::pin(monitor);
+    /// monitor.as_ref().start().unwrap();
+    /// std::mem::forget(monitor);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Monitor::start`]; `body` was not called then.
+    pub fn during<R>(&self, body: impl FnOnce() -> R) -> Result<R> {
+        /// Stops the thread by a panic of `body`, too.
+        struct Stop<'m>(&'m Monitor<'m>);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                let _ = self.0.stop();
+            }
+        }
+        // SAFETY: monitor and cache are borrowed until `_stop` has stopped the thread. That does not fail:
+        // this thread is not the monitor's, or there would have been one already.
+        unsafe { self.start_thread() }?;
+        let _stop = Stop(self);
+        Ok(body())
+    }
+
+    /// # Safety
+    /// The monitor stays in its place, and its cache is there, until the thread is stopped.
+    unsafe fn start_thread(&self) -> Result<()> {
+        self.turn_away()?;
+        if self.lock.is_none() {
+            return Err(Error::Invalid);
+        }
+        let me = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the caller's promise; each call of the monitor's takes locks, which there are.
         unsafe { self.ticker.start(tick, me) }
     }
 
-    /// Stops the thread and waits for its end. Does nothing where none runs.
-    pub fn stop(&self) {
-        self.ticker.stop();
+    /// Stops the thread and waits for its end, and so for an `on_report` that it is inside. Does nothing where
+    /// there is none; a second thread that stops it waits, too.
+    ///
+    /// # Errors
+    /// `Busy` from inside `on_report`, and from any other callback in the monitor's own thread.
+    pub fn stop(&self) -> Result<()> {
+        if self.checking.is_mine() {
+            return Err(Error::Busy);
+        }
+        self.ticker.stop()
     }
 }
 
 #[cfg(feature = "hosted")]
 impl Drop for Monitor<'_> {
     fn drop(&mut self) {
-        self.stop();
+        // A monitor is not `Send`: its thread does not drop it.
+        let _ = self.ticker.stop();
     }
 }
 
 #[cfg(feature = "hosted")]
 unsafe fn tick(monitor: *mut c_void) {
-    // SAFETY: `start` gave a monitor that stays in its place until `stop` has returned.
+    // SAFETY: `start_thread` gave a monitor that stays in its place until `stop` has returned.
     let monitor = unsafe { &*monitor.cast::<Monitor<'_>>() };
     // A check that fails because a lock hook does is made up for by the next one.
     let _ = monitor.check_now(monitor.cache.now_ms().unwrap_or_else(crate::hosted::now_ms));

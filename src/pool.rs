@@ -188,18 +188,47 @@ impl Inner {
     }
 }
 
-/// A pool of blocks inside a region that the caller gave. Every call may come from any thread.
+/// A pool of blocks inside a region that the caller gave.
 ///
 /// `&Pool` is an [`Allocator`]: collections can live in it.
+///
+#[cfg_attr(
+    feature = "spin",
+    doc = "Threads can share a pool: each call may come from any of them.
+```
+fn is_shareable<T: Send + Sync>() {}
+is_shareable::<larder::Pool<'static>>();
+```"
+)]
+#[cfg_attr(
+    not(feature = "spin"),
+    doc = "Without the feature `spin` there is no lock, and a pool is not `Sync`: it moves between threads, but two
+cannot share it. A `Mutex` around it makes it shareable.
+```
+fn is_movable<T: Send>() {}
+is_movable::<larder::Pool<'static>>();
+```
+```compile_fail,E0277
+fn is_shareable<T: Sync>() {}
+is_shareable::<larder::Pool<'static>>();
+```"
+)]
+/// A block stays on its thread.
+/// ```compile_fail,E0277
+/// fn is_movable<T: Send>() {}
+/// is_movable::<larder::Block<'static>>();
+/// ```
 #[derive(Debug)]
 pub struct Pool<'r> {
     state: NonNull<State>,
     region: PhantomData<&'r mut [u8]>,
 }
 
-// SAFETY: the state is changed under its lock alone; hooks come in through unsafe functions.
+// SAFETY: the region moves with the pool; a `Block` keeps it where it is, and itself stays on its thread. Hooks come
+// in through unsafe functions.
 unsafe impl Send for Pool<'_> {}
-// SAFETY: as above.
+// SAFETY: the state is changed under its lock alone.
+#[cfg(feature = "spin")]
 unsafe impl Sync for Pool<'_> {}
 
 impl<'r> Pool<'r> {

@@ -35,6 +35,19 @@ pub(crate) struct Gone {
     pub(crate) expired_bytes: u64,
 }
 
+impl Gone {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.evicted == 0 && self.expired == 0
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.evicted = self.evicted.saturating_add(other.evicted);
+        self.expired = self.expired.saturating_add(other.expired);
+        self.evicted_bytes = self.evicted_bytes.saturating_add(other.evicted_bytes);
+        self.expired_bytes = self.expired_bytes.saturating_add(other.expired_bytes);
+    }
+}
+
 impl Counters {
     /// An item of so many key and value bytes went to make room.
     #[inline]

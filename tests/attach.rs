@@ -484,6 +484,7 @@ fn an_item_in_a_shard_that_is_not_its_own_is_none() {
 }
 
 #[test]
+#[cfg(feature = "hosted")]
 fn a_clock_that_nobody_set_is_not_waited_for() {
     let config = Config::default();
     let mut region = Region::new(16 * KIB);

@@ -340,6 +340,8 @@ fn store_quarters(cache: &Cache<'_>, lens: &[usize]) {
 #[test]
 fn a_value_of_a_quarter_of_the_limit_is_stored_whatever_fills_the_cache() {
     let sizes = (12..=23).flat_map(|shift| [1 << shift, (1 << shift) + (1 << shift) / 3]);
+    // In 4 KiB, the longest value is shorter than that by a few bytes.
+    let sizes = sizes.map(|size| size.max(4096 + 32));
     for size in sizes.filter(|&size| size <= 8 * MIB) {
         for policy in [PolicyKind::Default, PolicyKind::Lru] {
             for lens in [

@@ -4,10 +4,8 @@
 mod common;
 
 use common::{Region, audited, checked, key, now_ms, set_now};
-use larder::{
-    Cache, Config, Error, HISTORY, Monitor, MonitorConfig, MonitorStats, Sample, TTL_NEVER,
-};
-use std::pin::pin;
+use larder::{Cache, Config, Error, HISTORY, Monitor, MonitorConfig, MonitorStats, Sample};
+#[cfg(all(feature = "hosted", feature = "spin"))]
 use std::time::{Duration, Instant};
 
 const MIB: usize = 1 << 20;
@@ -225,6 +223,7 @@ fn the_last_samples_are_remembered_oldest_first() {
 // ---- the thread ------------------------------------------------------------------------------------
 
 /// Waits until a monitor has checked so many times; panics after ten seconds.
+#[cfg(all(feature = "hosted", feature = "spin"))]
 fn wait_for_checks(monitor: &Monitor<'_>, checks: u64) {
     let start = Instant::now();
     while monitor.stats().unwrap().checks_performed < checks {
@@ -236,20 +235,30 @@ fn wait_for_checks(monitor: &Monitor<'_>, checks: u64) {
     }
 }
 
+/// A cache and a monitor for as long as the program.
+#[cfg(all(feature = "hosted", feature = "spin"))]
+fn for_ever(interval_ms: u64) -> std::pin::Pin<&'static Monitor<'static>> {
+    let region = Box::leak(Box::new(Region::new(MIB)));
+    let cache = Box::leak(Box::new(
+        Cache::new(region.bytes(), &Config::default()).unwrap(),
+    ));
+    let monitor = Monitor::new(cache, &config(interval_ms)).unwrap();
+    std::pin::Pin::static_ref(Box::leak(Box::new(monitor)))
+}
+
 #[test]
+#[cfg(all(feature = "hosted", feature = "spin"))]
 fn a_thread_checks_until_it_is_stopped_and_can_start_again() {
-    let mut region = Region::new(MIB);
-    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    let monitor = pin!(Monitor::new(&cache, &config(2)).unwrap());
-    let monitor = monitor.as_ref();
+    let monitor = for_ever(2);
     for round in 1..=3 {
         assert!(!monitor.stats().unwrap().running);
         monitor.start().unwrap();
         assert_eq!(monitor.start(), Err(Error::Busy), "it runs already");
+        assert_eq!(monitor.during(|| ()), Err(Error::Busy), "it runs already");
         assert!(monitor.stats().unwrap().running);
         wait_for_checks(&monitor, round * 5);
-        monitor.stop();
-        monitor.stop();
+        monitor.stop().unwrap();
+        monitor.stop().unwrap();
         let checks = monitor.stats().unwrap().checks_performed;
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(
@@ -261,71 +270,114 @@ fn a_thread_checks_until_it_is_stopped_and_can_start_again() {
 }
 
 #[test]
+#[cfg(all(feature = "hosted", feature = "spin"))]
 fn a_running_thread_follows_a_new_interval_at_once() {
     let mut region = Region::new(MIB);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    let monitor = pin!(Monitor::new(&cache, &config(3_600_000)).unwrap());
-    let monitor = monitor.as_ref();
-    monitor.start().unwrap();
-    std::thread::sleep(Duration::from_millis(20));
-    assert_eq!(
-        monitor.stats().unwrap().checks_performed,
-        0,
-        "the first check is an hour away"
-    );
-    monitor.set_interval(2).unwrap();
-    wait_for_checks(&monitor, 5);
-    monitor.set_interval(3_600_000).unwrap();
-    let start = Instant::now();
-    monitor.stop();
+    let monitor = Monitor::new(&cache, &config(3_600_000)).unwrap();
+    let stopped = monitor.during(|| {
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(
+            monitor.stats().unwrap().checks_performed,
+            0,
+            "the first check is an hour away"
+        );
+        monitor.set_interval(2).unwrap();
+        wait_for_checks(&monitor, 5);
+        monitor.set_interval(3_600_000).unwrap();
+        Instant::now()
+    });
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        stopped.unwrap().elapsed() < Duration::from_secs(1),
         "it waits for the interval to end"
     );
 }
 
 #[test]
+#[cfg(all(feature = "hosted", feature = "spin"))]
 fn a_thread_optimizes_beside_others_that_use_the_cache() {
     let mut region = Region::new(MIB);
     let mut config_of_cache = Config::default();
     config_of_cache.shards = 2;
     let cache = Cache::new(region.bytes(), &config_of_cache).unwrap();
-    let monitor = pin!(Monitor::new(&cache, &config(1)).unwrap());
-    monitor.as_ref().start().unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..2 {
-            let cache = &cache;
-            scope.spawn(move || {
-                for n in 0..20_000 {
-                    // Those that stay fill the cache on the slowest machine, too.
-                    let ttl_ms = if n % 2 == 0 { 5 } else { TTL_NEVER };
-                    cache
-                        .set(&key(thread + 2 * (n % 3000)), &[thread as u8; 400], ttl_ms)
-                        .unwrap();
-                    let mut buffer = [9; 400];
-                    if cache
-                        .get(&key(thread + 2 * (n * 7 % 3000)), &mut buffer)
-                        .is_ok()
-                    {
-                        assert_eq!(buffer, [thread as u8; 400]);
-                    }
-                }
-            });
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    let work = |thread: u64| {
+        for n in 0..20_000 {
+            // Those that stay fill the cache on the slowest machine, too.
+            let ttl_ms = if n % 2 == 0 { 5 } else { larder::TTL_NEVER };
+            cache
+                .set(&key(thread + 2 * (n % 3000)), &[thread as u8; 400], ttl_ms)
+                .unwrap();
+            let mut buffer = [9; 400];
+            if cache
+                .get(&key(thread + 2 * (n * 7 % 3000)), &mut buffer)
+                .is_ok()
+            {
+                assert_eq!(buffer, [thread as u8; 400]);
+            }
         }
-    });
-    wait_for_checks(&monitor, 3);
-    monitor.stop();
+    };
+    let both = || {
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let work = &work;
+                scope.spawn(move || work(thread));
+            }
+        });
+        wait_for_checks(&monitor, 3);
+    };
+    monitor.during(both).unwrap();
     assert!(monitor.stats().unwrap().optimizations > 0);
     checked(&cache);
 }
 
 #[test]
-fn dropping_a_monitor_ends_its_thread() {
+#[cfg(all(feature = "hosted", feature = "spin"))]
+fn a_thread_ends_with_what_it_runs_during() {
     let mut region = Region::new(MIB);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
     for _ in 0..20 {
-        let monitor = pin!(Monitor::new(&cache, &config(1)).unwrap());
-        monitor.as_ref().start().unwrap();
+        let running = monitor.during(|| monitor.stats().unwrap().running);
+        assert_eq!(running, Ok(true));
+        assert!(!monitor.stats().unwrap().running);
     }
+    let body = || monitor.during(|| panic!("on purpose"));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    assert!(panicked.is_err() && !monitor.stats().unwrap().running);
     checked(&cache);
+}
+
+#[test]
+#[cfg(feature = "hosted")]
+#[allow(unsafe_code)]
+fn a_cache_without_a_lock_gets_no_thread() {
+    let mut region = Region::new(MIB);
+    let config_of_cache = if cfg!(feature = "spin") {
+        // SAFETY: this thread alone calls the cache.
+        unsafe { Config::default().single_thread() }
+    } else {
+        Config::default()
+    };
+    let cache = Cache::new(region.bytes(), &config_of_cache).unwrap();
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    assert_eq!(monitor.during(|| ()), Err(Error::Invalid));
+    assert!(!monitor.stats().unwrap().running);
+    assert_eq!(monitor.poll(0), Ok(true), "the host's tick works");
+}
+
+#[test]
+fn a_history_is_visited_outside_of_the_lock() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    monitor.poll(1).unwrap();
+    let mut visits = 0;
+    let visit = |_: &Sample| {
+        visits += 1;
+        assert_eq!(monitor.stats().unwrap().checks_performed, visits);
+        assert_eq!(monitor.poll(2), Ok(true));
+    };
+    monitor.history(visit).unwrap();
+    assert_eq!(visits, 1);
 }

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Region, checked};
 use larder::{Cache, Config, Cursor, Error};
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn with_cache(shards: u32, test: impl FnOnce(&Cache<'_>)) {
@@ -58,7 +59,42 @@ fn an_inspection_that_calls_back_is_turned_away() {
     }
 }
 
+type Call = fn() -> Result<(), Error>;
+
+thread_local! {
+    /// What a clock calls from inside the call that reads it, and what that answered.
+    static FROM_CLOCK: Cell<Option<Call>> = const { Cell::new(None) };
+    static ANSWER: Cell<Option<Result<(), Error>>> = const { Cell::new(None) };
+    static CACHE: OnceCell<&'static Cache<'static>> = const { OnceCell::new() };
+}
+
+fn clock_that_calls_back() -> u64 {
+    if let Some(call) = FROM_CLOCK.take() {
+        ANSWER.set(Some(call()));
+    }
+    0
+}
+
+/// Without a lock, nothing is reached twice at once, whatever a hook does.
 #[test]
+#[allow(unsafe_code)]
+fn a_clock_that_calls_back_is_turned_away_where_there_is_no_lock() {
+    let region = Box::leak(Box::new(Region::new(64 << 10)));
+    let config = Config::default().clock(clock_that_calls_back);
+    // SAFETY: this thread alone calls the cache.
+    let config = unsafe { config.single_thread() };
+    let cache = Box::leak(Box::new(Cache::new(region.bytes(), &config).unwrap()));
+    CACHE.with(|place| place.set(cache).unwrap());
+    let set = || CACHE.with(|cache| cache.get().unwrap().set(b"key", b"from inside", 5));
+    FROM_CLOCK.set(Some(set));
+    assert_eq!(cache.set(b"key", b"value", 5), Ok(()));
+    assert_eq!(ANSWER.get(), Some(Err(Error::Busy)));
+    assert_eq!(cache.get(b"key", &mut [0; 16]), Ok(5));
+    checked(cache);
+}
+
+#[test]
+#[cfg(feature = "hosted")]
 fn a_time_that_is_turned_away_leaves_the_clock_running() {
     with_cache(1, |cache| {
         cache.set(b"short", b"value", 5).unwrap();

@@ -293,7 +293,8 @@ impl Cache<'_> {
         self.with_item(key, |shard, id| shard.layout.value_type(&shard.slab, id))
     }
 
-    /// Calls with what is known of an item. `call` must not call the cache: it would get `Busy`.
+    /// Calls with what is known of an item, under the lock of its shard: other threads' calls of that shard wait
+    /// for `call`. A call of this cache from inside is `Busy`.
     ///
     /// # Errors
     /// `NotFound` on a miss; `Busy` from inside a callback.
@@ -305,12 +306,19 @@ impl Cache<'_> {
         })?;
         let (head, hash) = (self.head(), self.hash(key));
         let cell = self.cell_of(hash);
-        head.callbacks.run(|| {
-            cell.with(&head.lock, |shard| {
-                let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
-                Ok(call(&shard.info(id)))
-            })
+        cell.visit(&head.lock, &head.callbacks, |shard| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            Ok(call(&shard.info(id)))
         })?
+    }
+
+    /// What `convert`, a function of the library's own, makes of what is known of an item.
+    pub(crate) fn info<R>(&self, key: &[u8], convert: fn(&ItemInfo<'_>) -> R) -> Result<R> {
+        self.with_key(key, false, |shard, hash| {
+            let id = shard.lookup(hash, key).ok_or(Error::NotFound)?;
+            shard.check_sum(id, hash)?;
+            Ok(convert(&shard.info(id)))
+        })
     }
 
     /// Neither counted nor reported to the policy.

@@ -13,8 +13,6 @@ use crate::stats::CacheStats;
 use crate::status::{Error, Result};
 use core::sync::atomic::Ordering;
 
-/// Items that a scan visits before it gives the lock back.
-const SCAN_SLICE: u32 = 64;
 /// Steps of an optimize before it gives the lock back.
 const OPTIMIZE_SLICE: u32 = 4096;
 
@@ -174,42 +172,33 @@ impl Cache<'_> {
     /// all were visited; if not, a further call with the same cursor goes on behind the last one.
     ///
     /// Items that come, go or move while other threads change the cache may be missed or met twice.
-    /// `visit` must not call the cache: it would get `Busy`.
+    /// `visit` runs under the lock of the item's shard, which is given back after each item: other threads'
+    /// calls of that shard wait for it. A call of this cache from inside is `Busy`.
     ///
     /// # Errors
     /// `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
-    /// O(slots). The lock is given back every 64 items.
+    /// O(slots).
     pub fn scan(
         &self,
         cursor: &mut Cursor,
         mut visit: impl FnMut(&ItemInfo<'_>) -> bool,
     ) -> Result<bool> {
         self.turn_away()?;
-        self.head()
-            .callbacks
-            .run(|| self.scan_slices(cursor, &mut visit))
-    }
-
-    fn scan_slices(
-        &self,
-        cursor: &mut Cursor,
-        visit: &mut dyn FnMut(&ItemInfo<'_>) -> bool,
-    ) -> Result<bool> {
+        let head = self.head();
         loop {
             let (mut shard, page, slot) = cursor.place();
-            if shard >= self.head().cell_count {
+            if shard >= head.cell_count {
                 return Ok(true);
             }
             let mut stop = false;
-            let next = self.cell(shard).with(&self.head().lock, |shard| {
+            let cell = self.cell(shard);
+            let next = cell.visit(&head.lock, &head.callbacks, |shard| {
                 self.look_at_clock(shard, false);
-                let mut count = 0;
                 shard.scan((page, slot), |item| {
-                    count += 1;
                     stop = !visit(&item);
-                    !stop && count < SCAN_SLICE
+                    false
                 })
             })?;
             let (page, slot) = next.unwrap_or((0, 0));

@@ -18,7 +18,8 @@ pub const LARDER_POLICY_LRU: u32 = 1;
 pub const LARDER_ZERO_ON_FREE: u32 = 1;
 /// Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item.
 pub const LARDER_ITEM_TIMES: u32 = 2;
-/// No lock: the host promises that one thread at a time calls, and no interrupt handler does.
+/// No lock: the host promises that one thread at a time calls. A call inside another, from a hook or an interrupt
+/// handler, is LARDER_BUSY; larder_monitor_start is LARDER_INVALID.
 pub const LARDER_SINGLE_THREAD: u32 = 4;
 /// Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
 /// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
@@ -100,8 +101,10 @@ pub struct larder_cache_config {
     pub try_lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
     /// Handed to lock, unlock and try_lock.
     pub lock_ctx: *mut c_void,
-    /// Told of evictions and expiries after the lock was given back; may be NULL. A call of this cache
-    /// from inside is LARDER_BUSY.
+    /// Called with evictions and expirations after the lock was given back; may be NULL. No call waits for it, and
+    /// one thread at a time is inside. What other threads evict or expire meanwhile is added up: that thread is
+    /// called once more with the sums, and what is added during that goes to the next call of the cache. No item is
+    /// left out or counted twice. A call of this cache from inside is LARDER_BUSY; one of another cache is not.
     pub on_event: Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const larder_event)>,
     /// Handed to on_event.
     pub event_ctx: *mut c_void,

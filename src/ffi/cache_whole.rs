@@ -61,8 +61,9 @@ pub struct larder_cursor {
     pub position: u64,
 }
 
-/// Called with each item; returns 0 to go on, anything else to stop. A call of this cache from inside
-/// is LARDER_BUSY.
+/// Called with each item; returns 0 to go on, anything else to stop. It runs under the lock of the item's shard,
+/// where the item cannot change: calls of that shard in other threads wait for it. So it must not wait for them,
+/// nor call a cache whose callbacks wait for this one. A call of this cache from inside is LARDER_BUSY.
 pub type larder_scan_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, item: *const larder_item_info) -> i32>;
 
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn larder_cache_item_info(
 ) -> larder_status {
     let get = |cache: &Cache<'_>, key: &[u8]| {
         let out = required(out)?;
-        let info = cache.inspect(key, convert)?;
+        let info = cache.info(key, convert)?;
         let null = core::ptr::null();
         // SAFETY: the caller's promise.
         unsafe {
@@ -210,8 +211,8 @@ fn convert_report(report: &OptimizeReport) -> larder_optimize_report {
 
 /// Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
 /// where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
-/// come, go or move while other threads change the cache may be missed or met twice. O(slots); the
-/// lock is given back every 64 items.
+/// come, go or move while other threads change the cache may be missed or met twice. The lock
+/// is given back after each item. LARDER_BUSY from inside a callback of this cache. O(slots).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called.

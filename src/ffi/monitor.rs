@@ -65,7 +65,11 @@ pub struct larder_monitor_config {
     pub step_max: u32,
     /// 0
     pub reserved0: u32,
-    /// Told of each check; may be NULL. A call of the cache from inside is LARDER_BUSY.
+    /// Called after each check; may be NULL. No lock is held meanwhile, and no call waits for it but
+    /// larder_monitor_stop. One thread at a time calls it, beside on_event and larder_scan_fn in other threads.
+    /// From inside, each call of the cache, larder_monitor_poll, larder_monitor_start and larder_monitor_stop
+    /// are LARDER_BUSY; larder_monitor_stats, _history and _set_interval are not. Where three monitors of one cache are
+    /// inside at once, the third one's calls of the cache are carried out.
     pub on_report:
         Option<unsafe extern "C" fn(ctx: *mut c_void, report: *const larder_monitor_report)>,
     /// Handed to on_report.
@@ -88,7 +92,7 @@ pub struct larder_monitor_stats_t {
     pub last_check_ms: u64,
     /// The highest pressure seen, in percent.
     pub peak_pressure: u32,
-    /// 1 while the thread runs, else 0.
+    /// 1 from larder_monitor_start until the thread has ended, else 0.
     pub running: u32,
 }
 
@@ -225,8 +229,8 @@ pub unsafe extern "C" fn larder_monitor_init(
     }))
 }
 
-/// The host's tick: checks where the interval has passed since the last check, and on the first call.
-/// O(step_max).
+/// The host's tick: checks where the interval has passed since the last check, and on the first call, but not
+/// while another thread checks. LARDER_BUSY from inside a callback of the cache or the monitor. O(step_max).
 ///
 /// # Safety
 /// `monitor` was initialised.
@@ -298,7 +302,7 @@ pub unsafe extern "C" fn larder_monitor_history(
             required(out)?;
         }
         let mut written = 0u32;
-        monitor.history(|sample| {
+        monitor.each_sample(|sample| {
             if let Some(out) = NonNull::new(out).filter(|_| written < capacity) {
                 // SAFETY: written < capacity.
                 let out = unsafe { out.add(written as usize) };

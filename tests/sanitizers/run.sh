@@ -9,7 +9,7 @@ out=target/sanitizers
 . tests/tools/steps.sh
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-RUST_TESTS='allocator attach density expiry hostile limit lru model monitor pins reentry sizing'
+RUST_TESTS='allocator attach density expiry hostile limit lru model monitor pins reentry sizing threads'
 CFLAGS='-std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude -Itests/c'
 ADDRESS='-fsanitize=address,undefined -fno-sanitize-recover=all'
 export ASAN_OPTIONS=detect_stack_use_after_return=1 TSAN_OPTIONS=halt_on_error=1
@@ -102,7 +102,9 @@ else
     # Without -Cunsafe-.. rustc refuses to link with a core that is not instrumented; what it inlines is.
     RUST_FLAGS=-Cunsafe-allow-abi-mismatch=sanitizer step 'library with ThreadSanitizer' \
         nightly thread build --example archive
-    step 'stress_threads under ThreadSanitizer' run_under_thread stress_threads
+    for program in stress_threads stress_callbacks; do
+        step "$program under ThreadSanitizer" run_under_thread "$program"
+    done
     step 'ThreadSanitizer sees what is planted' sees_under_thread
 fi
 

@@ -1,0 +1,139 @@
+//! A thread that calls a function at an interval, from its start to its stop.
+//!
+//! ```text
+//! stopped --start--> (starting) --> running --stop--> stopping --the thread has ended--> stopped
+//! ```
+//! `starting` is inside the lock: other calls wait until it is over, which takes no callback. `stop` answers once
+//! the thread has ended; a second `stop` waits for the first. `start` answers `Busy` unless stopped.
+//!
+//! # Invariants
+//! 1. There is a thread while the phase is `Running` or `Stopping`, and it is joined before `Stopped`.
+//! 2. `ticking` is the number that the thread gave itself, 0 before that and from its end on.
+#![allow(unsafe_code)]
+
+#[cfg(not(loom))]
+use crate::hosted::{Gate, Moment, Thread, this_thread};
+#[cfg(loom)]
+use crate::interleavings::{Gate, Moment, Thread, this_thread};
+use crate::status::{Error, Result};
+use core::ffi::c_void;
+
+/// It is not movable while its thread runs, which holds its address.
+pub(crate) struct Ticker {
+    life: Gate<Life>,
+}
+
+struct Life {
+    phase: Phase,
+    ticking: usize,
+    interval_ms: u64,
+    tick: unsafe fn(ctx: *mut c_void),
+    ctx: *mut c_void,
+}
+
+enum Phase {
+    Stopped,
+    Running(Thread),
+    Stopping,
+}
+
+unsafe fn nothing(_: *mut c_void) {}
+
+impl Ticker {
+    pub(crate) fn new(interval_ms: u64) -> Self {
+        Self {
+            life: Gate::new(Life {
+                phase: Phase::Stopped,
+                ticking: 0,
+                interval_ms,
+                tick: nothing,
+                ctx: core::ptr::null_mut(),
+            }),
+        }
+    }
+
+    /// Whether there is a thread that has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.life.lock().phase, Phase::Stopped)
+    }
+
+    pub(crate) fn set_interval(&self, interval_ms: u64) {
+        self.life.lock().interval_ms = interval_ms;
+        self.life.signal();
+    }
+
+    /// Starts the thread. `Busy` where there is one already, `NoMemory` where the host has none to give.
+    ///
+    /// # Safety
+    /// `self` stays where it is, and `tick` may be called with `ctx` from another thread, until
+    /// [`Ticker::stop`] has answered.
+    pub(crate) unsafe fn start(
+        &self,
+        tick: unsafe fn(*mut c_void),
+        ctx: *mut c_void,
+    ) -> Result<()> {
+        let mut life = self.life.lock();
+        if !matches!(life.phase, Phase::Stopped) {
+            return Err(Error::Busy);
+        }
+        (life.tick, life.ctx) = (tick, ctx);
+        let me = core::ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: `run` takes the address of a ticker, which the caller keeps in its place.
+        life.phase = Phase::Running(unsafe { Thread::start(run, me) }.ok_or(Error::NoMemory)?);
+        Ok(())
+    }
+
+    /// Stops the thread and waits for its end. Does nothing where there is none; `Busy` from the thread itself.
+    pub(crate) fn stop(&self) -> Result<()> {
+        let mut life = self.life.lock();
+        if life.ticking == this_thread() {
+            return Err(Error::Busy);
+        }
+        match core::mem::replace(&mut life.phase, Phase::Stopping) {
+            Phase::Stopped => life.phase = Phase::Stopped,
+            Phase::Stopping => {
+                while matches!(life.phase, Phase::Stopping) {
+                    life.wait();
+                }
+            }
+            Phase::Running(thread) => {
+                drop(life);
+                self.life.signal();
+                thread.join();
+                self.life.lock().phase = Phase::Stopped;
+                self.life.signal();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the interval since `started` is over; `false` once the thread is to end.
+    fn wait(&self, started: &Moment) -> bool {
+        let mut life = self.life.lock();
+        while matches!(life.phase, Phase::Running(_)) {
+            let until = started.later(life.interval_ms);
+            if life.wait_until(&until) {
+                return matches!(life.phase, Phase::Running(_));
+            }
+        }
+        false
+    }
+}
+
+extern "C" fn run(ticker: *mut c_void) -> *mut c_void {
+    // SAFETY: `start` gave the address of a ticker that outlives this thread.
+    let ticker = unsafe { &*ticker.cast::<Ticker>() };
+    let mut life = ticker.life.lock();
+    life.ticking = this_thread();
+    let (tick, ctx) = (life.tick, life.ctx);
+    drop(life);
+    let mut started = Moment::now();
+    while ticker.wait(&started) {
+        started = Moment::now();
+        // SAFETY: the caller of `start` allowed it.
+        unsafe { tick(ctx) };
+    }
+    // Before another thread can have the same number.
+    ticker.life.lock().ticking = 0;
+    core::ptr::null_mut()
+}
