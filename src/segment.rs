@@ -44,6 +44,19 @@ unsafe impl Allocator for Block {
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
+/// hashbrown's trait where the program enables `hashbrown/nightly`.
+// SAFETY: as above.
+#[cfg(feature = "nightly")]
+unsafe impl core::alloc::Allocator for Block {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, core::alloc::AllocError> {
+        Allocator::allocate(self, layout).map_err(|_| core::alloc::AllocError)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+}
+
 /// Control bytes behind the last bucket: as wide as the widest group that hashbrown probes with.
 const GROUP: usize = 16;
 const HEAD: usize = 8;
