@@ -12,8 +12,9 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-features test-firmware test-dist \
-	test-hosts test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-crate test-features test-firmware \
+	test-dist test-hosts test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory \
+	install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -68,6 +69,7 @@ test: setup ## Run every check and test; stops at the first failure
 	$(MAKE) --no-print-directory test-features
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 	$(MAKE) --no-print-directory test-loom
+	$(MAKE) --no-print-directory test-crate
 	$(MAKE) --no-print-directory test-c
 	$(MAKE) --no-print-directory test-firmware
 	$(MAKE) --no-print-directory test-dist
@@ -83,6 +85,9 @@ test-features: ## Run the Rust tests without a lock or a C library, and those of
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
+
+test-crate: ## Use the packaged crate as a Rust project does; try the oldest and newest versions of its dependencies
+	sh tests/crate/run.sh
 
 test-firmware: ## Build for every core, link in all ways, hold sizes to their budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware

@@ -16,7 +16,7 @@
 
 use crate::region::{ALIGN, Cutter, check_region};
 use crate::status::{Error, Result};
-use allocator_api2::alloc::{AllocError, Allocator, Layout};
+use core::alloc::Layout;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -61,7 +61,7 @@ pub struct ArenaStats {
 
 /// A bump allocator inside regions that the caller gave. One thread at a time.
 ///
-/// `&Arena` is an [`Allocator`]: collections can live in it.
+/// `&Arena` is an [`Allocator`](crate::allocator_api2::alloc::Allocator): collections can live in it.
 #[derive(Debug)]
 pub struct Arena<'r> {
     state: NonNull<UnsafeCell<State>>,
@@ -261,6 +261,25 @@ impl<'r> Arena<'r> {
         });
     }
 
+    /// Memory for a collection.
+    pub(crate) fn take(&self, layout: Layout) -> Option<NonNull<[u8]>> {
+        let place = match layout.size() {
+            0 => NonNull::new(core::ptr::without_provenance_mut(layout.align()))?,
+            size => self.alloc(size, layout.align()).ok()?,
+        };
+        Some(NonNull::slice_from_raw_parts(place, layout.size()))
+    }
+
+    /// Takes a collection's memory back.
+    ///
+    /// # Safety
+    /// [`Arena::take`] gave `place` for this layout, and its owner is done with it.
+    pub(crate) unsafe fn give_back(&self, place: NonNull<u8>, layout: Layout) {
+        if layout.size() > 0 {
+            self.with(|state| state.give_back(place, layout.size()));
+        }
+    }
+
     /// All statistics.
     pub fn stats(&self) -> ArenaStats {
         self.with(|state| ArenaStats {
@@ -271,27 +290,5 @@ impl<'r> Arena<'r> {
             resets: state.resets,
             regions: state.regions.len(),
         })
-    }
-}
-
-// SAFETY: what is handed out stays valid and unaliased until the reset, which needs `&mut Arena`
-// and so the end of every `&Arena`; moving the arena does not move its regions.
-unsafe impl Allocator for &Arena<'_> {
-    fn allocate(&self, layout: Layout) -> core::result::Result<NonNull<[u8]>, AllocError> {
-        if layout.size() == 0 {
-            let dangling = core::ptr::without_provenance_mut::<u8>(layout.align());
-            let dangling = NonNull::new(dangling).ok_or(AllocError)?;
-            return Ok(NonNull::slice_from_raw_parts(dangling, 0));
-        }
-        let place = self
-            .alloc(layout.size(), layout.align())
-            .map_err(|_| AllocError)?;
-        Ok(NonNull::slice_from_raw_parts(place, layout.size()))
-    }
-
-    unsafe fn deallocate(&self, place: NonNull<u8>, layout: Layout) {
-        if layout.size() > 0 {
-            self.with(|state| state.give_back(place, layout.size()));
-        }
     }
 }

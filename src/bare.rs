@@ -1,23 +1,26 @@
-//! For the C archive alone: the panic handler and the global allocator that Rust wants to see.
+//! The panic handler and the global allocator that Rust wants to see: both for the C archive, the allocator
+//! for firmware in Rust without a heap, too.
 //!
-//! Neither can be reached. Both call symbols that nobody defines, so the archive's last link, which
-//! drops what is unreachable, fails if one ever can be.
+//! Neither can be reached. Both call symbols that no object defines, so the last link, which drops what is
+//! unreachable, fails if one ever can be.
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
 
 unsafe extern "C" {
+    #[cfg(feature = "capi")]
     fn larder_port_panic() -> !;
     fn larder_no_heap() -> *mut u8;
 }
 
+#[cfg(feature = "capi")]
 #[panic_handler]
 fn on_panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: never linked.
     unsafe { larder_port_panic() }
 }
 
-/// Nobody allocates.
+/// No call allocates.
 struct Refuse;
 
 #[global_allocator]
@@ -44,5 +47,6 @@ extern "C" fn larder_planted(at: usize) -> u8 {
 #[cfg(larder_planted = "allocation")]
 #[unsafe(no_mangle)]
 extern "C" fn larder_planted(number: usize) -> *mut usize {
+    extern crate alloc;
     alloc::boxed::Box::into_raw(alloc::boxed::Box::new(number))
 }

@@ -16,6 +16,7 @@
 //! | [`Arena`] | bump allocation over regions |
 //! | `class`, `slab` | size classes; pages, and the slots that they are cut into |
 //! | [`Pool`] | reusable blocks |
+//! | `allocators` | arenas and pools as the allocators of collections |
 //! | `item`, `checksum` | header, key and value in slots |
 //! | `hash`, `segment`, `index` | from a key's hash to its slot |
 //! | `policy` | whom to evict |
@@ -41,10 +42,26 @@
 //! assert_eq!(&buffer[..len], b"forty-two");
 //! # Ok::<(), larder::Error>(())
 //! ```
+//!
+//! # Features
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `alloc` | yes | for programs with a heap: `Cache::get_in`, collections of allocator-api2 0.4 |
+//! | `hosted` | yes | a clock and the monitor's thread, from the C library |
+//! | `spin` | yes | the default lock, on targets with compare-and-swap |
+//! | `nightly` | no | `core::alloc::Allocator` for [`Arena`] and [`Pool`]; needs a nightly compiler |
+//! | `small` | no | little code rather than quick code |
+//! | `one-rule` | no | 3 KB less code: no simulations that choose the policy's rule |
+//! | `capi` | no | for the C archive alone |
+//!
+//! The crate never allocates from a heap. Rust asks for a global allocator all the same, since hashbrown
+//! names the crate `alloc`. Without the feature `alloc`, on a target without an operating system
+//! (`target_os = "none"`), this crate is that allocator: a program that could reach it does not link, and
+//! the linker names `larder_no_heap`. A program with an allocator of its own there enables `alloc`.
 #![no_std]
+#![cfg_attr(feature = "nightly", allow(stable_features), feature(allocator_api))]
 
-extern crate alloc;
-
+mod allocators;
 mod arena;
 mod attach;
 mod batch;
@@ -84,8 +101,15 @@ mod sweep;
 mod ticker;
 mod view;
 
-#[cfg(all(feature = "capi", not(test)))]
+#[cfg(all(
+    any(feature = "capi", all(not(feature = "alloc"), target_os = "none")),
+    not(test)
+))]
 mod bare;
+
+/// The version of allocator-api2 whose collections and trait go with [`Cache`], [`Arena`] and [`Pool`],
+/// and with hashbrown's collections.
+pub use allocator_api2;
 
 pub use arena::{ARENA_REGIONS_MAX, Arena, ArenaStats};
 pub use attach::AttachReport;

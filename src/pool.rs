@@ -19,7 +19,7 @@ use crate::lock::{Guarded, LockHooks, LockKind};
 use crate::region::{ALIGN, Cutter, check_region};
 use crate::slab::{Class, ClassStats, Id, Kind, Slab};
 use crate::status::{Error, Result};
-use allocator_api2::alloc::{AllocError, Allocator, Layout};
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -190,7 +190,7 @@ impl Inner {
 
 /// A pool of blocks inside a region that the caller gave.
 ///
-/// `&Pool` is an [`Allocator`]: collections can live in it.
+/// `&Pool` is an [`Allocator`](crate::allocator_api2::alloc::Allocator): collections can live in it.
 ///
 #[cfg_attr(
     feature = "spin",
@@ -361,6 +361,27 @@ impl<'r> Pool<'r> {
         }
     }
 
+    /// Memory for a collection.
+    pub(crate) fn take(&self, layout: Layout) -> Option<NonNull<[u8]>> {
+        if layout.align() > ALIGN {
+            return None;
+        }
+        let block = self.alloc_raw(layout.size().max(1)).ok()?;
+        Some(NonNull::slice_from_raw_parts(block.data, layout.size()))
+    }
+
+    /// Takes a collection's memory back.
+    ///
+    /// # Safety
+    /// [`Pool::take`] gave `data`, and its owner is done with it.
+    pub(crate) unsafe fn give_back(&self, data: NonNull<u8>, _: Layout) {
+        // SAFETY: a block's header lies right before its data.
+        let head = unsafe { data.sub(HEAD) }.cast::<[u32; 2]>();
+        // SAFETY: as above; the owner gives the block back, so no thread writes.
+        let [_, generation] = unsafe { head.read() };
+        let _ = self.release_raw(data.as_ptr() as usize, generation);
+    }
+
     /// All statistics.
     ///
     /// # Errors
@@ -451,27 +472,5 @@ impl Drop for Block<'_> {
         let _ = self
             .pool
             .release_raw(self.raw.data.as_ptr() as usize, self.raw.generation);
-    }
-}
-
-// SAFETY: a block is nobody else's until it is given back, and does not move; its generation is read
-// from its own header.
-unsafe impl Allocator for &Pool<'_> {
-    fn allocate(&self, layout: Layout) -> core::result::Result<NonNull<[u8]>, AllocError> {
-        if layout.align() > ALIGN {
-            return Err(AllocError);
-        }
-        let block = self
-            .alloc_raw(layout.size().max(1))
-            .map_err(|_| AllocError)?;
-        Ok(NonNull::slice_from_raw_parts(block.data, layout.size()))
-    }
-
-    unsafe fn deallocate(&self, data: NonNull<u8>, _: Layout) {
-        // SAFETY: a block's header lies right before its data.
-        let head = unsafe { data.sub(HEAD) }.cast::<[u32; 2]>();
-        // SAFETY: as above; the owner gives the block back, so nobody writes.
-        let [_, generation] = unsafe { head.read() };
-        let _ = self.release_raw(data.as_ptr() as usize, generation);
     }
 }

@@ -44,6 +44,19 @@ unsafe impl Allocator for Block {
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
+/// hashbrown's trait where the program enables `hashbrown/nightly`.
+// SAFETY: as above.
+#[cfg(feature = "nightly")]
+unsafe impl core::alloc::Allocator for Block {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, core::alloc::AllocError> {
+        Allocator::allocate(self, layout).map_err(|_| core::alloc::AllocError)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+}
+
 /// Control bytes behind the last bucket: as wide as the widest group that hashbrown probes with.
 const GROUP: usize = 16;
 const HEAD: usize = 8;
@@ -416,17 +429,4 @@ impl Segment {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_takes_exactly_its_block() {
-        for buckets in [Buckets::B32, Buckets::B64, Buckets::B128] {
-            let table: HashTable<u32> = HashTable::with_capacity(buckets.capacity());
-            assert_eq!(table.num_buckets(), buckets.count());
-            assert!(table.allocation_size() <= buckets.block_size());
-            assert_eq!(table.capacity(), buckets.capacity());
-            assert_eq!(buckets.slot_size() % 16, 0);
-        }
-    }
-}
+mod tests;

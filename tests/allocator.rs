@@ -1,18 +1,20 @@
-//! Collections live in arena and pool; blocks never overlap, and come back zeroed.
+//! Collections live in arena and pool, under each version of the allocators' trait; blocks never overlap, and come
+//! back zeroed.
+#![cfg_attr(feature = "nightly", feature(allocator_api, btreemap_alloc))]
 
 mod common;
 
-use allocator_api2::vec::Vec as VecIn;
 use common::{Region, Rng};
 use hashbrown::HashMap;
-use larder::{Arena, Block, Cache, Config, Error, Pool, PoolConfig};
+use larder::allocator_api2::{alloc::Allocator, vec::Vec as VecIn};
+use larder::{Arena, Block, Error, Pool, PoolConfig};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 type MapIn<A> = HashMap<u32, u32, BuildHasherDefault<DefaultHasher>, A>;
 
 /// Grows a vector and a map in an allocator, and reads both back.
-fn live_in<A: allocator_api2::alloc::Allocator + Copy>(allocator: A) {
+fn live_in<A: Allocator + Copy>(allocator: A) {
     let mut vector = VecIn::new_in(allocator);
     let mut map: MapIn<A> = MapIn::with_hasher_in(BuildHasherDefault::default(), allocator);
     for n in 0..1000u32 {
@@ -45,8 +47,61 @@ fn vectors_and_maps_live_in_a_pool_and_leave_it() {
     pool.check().unwrap();
 }
 
+/// Grows and shrinks a vector, whose type has the usual methods, in an allocator.
+#[cfg(any(feature = "alloc", feature = "nightly"))]
+macro_rules! exercise {
+    ($vector:expr) => {{
+        let mut vector = $vector;
+        for n in 0..1000u32 {
+            vector.push(n * 3);
+        }
+        vector.truncate(10);
+        vector.shrink_to_fit();
+        assert!((0..10).all(|n| vector[n as usize] == n * 3));
+    }};
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn the_newest_allocator_api2_lives_in_arena_and_pool() {
+    use allocator_api2_04::{boxed::Box, vec::Vec};
+    let (mut first, mut second) = (Region::new(64 << 10), Region::new(64 << 10));
+    let arena = Arena::new(first.bytes()).unwrap();
+    let pool = Pool::new(second.bytes(), &PoolConfig::default()).unwrap();
+    exercise!(Vec::new_in(&arena));
+    exercise!(Vec::new_in(&pool));
+    assert_eq!(*Box::new_in(7, &pool), 7);
+    assert!(Box::try_new_in([0u8; 100_000], &arena).is_err());
+    assert!(arena.stats().allocs > 0);
+    assert_eq!(pool.stats().unwrap().used_size, 0);
+}
+
+#[cfg(feature = "nightly")]
+#[test]
+fn the_standard_collections_live_in_arena_and_pool() {
+    use std::collections::{BTreeMap, VecDeque};
+    let (mut first, mut second) = (Region::new(64 << 10), Region::new(64 << 10));
+    let arena = Arena::new(first.bytes()).unwrap();
+    let pool = Pool::new(second.bytes(), &PoolConfig::default()).unwrap();
+    exercise!(Vec::new_in(&arena));
+    exercise!(Vec::new_in(&pool));
+    let mut map = BTreeMap::new_in(&pool);
+    let mut queue = VecDeque::new_in(&arena);
+    for n in 0..100u32 {
+        map.insert(n, n * 7);
+        queue.push_back(n);
+    }
+    assert!((0..100).all(|n| map[&n] == n * 7 && queue[n as usize] == n));
+    drop(map);
+    assert_eq!(*Box::new_in(7, &pool), 7);
+    assert!(Box::try_new_in([0u8; 100_000], &arena).is_err());
+    assert_eq!(pool.stats().unwrap().used_size, 0);
+}
+
+#[cfg(feature = "alloc")]
 #[test]
 fn a_value_is_read_into_the_allocator_of_choice() {
+    use larder::{Cache, Config};
     let (mut memory, mut bytes) = (Region::new(64 << 10), Region::new(16 << 10));
     let cache = Cache::new(memory.bytes(), &Config::default()).unwrap();
     let arena = Arena::new(bytes.bytes()).unwrap();

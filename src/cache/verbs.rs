@@ -173,6 +173,7 @@ impl Cache<'_> {
     ///
     /// # Errors
     /// `NotFound` on a miss; `NoMemory` where the allocator refuses.
+    #[cfg(feature = "alloc")]
     pub fn get_in<A: allocator_api2::alloc::Allocator>(
         &self,
         key: &[u8],

@@ -172,6 +172,63 @@ links_beside_other_rust() {
     done
 }
 
+# ---- firmware in Rust ----
+
+# rust_image FEATURES PROFILE [OWN_FEATURES]: tests/firmware/no_heap.rs over this crate with those features. The symbol
+# belongs to tables for unwinding, which the scripts of Rust's linkers for Cortex-M leave out.
+rust_image() {
+    mkdir -p "$out/rust/src"
+    cp tests/firmware/no_heap.rs "$out/rust/src/main.rs"
+    cp Cargo.lock "$out/rust/"
+    cat >"$out/rust/Cargo.toml" <<TOML
+[package]
+name = "no-heap"
+version = "0.0.0"
+edition = "2024"
+
+[features]
+allocates = []
+allocator = ["allocates", "larder/alloc"]
+
+[dependencies]
+larder = { path = "$PWD", default-features = false, features = [$1] }
+
+[profile.firmware]
+inherits = "release"
+opt-level = "z"
+lto = "fat"
+codegen-units = 1
+panic = "abort"
+
+[profile.dev]
+opt-level = 0
+panic = "abort"
+
+[workspace]
+TOML
+    sh tests/tools/cross.sh "$name_of_target" rustc --quiet --manifest-path "$out/rust/Cargo.toml" --profile "$2" \
+        --features "${3:-}" -- -C linker="$cc" -C link-args="$cpu -nostdlib -Wl,-e,main -Wl,--defsym=__aeabi_unwind_cpp_pr0=0"
+}
+
+rust_links_without_allocator() {
+    image=target/firmware-build/$name_of_target/firmware/no-heap
+    for wanted in '' '"small", "one-rule"'; do
+        rust_image "$wanted" firmware && nothing_left_undefined "$image" || return 1
+        ! "${prefix}nm" -C "$image" | grep -E '__rust_alloc|__rg_alloc|GlobalAlloc' || return 1
+    done
+}
+
+rust_links_unoptimized() {
+    rust_image '' dev && nothing_left_undefined "target/firmware-build/$name_of_target/debug/no-heap"
+}
+
+rust_allocation_is_found() {
+    fails rust_image '' "$1" allocates 2>"$out/allocates" || return 1
+    grep "undefined reference to .larder_no_heap'" "$out/allocates" || { cat "$out/allocates"; return 1; }
+}
+
+rust_links_with_allocator() { rust_image '' firmware allocator; }
+
 # ---- which Rust builds ----
 
 # A directory with a rustc and a cargo that tell how they were called, as one that has the target, or the sources, or
@@ -279,6 +336,9 @@ for target in ${TARGETS:-$TARGETS_ALL}; do
     case $target in
     thumbv6m-* | riscv*) step "$target: links beside another Rust library" links_beside_other_rust ;;
     esac
+    case $target in
+    *-none-*) step "$target: firmware in Rust links without an allocator" rust_links_without_allocator ;;
+    esac
     step "$target: nothing that panics or allocates is reachable" all_of "$from_cargo"
 done
 
@@ -287,6 +347,10 @@ if [ -f "$from_cargo" ]; then
     step 'a planted panic is found' planted panic larder_port_panic
     step 'a planted allocation is found' planted allocation larder_no_heap
     step 'builds again without them' build
+    step 'firmware in Rust without optimization links without an allocator' rust_links_unoptimized
+    step 'firmware in Rust that allocates does not link' rust_allocation_is_found firmware
+    step 'nor does it without optimization' rust_allocation_is_found dev
+    step 'firmware in Rust with an allocator of its own links' rust_links_with_allocator
 fi
 step 'a Rust with the target comes before one with sources' target_comes_before_source
 step 'a Rust with sources builds core' source_is_built
