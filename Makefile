@@ -56,8 +56,8 @@ target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
 
-demo: ## Build everything and run the demo
-	@sh tests/tools/setup.sh host
+demo: ## Build the library and run the demo; installs a C compiler where there is none
+	@sh tests/tools/setup.sh build
 	$(MAKE) --no-print-directory target/examples/demo
 	target/examples/demo
 

@@ -31,6 +31,93 @@ under_helgrind() {
         "$out/$1" hooks
 }
 
+# ---- examples ----
+
+# Asked for help, an example prints how it is used and ends well; an argument that it does not know ends it with 2, and
+# how it is used goes to stderr.
+example_refuses_unknown_arguments() {
+    for help in -h --help; do
+        limited "target/examples/$1" $help >"$out/said" 2>"$out/complained" || return 1
+        grep "^usage: $1" "$out/said" && [ ! -s "$out/complained" ] || { echo "$help is not answered"; return 1; }
+    done
+    for argument in --unknown -x 'unknown argument' --help=no; do
+        result=0
+        limited "target/examples/$1" "$argument" >"$out/said" 2>"$out/complained" || result=$?
+        cat "$out/complained"
+        [ $result -eq 2 ] && grep "^usage: $1" "$out/complained" && [ ! -s "$out/said" ] ||
+            { echo "'$argument' is not refused"; return 1; }
+    done
+}
+
+# refused EXAMPLE WORDS ARGUMENT...: the message says what would be right
+refused() {
+    example=$1 words=$2
+    shift 2
+    ! limited "target/examples/$example" "$@" 2>"$out/complained" && cat "$out/complained" &&
+        grep -q -e "$words" "$out/complained"
+}
+
+wrong_values_are_refused() {
+    refused demo '--interval takes a number from 1 to 60000' --interval 0 &&
+        refused threads '--threads takes a number from 1 to 64' --threads=65 &&
+        refused memory_map '--region takes a number from 65536' --region 63K &&
+        refused warm_restart '--size takes a number from 65536' --size x &&
+        refused replay '--policy takes default or lru' --policy fifo &&
+        refused replay 'ends in none of .ids, .csv' trace.txt &&
+        refused replay 'one argument too many' a.ids b.ids
+}
+
+replay_help_explains_its_formats() {
+    limited target/examples/replay --help >"$out/said"
+    for word in NAME.ids u32 NAME.csv time_s,key_id,key_size,value_size,op,ttl_s key_size ttl_s zstd; do
+        grep -q -e "$word" "$out/said" || { echo "--help does not name $word"; return 1; }
+    done
+    # Its own example is a trace.
+    { grep -o 'time_s,key_id.*' "$out/said" && sed -n 's/ *Example: *//p' "$out/said"; } >"$out/example.csv"
+    limited target/examples/replay "$out/example.csv" | grep '^hits  *0 of 1 gets$'
+}
+
+memory_map_has_a_legend() {
+    limited target/examples/memory_map >"$out/said"
+    sed '/^==/,$d' "$out/said" >"$out/legend"
+    cat "$out/legend"
+    for sign in : - = + '*' '#' % @ I: .: _:; do
+        grep -qF -e " $sign" -e "$sign " "$out/legend" || { echo "the legend does not name $sign"; return 1; }
+    done
+}
+
+# Each part has its sentence, and each percentage is that of the usage beside it.
+demo_shows_every_part() {
+    limited target/examples/demo --interval 50 >"$out/said" || return 1
+    for part in Items Optimize Eviction Pressure Expiry Limit; do
+        grep -qE "^== $part: .{40}" "$out/said" || { echo "no part $part"; return 1; }
+    done
+    for term in payload overhead free usage pressure evicted expired; do
+        grep -qE "^ +$term +[a-z].{20}" "$out/said" || { echo "$term is not explained"; return 1; }
+    done
+    awk '
+        /^monitor: usage/ { usage = $3; limit = $5; percent = $7 + 0; monitor++ }
+        /^ *[0-9]+( +[0-9]+)+ +[0-9]+%/ { usage = $5; limit = $6; percent = $7 + 0; row++ }
+        limit && percent != int(usage * 100 / limit) { print "not the percentage of its usage:", $0; wrong = 1 }
+        limit { above += percent > 100; if (peak < usage) peak = usage; last = usage; limit = 0 }
+        END {
+            print row, "rows,", monitor, "checks,", above, "above the limit; usage from", peak, "to", last
+            exit wrong || row < 20 || monitor < 3 || above < 1 || last > peak / 1.5
+        }' "$out/said"
+}
+
+# Where nothing is there, the demo asks for what a C program needs, and for no linters.
+demo_asks_for_a_compiler_alone() {
+    rm -rf "$out/bare"
+    mkdir -p "$out/bare"
+    for tool in sh dirname; do ln -s "$(command -v $tool)" "$out/bare/$tool"; done
+    printf '#!/bin/sh\n' >"$out/bare/cargo"
+    chmod +x "$out/bare/cargo"
+    grep -A 1 '^demo:' Makefile | grep 'setup.sh build$' || return 1
+    ! PATH=$PWD/$out/bare sh tests/tools/setup.sh build >"$out/said" 2>&1 && cat "$out/said" &&
+        grep 'names: gcc libc6-dev binutils make$' "$out/said"
+}
+
 # ---- installation ----
 
 root=$PWD/$out/root
@@ -186,7 +273,13 @@ done
 for example in c-examples/*.c; do
     example=$(basename "$example" .c)
     step "example $example" limited "target/examples/$example"
+    step "example $example refuses unknown arguments" example_refuses_unknown_arguments "$example"
 done
+step 'examples refuse wrong values, and say what is right' wrong_values_are_refused
+step 'replay --help explains its formats' replay_help_explains_its_formats
+step 'memory_map prints a legend' memory_map_has_a_legend
+step 'demo shows every part' demo_shows_every_part
+step 'demo asks for a compiler alone' demo_asks_for_a_compiler_alone
 if [ -n "${LARDER_TRACES:-}" ]; then
     for trace in "$LARDER_TRACES"/*.ids.zst "$LARDER_TRACES"/*.csv.zst; do
         for policy in default lru; do
