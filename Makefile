@@ -12,8 +12,12 @@ LIB := target/lib/liblarder.a
 SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-firmware test-dist test-hosts \
-	test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+# The parts of `make test`, each a target below.
+TEST_PARTS := test-format test-lint test-rust test-doc test-loom test-c test-firmware test-dist test-fuzz test-hosts \
+	test-sanitizers
+
+.PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) \
+	fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -61,26 +65,27 @@ demo: ## Build the library and run the demo; installs a C compiler where there i
 	$(MAKE) --no-print-directory target/examples/demo
 	target/examples/demo
 
-test: setup ## Run every check and test; stops at the first failure
+test: ## Run every check and test; says what it needs, and closes with how many passed
+	@MAKE='$(MAKE)' sh tests/tools/verdict.sh $(TEST_PARTS)
+
+test-format: ## Is the Rust code formatted?
 	cargo fmt --check
+
+test-lint: ## Does clippy find nothing?
 	cargo clippy --all-targets -- -D warnings
-	cargo test
+
+test-rust: ## Run the Rust tests alone
+	cargo test --no-fail-fast
+
+test-doc: ## Does the documentation build without warnings?
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
-	$(MAKE) --no-print-directory test-loom
-	$(MAKE) --no-print-directory test-c
-	$(MAKE) --no-print-directory test-firmware
-	$(MAKE) --no-print-directory test-dist
-	$(MAKE) --no-print-directory test-fuzz
-	$(MAKE) --no-print-directory test-hosts
-	$(MAKE) --no-print-directory test-sanitizers
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
 
 test-firmware: ## Build for every core, link in all ways, hold sizes to their budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
-	sh tests/firmware/run.sh
-	sh tests/firmware/images.sh
+	@failed=0; sh tests/firmware/run.sh || failed=1; sh tests/firmware/images.sh || failed=1; exit $$failed
 
 test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
 	@sh tests/tools/setup.sh

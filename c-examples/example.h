@@ -132,7 +132,7 @@ static inline void read_arguments(int argc, char **argv, const char *help, const
             fputs(help, stdout);
             exit(EXIT_SUCCESS);
         }
-        if (letter != 0 || !take_value(&options[index - 1], optarg)) /* getopt_long says what it does not know */
+        if (letter != 0 || options == NULL || !take_value(&options[index - 1], optarg)) /* getopt_long says what */
             exit_usage(help);
     }
     if (operand != NULL && optind < argc)

@@ -256,6 +256,41 @@ replay_trace() {
     limited target/examples/replay --region 4M --policy "$1" "$2"
 }
 
+# ---- the verdict over all parts ----
+
+# A make whose parts end in every way: ours, cargo's, without counts, and badly.
+pretend_make() {
+    cat >"$out/make" <<'SH'
+#!/bin/sh
+case $2 in
+setup) echo 'setup: everything is there'; exit "${SETUP:-0}" ;;
+ours) echo 'ok    a step (9 passed, 0 failed)'; echo 'c: 30 passed, 2 failed, 1 skipped'; exit 1 ;;
+boards) echo 'images: 4 passed, 0 failed, 3 boards skipped' ;;
+cargo) for i in 1 2; do echo 'test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out'; done ;;
+silent) ;;
+broken) echo 'c: 6 passed, 0 failed' >&2; exit 2 ;;
+esac
+SH
+    chmod +x "$out/make"
+}
+
+# verdict LINE STATUS PART...: its last line, alone, and its status
+verdict_is() {
+    line=$1 wanted=$2 result=0
+    shift 2
+    MAKE=$PWD/$out/make sh tests/tools/verdict.sh "$@" >"$out/said" || result=$?
+    cat "$out/said"
+    [ "$(tail -n 1 "$out/said")" = "$line" ] && [ $result -eq "$wanted" ]
+}
+
+verdict_adds_up_all_parts() {
+    pretend_make
+    verdict_is '15 passed, 0 failed, 5 skipped' 0 boards cargo silent || return 1
+    for need in time downloads disk; do grep "^  $need .*[a-z]" "$out/said" || return 1; done
+    verdict_is '51 passed, 3 failed, 6 skipped' 1 ours boards cargo silent broken &&
+        SETUP=1 verdict_is '0 passed, 1 failed, 0 skipped' 1 cargo
+}
+
 # ---- all of it ----
 
 step 'larder.h compiles in every language' tests/c/compile_header.sh "$out"
@@ -296,6 +331,7 @@ for tool in cppcheck clang-tidy; do
         skip "static analysis by $tool: it is not there"
     fi
 done
+step 'the verdict of make test adds up all parts' verdict_adds_up_all_parts
 step 'archive is one object' archive_has_one_member
 step 'exports are what the header declares' exports_are_the_header
 step 'bad input is tried on every function' bad_inputs_are_for_every_function
