@@ -6,10 +6,8 @@ CFLAGS ?= -O2 -g
 
 # The version is written in Cargo.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-SONAME := liblarder.so.$(firstword $(subst ., ,$(VERSION)))
 
 LIB := target/lib/liblarder.a
-SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
 # The parts of `make test`, each a target below.
@@ -125,15 +123,8 @@ bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' li
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory
 
-install: lib ## Install libraries, header and larder.pc under PREFIX (and DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/liblarder.a
-	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/liblarder.so.$(VERSION)
-	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/liblarder.so
-	install -m 644 include/larder.h $(DESTDIR)$(PREFIX)/include/larder.h
-	sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|lib|; s|@version@|$(VERSION)|; s|@cflags@||; s|@libs@| -lpthread -lm|' \
-		larder.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/larder.pc
+install: lib ## Install libraries, header, larder.pc and a CMake package under PREFIX (and DESTDIR)
+	@CC='$(CC)' sh tests/tools/install.sh '$(PREFIX)' '$(DESTDIR)' $(VERSION)
 
 fmt: ## Format the Rust code
 	cargo fmt

@@ -141,6 +141,20 @@ quickstart_shared() {
     LD_LIBRARY_PATH="$root/usr/local/lib" limited "$out/quickstart-shared"
 }
 
+# A directory that the loader does not know: the program runs all the same, with nothing that names it.
+shared_library_needs_no_hint() {
+    elsewhere="$PWD/$out/else where"
+    rm -rf "$elsewhere"
+    ${MAKE:-make} --no-print-directory install PREFIX="$elsewhere" || return 1
+    (
+        unset LD_LIBRARY_PATH
+        export PKG_CONFIG_LIBDIR="$elsewhere/lib/pkgconfig"
+        eval "cc -std=c11 c-examples/quickstart.c $(pkg-config --cflags --libs larder) -o '$out/quickstart-elsewhere'"
+        readelf -d "$out/quickstart-elsewhere" | grep NEEDED.*liblarder || exit 1
+        limited "$out/quickstart-elsewhere"
+    )
+}
+
 quickstart_static() {
     cc -std=c11 -static c-examples/quickstart.c $(pc --static --cflags --libs) -o "$out/quickstart-static" || return 1
     limited "$out/quickstart-static"
@@ -347,6 +361,7 @@ if has pkg-config; then
     step 'install' install_into_root
     step 'quickstart with the installed shared library' quickstart_shared
     step 'quickstart with the installed static library' quickstart_static
+    step 'a program with the shared library needs no hint' shared_library_needs_no_hint
 else
     skip 'install: no pkg-config'
 fi

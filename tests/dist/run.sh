@@ -71,7 +71,7 @@ prints_the_value() { "$@" | tee /dev/stderr | grep -q '^greeting = hello, larder
 by_pkg_config() {
     (
         export PATH="$out/bin" PKG_CONFIG_LIBDIR="$(root "$host")/lib/pkgconfig"
-        export LD_LIBRARY_PATH="$(root "$host")/lib"
+        unset LD_LIBRARY_PATH
         pkg-config --exact-version="$version" larder || exit 1
         eval "cc -std=c11 c-examples/quickstart.c -o $out/by-pkg-config $(pkg-config --cflags --libs larder)" &&
             prints_the_value "$out/by-pkg-config" || exit 1
@@ -112,6 +112,12 @@ installs_from_the_source() {
     cmake -S . -B "$out/install" -DCMAKE_INSTALL_LIBDIR=lib/multi -DLARDER_CARGO_DIR="$repository/target" && cmake --build "$out/install" &&
         cmake --install "$out/install" --prefix "$out/in stalled" || return 1
     host_programs installed -Dlarder_DIR="$out/in stalled/lib/multi/cmake/larder"
+}
+
+# make install, where programs of CMake look for it
+installed_by_make() {
+    ${MAKE:-make} --no-print-directory install PREFIX="$out/made by make" || return 1
+    host_programs made -DCMAKE_PREFIX_PATH="$out/made by make" -DWANTED="$version"
 }
 
 # ---- firmware ----
@@ -256,6 +262,7 @@ step 'find_package refuses other versions' other_versions_are_refused
 step 'FetchContent of the tarball' by_fetch_of_the_tarball
 step 'FetchContent of the source, with cargo' by_fetch_of_the_source
 step 'cmake --install from the source' installs_from_the_source
+step 'find_package after make install' installed_by_make
 
 . tests/tools/target.sh
 for name in $TARGETS_FIRMWARE; do
