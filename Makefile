@@ -39,7 +39,7 @@ size: ## Print bytes of code, data and stack of each target, and hold them to th
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/size.sh
 
-dist: lib ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
+dist: ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
 	sh tests/tools/dist.sh $(VERSION)
 
 header: ## Generate include/larder.h anew from src/ffi

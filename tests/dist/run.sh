@@ -17,7 +17,7 @@ root() { echo "$unpacked/larder-$version-$1"; }
 # ---- no Rust ----
 
 # Only these can be found, so what builds with them needs neither cargo nor rustc.
-TOOLS='sh rm grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
+TOOLS='sh rm cp awk grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
 
 link_tools() {
     for tool in $TOOLS; do
@@ -58,6 +58,36 @@ sums_are_right() { (cd target/dist && sha256sum -c SHA256SUMS); }
 unpack_all() {
     mkdir -p "$unpacked"
     for file in target/dist/*.tar.gz; do tar -xzf "$file" -C "$unpacked" || return 1; done
+}
+
+# Each says by which Rust it was built, and that is one for all.
+one_rust_built_all() {
+    grep -h '^Built by `rustc 1\.' "$unpacked"/*/README.md | tee "$out/compilers"
+    [ "$(wc -l <"$out/compilers")" -eq "$(ls "$unpacked" | wc -l)" ] && [ "$(sort -u "$out/compilers" | wc -l)" -eq 1 ]
+}
+
+# Files and links that a tarball's README names are in it.
+readmes_name_what_is_there() {
+    for root in "$unpacked"/*; do
+        grep -q 'lib/liblarder.a' "$root/README.md" || return 1
+        { grep -o '](\([^)#]*\)' "$root/README.md" | cut -c 3- | grep -v '^http'
+            grep -o '`[A-Za-z0-9_./-]*`' "$root/README.md" | tr -d '`' | grep -E '/|\.[a-z]+$|^[A-Z]+'; } |
+            while read -r name; do
+                [ -e "$root/$name" ] || { echo "${root##*/}: no $name"; return 1; }
+            done || return 1
+    done
+}
+
+# The program in the README, by the commands in the README.
+readmes_program_runs() {
+    (
+        cp -R "$(root "$host")" "$out/readme" && cd "$out/readme" || exit 1
+        export PATH="$out/bin"
+        unset LD_LIBRARY_PATH
+        awk '/^```/ { block = inside ? "" : substr($0, 4); inside = !inside; next }
+            block == "c" { print >"main.c" } block == "sh" { print >"commands" }' README.md
+        sh -ex commands
+    ) && prints_the_value "$out/readme/main"
 }
 
 holds_no_path_of_this_machine() {
@@ -252,6 +282,9 @@ step 'the same archives make the same bytes' packs_the_same_bytes_again
 step 'the sums are right' sums_are_right
 step 'tarballs unpack, into a path with a space' unpack_all
 step 'no path of this machine is in them' holds_no_path_of_this_machine
+step 'one Rust built all of them, and they say which' one_rust_built_all
+step 'their README names what is in them' readmes_name_what_is_there
+step 'the program in their README builds and runs' readmes_program_runs
 if has pkg-config; then
     step 'pkg-config' by_pkg_config
 else

@@ -28,7 +28,11 @@ build() {
     say "$1: target/firmware/$1/liblarder.a"
 }
 
-for name in ${TARGETS:-$TARGETS_FIRMWARE}; do
+TARGETS=${TARGETS:-$TARGETS_FIRMWARE}
+# One compiler builds them all; where there is none, cross.sh says so of each.
+one=$(sh tests/tools/cross.sh --one $TARGETS)
+[ -z "$one" ] || export RUST_DIRECTORIES="$one"
+for name in $TARGETS; do
     result=0
     build "$name" || result=$?
     case $result in
