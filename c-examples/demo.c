@@ -260,8 +260,9 @@ static void show_expiry(larder_cache *cache, const larder_monitor *monitor)
 
 static void show_limit(larder_cache *cache, const larder_monitor *monitor)
 {
-    puts("\n== Limit: it drops to 5 MiB while more is in use. No call waits for that: each set evicts up to eight items\n"
-         "   more than it adds, optimize all of them, and usage never rises meanwhile. Another 1000 texts are set.");
+    printf("\n== Limit: it drops to 5 MiB while more is in use, and another %d texts are set. No call waits for the rest:\n"
+           "   each set evicts up to eight items, optimize all of them, and usage never rises meanwhile.\n",
+           TEXT_ITEMS);
     print_heading();
     uint64_t before = print_row(cache).total_used;
     must(larder_cache_set_memory_limit(cache, LOWER_LIMIT), "larder_cache_set_memory_limit");

@@ -11,12 +11,18 @@ out=target/firmware-test
 CFLAGS='-std=c11 -Os -Wall -Wextra -Wpedantic -Werror -Iinclude -DLARDER_BARE_METAL -ffunction-sections -fdata-sections'
 FREESTANDING='-ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns'
 
+# One Rust builds all cores, here as in firmware.sh.
+given=${RUST_DIRECTORIES:-}
+one=$(rust_of_cores ${TARGETS:-$TARGETS_ALL})
+export RUST_DIRECTORIES
+
 fails() { if "$@"; then return 1; fi; }
 
 # on TARGET: sets what the steps below use
 on() {
     target "$1"
     name_of_target=$1
+    case $1 in *-none-*) RUST_DIRECTORIES=$one ;; *) RUST_DIRECTORIES=$given ;; esac
     cc=${prefix}gcc
     archive=target/firmware/$1/liblarder.a
     nolibc=target/firmware/$1/liblarder-nolibc.a
@@ -264,9 +270,6 @@ one_rust_builds_all() {
 
 # ---- all of it ----
 
-# One compiler builds all of them, as for size.sh below.
-RUST_DIRECTORIES=$(sh tests/tools/cross.sh --one ${TARGETS:-$TARGETS_ALL})
-[ -z "$RUST_DIRECTORIES" ] && unset RUST_DIRECTORIES || export RUST_DIRECTORIES
 for target in ${TARGETS:-$TARGETS_ALL}; do
     on "$target"
     result=0

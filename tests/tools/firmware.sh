@@ -14,6 +14,7 @@ say() { echo "firmware: $*"; }
 # build TARGET: 0, or 1, or 2
 build() {
     target "$1" || return 2
+    case $1 in *-none-*) RUST_DIRECTORIES=$one ;; *) RUST_DIRECTORIES=$given ;; esac
     command -v "${prefix}ld" >/dev/null || {
         say "$1: ${prefix}ld is missing: on Debian, apt-get install $packages" >&2
         return 2
@@ -29,9 +30,9 @@ build() {
 }
 
 TARGETS=${TARGETS:-$TARGETS_FIRMWARE}
-# One compiler builds them all; where there is none, cross.sh says so of each.
-one=$(sh tests/tools/cross.sh --one $TARGETS)
-[ -z "$one" ] || export RUST_DIRECTORIES="$one"
+given=${RUST_DIRECTORIES:-}
+one=$(rust_of_cores $TARGETS)
+export RUST_DIRECTORIES
 for name in $TARGETS; do
     result=0
     build "$name" || result=$?

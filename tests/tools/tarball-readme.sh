@@ -62,7 +62,8 @@ TEXT
     esac
 else
     cat <<'TEXT'
-- **pkg-config**: this directory's `lib/pkgconfig` in PKG_CONFIG_PATH. Programs find the shared library where it lies now.
+- **pkg-config**: this directory's `lib/pkgconfig` in PKG_CONFIG_PATH. Programs find the shared library where it lies
+  now.
 - **CMake**: find_package(larder) with this directory in CMAKE_PREFIX_PATH, or FetchContent; link larder::larder, or
   larder::shared.
 
