@@ -6,15 +6,16 @@ CFLAGS ?= -O2 -g
 
 # The version is written in Cargo.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-SONAME := liblarder.so.$(firstword $(subst ., ,$(VERSION)))
 
 LIB := target/lib/liblarder.a
-SHARED := target/lib/liblarder.so.$(VERSION)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
 
-.PHONY: help setup lib firmware size dist header abi examples demo test test-c test-crate test-features test-firmware \
-	test-dist test-hosts test-sanitizers test-loom test-fuzz fuzz soak bench bench-calls bench-hitratio bench-memory \
-	install fmt clean FORCE
+# The parts of `make test`, each a target below.
+TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware test-dist \
+	test-fuzz test-hosts test-sanitizers
+
+.PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) \
+	fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -38,7 +39,7 @@ size: ## Print bytes of code, data and stack of each target, and hold them to th
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/size.sh
 
-dist: lib ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
+dist: ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
 	sh tests/tools/dist.sh $(VERSION)
 
 header: ## Generate include/larder.h anew from src/ffi
@@ -57,25 +58,25 @@ target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
 
-demo: ## Build everything and run the demo
-	@sh tests/tools/setup.sh host
+demo: ## Build the library and run the demo; installs a C compiler where there is none
+	@sh tests/tools/setup.sh build
 	$(MAKE) --no-print-directory target/examples/demo
 	target/examples/demo
 
-test: setup ## Run every check and test; stops at the first failure
+test: ## Run every check and test; says what it needs, and closes with how many passed
+	@MAKE='$(MAKE)' sh tests/tools/verdict.sh $(TEST_PARTS)
+
+test-format: ## Is the Rust code formatted?
 	cargo fmt --check
+
+test-lint: ## Does clippy find nothing?
 	cargo clippy --all-targets -- -D warnings
-	cargo test
-	$(MAKE) --no-print-directory test-features
+
+test-rust: ## Run the Rust tests alone
+	cargo test --no-fail-fast
+
+test-doc: ## Does the documentation build without warnings?
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
-	$(MAKE) --no-print-directory test-loom
-	$(MAKE) --no-print-directory test-crate
-	$(MAKE) --no-print-directory test-c
-	$(MAKE) --no-print-directory test-firmware
-	$(MAKE) --no-print-directory test-dist
-	$(MAKE) --no-print-directory test-fuzz
-	$(MAKE) --no-print-directory test-hosts
-	$(MAKE) --no-print-directory test-sanitizers
 
 test-features: ## Run the Rust tests without a lock or a C library, and those of threads with one of the two
 	cargo clippy --no-default-features --all-targets -- -D warnings
@@ -91,8 +92,7 @@ test-crate: ## Use the packaged crate as a Rust project does; try the oldest and
 
 test-firmware: ## Build for every core, link in all ways, hold sizes to their budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
-	sh tests/firmware/run.sh
-	sh tests/firmware/images.sh
+	@failed=0; sh tests/firmware/run.sh || failed=1; sh tests/firmware/images.sh || failed=1; exit $$failed
 
 test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
 	@sh tests/tools/setup.sh
@@ -132,15 +132,8 @@ bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' li
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory
 
-install: lib ## Install libraries, header and larder.pc under PREFIX (and DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/liblarder.a
-	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/liblarder.so.$(VERSION)
-	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/liblarder.so
-	install -m 644 include/larder.h $(DESTDIR)$(PREFIX)/include/larder.h
-	sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|lib|; s|@version@|$(VERSION)|; s|@cflags@||; s|@libs@| -lpthread -lm|' \
-		larder.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/larder.pc
+install: lib ## Install libraries, header, larder.pc and a CMake package under PREFIX (and DESTDIR)
+	@CC='$(CC)' sh tests/tools/install.sh '$(PREFIX)' '$(DESTDIR)' $(VERSION)
 
 fmt: ## Format the Rust code
 	cargo fmt

@@ -1,6 +1,7 @@
 //! What an item costs in bytes: the whole region counts, whatever became of it.
 //!
-//! A fresh cache is filled with fresh keys of 16 bytes to 1.4 times what fits. Then, for each item held:
+//! A fresh cache is filled with fresh keys of 16 bytes to 1.4 times what fits. Prints the tables that README.md shows,
+//! as they are there, and ends with 1 where README.md shows others. Then, for each item held:
 //!
 //! - `beside`: bytes of the region that are neither key nor value. It is the sum of the next two.
 //! - `overhead`: header, index, rounding to slots, page tails, tables.
@@ -14,15 +15,15 @@ mod common;
 
 use common::{Region, Rng, audited, checked};
 use larder::{Cache, CacheStats, Config, PolicyKind, TTL_NEVER};
+use std::fs;
+use std::process::ExitCode;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const HOUR_MS: u64 = 3_600_000;
-const POLICIES: [(PolicyKind, &str); 2] =
-    [(PolicyKind::Default, "default"), (PolicyKind::Lru, "lru")];
 
-/// Sets over which the items of a small region are averaged, once it is full.
-const SMALL_SETS: u64 = 1_000;
+/// Sets over which the items of a region are averaged, once it is full.
+const SETS: u64 = 1_000;
 
 /// A cache that is being filled with fresh keys.
 struct Filling<'r> {
@@ -86,85 +87,207 @@ fn percent(part: f64, whole: u64) -> f64 {
     part * 100.0 / whole as f64
 }
 
-fn large_region(policy: (PolicyKind, &str), ttl_ms: u64, value_len: (usize, usize)) {
-    let mut region = Region::new(64 * MIB);
-    let mut filling = Filling::new(&mut region, policy.0, value_len, ttl_ms);
-    filling.fill();
-    let stats = filling.stats();
-    let ttl = if ttl_ms == TTL_NEVER { "no" } else { "yes" };
-    let value = match value_len {
-        (low, high) if low == high => format!("{low}"),
-        (low, high) => format!("{low}..{high}"),
-    };
-    let each = |bytes: u64| bytes as f64 / stats.item_count as f64;
-    println!(
-        "{:8} {ttl:>4} {value:>9} {:>9} {:>8.2} {:>9.2} {:>8.2} {:>7.2} {:>10.2}",
-        policy.1,
-        stats.item_count,
-        each(stats.region_bytes - stats.payload_bytes),
-        each(stats.overhead_bytes),
-        each(stats.free_bytes),
-        percent(stats.free_bytes as f64, stats.region_bytes),
-        percent(stats.payload_bytes as f64, stats.region_bytes),
-    );
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
-fn large_regions() {
-    println!("64 MiB, keys of 16 B; beside, overhead and free in bytes for each item");
+fn region_name(size: usize) -> String {
+    match size {
+        size if size < MIB => format!("{} KiB", size / KIB),
+        size => format!("{} MiB", size / MIB),
+    }
+}
+
+fn value_name((low, high): (usize, usize)) -> String {
+    match low == high {
+        true => format!("{} B", grouped(low as u64)),
+        false => format!("{low} to {} B", grouped(high as u64)),
+    }
+}
+
+// ---- large regions ----
+
+const LARGE: usize = 64 * MIB;
+const MIXED: (usize, usize) = (16, 4 * KIB);
+const VALUES: [(usize, usize); 6] = [
+    (10, 10),
+    (32, 32),
+    (64, 64),
+    (200, 200),
+    (1_000, 1_000),
+    MIXED,
+];
+
+/// A row of README.md's table, and how the cache is set up for it.
+struct Setting {
+    name: &'static str,
+    policy: PolicyKind,
+    ttl_ms: u64,
+}
+
+const SETTINGS: [Setting; 4] = [
+    Setting {
+        name: "no TTL",
+        policy: PolicyKind::Default,
+        ttl_ms: TTL_NEVER,
+    },
+    Setting {
+        name: "with a TTL",
+        policy: PolicyKind::Default,
+        ttl_ms: HOUR_MS,
+    },
+    Setting {
+        name: "exact LRU, no TTL",
+        policy: PolicyKind::Lru,
+        ttl_ms: TTL_NEVER,
+    },
+    Setting {
+        name: "exact LRU, with a TTL",
+        policy: PolicyKind::Lru,
+        ttl_ms: HOUR_MS,
+    },
+];
+
+fn large_region(setting: &Setting, value_len: (usize, usize)) -> CacheStats {
+    let mut region = Region::new(LARGE);
+    let mut filling = Filling::new(&mut region, setting.policy, value_len, setting.ttl_ms);
+    filling.fill();
+    filling.stats()
+}
+
+fn each(bytes: u64, stats: &CacheStats) -> f64 {
+    bytes as f64 / stats.item_count as f64
+}
+
+fn beside(stats: &CacheStats) -> f64 {
+    each(stats.region_bytes - stats.payload_bytes, stats)
+}
+
+/// Bytes of each item beside its key and value.
+fn table_of_items(results: &[Vec<CacheStats>]) -> String {
+    let mut table = format!("| {}, key of 16 B, value of", region_name(LARGE));
+    for len in VALUES {
+        table += &format!(" | {}", value_name(len));
+    }
+    table += " |\n|---|---|---|---|---|---|---|\n";
+    for (setting, row) in SETTINGS.iter().zip(results) {
+        table += &format!("| {}", setting.name);
+        for stats in row {
+            table += &format!(" | {:.1}", beside(stats));
+        }
+        table += " |\n";
+    }
+    table
+}
+
+fn print_details(results: &[Vec<CacheStats>]) {
     println!(
-        "{:8} {:>4} {:>9} {:>9} {:>8} {:>9} {:>8} {:>7} {:>10}",
-        "policy", "ttl", "value B", "items", "beside", "overhead", "free", "free %", "payload %"
+        "{}, keys of 16 B; beside, overhead and free in bytes for each item",
+        region_name(LARGE)
     );
-    for policy in POLICIES {
-        for ttl_ms in [TTL_NEVER, HOUR_MS] {
-            for len in [10, 32, 64, 200, 1_000] {
-                large_region(policy, ttl_ms, (len, len));
-            }
+    println!(
+        "{:22} {:>13} {:>9} {:>8} {:>9} {:>8} {:>7} {:>10}",
+        "", "value", "items", "beside", "overhead", "free", "free %", "payload %"
+    );
+    for (setting, row) in SETTINGS.iter().zip(results) {
+        for (len, stats) in VALUES.into_iter().zip(row) {
+            println!(
+                "{:22} {:>13} {:>9} {:>8.2} {:>9.2} {:>8.2} {:>7.2} {:>10.2}",
+                setting.name,
+                value_name(len),
+                stats.item_count,
+                beside(stats),
+                each(stats.overhead_bytes, stats),
+                each(stats.free_bytes, stats),
+                percent(stats.free_bytes as f64, stats.region_bytes),
+                percent(stats.payload_bytes as f64, stats.region_bytes),
+            );
         }
     }
-    for policy in POLICIES {
-        large_region(policy, TTL_NEVER, (16, 4_096));
-    }
 }
 
-/// Which items a small region holds differs from set to set, so a mean is printed.
-fn small_region(policy: (PolicyKind, &str), size: usize) {
+// ---- regions of all sizes ----
+
+const REGIONS: [(usize, (usize, usize)); 6] = [
+    (4 * KIB, (16, 256)),
+    (16 * KIB, (16, 256)),
+    (64 * KIB, (16, 256)),
+    (MIB, (16, 256)),
+    (MIB, MIXED),
+    (LARGE, MIXED),
+];
+
+/// Items and their share of the region in percent. Which items a small region holds differs from set to set, so both
+/// are means.
+fn held(policy: PolicyKind, size: usize, value_len: (usize, usize)) -> (u32, f64, f64) {
     let mut region = Region::new(size);
-    let mut filling = Filling::new(&mut region, policy.0, (16, 256), TTL_NEVER);
+    let mut filling = Filling::new(&mut region, policy, value_len, TTL_NEVER);
     filling.fill();
     let (mut items, mut payload) = (0, 0);
-    for _ in 0..SMALL_SETS {
+    for _ in 0..SETS {
         filling.set();
         let stats = audited(&filling.cache);
         items += stats.item_count;
         payload += stats.payload_bytes;
     }
     let stats = filling.stats();
-    let mean = |sum: u64| sum as f64 / SMALL_SETS as f64;
-    println!(
-        "{:8} {:>5} KiB {:>9.1} {:>10.2}",
-        policy.1,
-        size / KIB,
+    let mean = |sum: u64| sum as f64 / SETS as f64;
+    (
+        stats.page_size,
         mean(items),
         percent(mean(payload), stats.region_bytes),
-    );
+    )
 }
 
-fn small_regions() {
-    println!("Small regions, keys of 16 B, values of 16..256 B; mean over {SMALL_SETS} sets");
-    println!(
-        "{:8} {:>9} {:>9} {:>10}",
-        "policy", "region", "items", "payload %"
+/// What a region of each size holds, by the default policy and by exact LRU.
+fn table_of_regions() -> String {
+    let mut table = String::from(
+        "| region | page | value, key of 16 B | items | payload share | exact LRU: items | payload share |\n\
+         |---|---|---|---|---|---|---|\n",
     );
-    for policy in POLICIES {
-        for size in [4 * KIB, 16 * KIB, 64 * KIB, MIB] {
-            small_region(policy, size);
-        }
+    for (size, len) in REGIONS {
+        let (page_size, items, share) = held(PolicyKind::Default, size, len);
+        let (_, lru_items, lru_share) = held(PolicyKind::Lru, size, len);
+        table += &format!(
+            "| {} | {} | {} | {} | {share:.0}% | {} | {lru_share:.0}% |\n",
+            region_name(size),
+            value_name((page_size as usize, page_size as usize)),
+            value_name(len),
+            grouped(items.round() as u64),
+            grouped(lru_items.round() as u64),
+        );
     }
+    table
 }
 
-fn main() {
-    large_regions();
-    println!();
-    small_regions();
+fn main() -> ExitCode {
+    let row = |setting| VALUES.map(|len| large_region(setting, len)).to_vec();
+    let results: Vec<_> = SETTINGS.iter().map(row).collect();
+    let tables = [table_of_items(&results), table_of_regions()];
+    println!(
+        "Bytes of an item beside its key and value:\n\n{}",
+        tables[0]
+    );
+    println!(
+        "What a region holds, mean over {SETS} sets:\n\n{}",
+        tables[1]
+    );
+    print_details(&results);
+    let readme =
+        fs::read_to_string("README.md").expect("cargo runs benchmarks in the package's directory");
+    if tables.iter().all(|table| readme.contains(table)) {
+        println!("\nREADME.md shows these tables.");
+        return ExitCode::SUCCESS;
+    }
+    println!("\nREADME.md shows other tables: put these there.");
+    ExitCode::FAILURE
 }

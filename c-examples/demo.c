@@ -3,48 +3,34 @@
  * Build:  cc -std=c11 c-examples/demo.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Usage:  demo [--interval MS]        the monitor's interval, 500 ms by default
  *
- * 1,000 items come; the cache is optimized; the limit goes down to 5 MiB and 1,000 more items come; then
- * values of mixed sizes, a quarter of them with a TTL of 300 ms, go far beyond the limit. Every hit is
- * compared with what was set: exit code 1 where it differs, or where usage is above the limit. A run takes
- * about five seconds. Every number comes from the library.
+ * 1,000 items with a TTL of an hour; optimize; more values than fit, so that items are evicted; the monitor
+ * answers the pressure; 2,000 items expire; the limit drops to 5 MiB while 1,000 more items are set. Every hit is
+ * compared with what was set: exit code 1 where it differs, or where a promise does not hold. A run takes about
+ * three seconds, more with a longer interval. Every number is the library's.
  *
- * Prints, with N for what depends on the version and the machine, and the monitor's lines in between:
- *    == 1000 items with a TTL of an hour
- *         100 items          N / 10485760 bytes    N%          and so on to 1000
- *    monitor:          N / 10485760 bytes    N%
- *    == optimize
- *       N bytes freed, N items expired, N items moved, N pages freed
- *    == statistics
- *       items, usage, pressure, hits, misses, evicted, expired, pool, arena, reclaim passes, monitor: a line each
- *    == the limit is now 5242880 bytes
- *    == 1000 items with a TTL of an hour                       100 to 1000 as above
- *    == mixed values beyond the limit
- *           N items          N /  5242880 bytes    N%      N hits      N misses      N evicted      N expired
- *    monitor:          N /  5242880 bytes    N%, optimized: N bytes freed
- *    == final statistics                                       as above
+ * Prints a sentence for each part, tables with a row like this, and a line for each of the monitor's checks:
+ *      items    payload   overhead       free      usage      limit pressure  evicted  expired
+ *          N          N          N          N          N          N       N%        N        N
+ *    monitor: usage N of N bytes, N%; optimized at N%, N bytes freed
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include "example.h"
 #include "zipf.h"
 
-#include <getopt.h>
-#include <inttypes.h>
-#include <string.h>
-
 #define REGION_SIZE (UINT32_C(10) << 20)
 #define LOWER_LIMIT (UINT32_C(5) << 20)
 #define TEXT_ITEMS 1000
-#define REPORT_EVERY 100
-#define REPORT_PAUSE_MS 50 /* so that the monitor's lines come between the reports */
 #define TEXT_TTL_MS (UINT64_C(60) * 60 * 1000)
 #define TEXT_SIZE_MAX 512
+#define ROW_EVERY 100
 #define MIXED_KEYS 50000
-#define MIXED_ROUNDS 10
-#define MIXED_REQUESTS 12000
-#define MIXED_PAUSE_MS 400 /* longer than the short TTL: the monitor finds expired items to free */
-#define MIXED_TTL_MS 300
+#define MIXED_ROUNDS 8
+#define MIXED_REQUESTS 10000
 #define MIXED_SIZE_MAX 4096
+#define SHORT_ITEMS 2000
+#define SHORT_TTL_MS 300
+#define SHORT_SIZE 200
 
 static void sleep_ms(long ms)
 {
@@ -54,43 +40,73 @@ static void sleep_ms(long ms)
 
 /* ---- what is printed ---- */
 
+static const char terms[] =
+    "   payload    bytes of keys and values\n"
+    "   overhead   bytes that the library needs beside them: headers, index, rounding, tables\n"
+    "   free       bytes that hold neither; payload + overhead + free is the region, at any moment\n"
+    "   usage      bytes taken: what the limit is about\n"
+    "   pressure   usage in percent of the limit\n"
+    "   evicted    items that were taken out to make room\n"
+    "   expired    items that were taken out because their time to live (TTL) had passed\n";
+
 static larder_cache_stats_t checked_stats(const larder_cache *cache)
 {
     larder_cache_stats_t stats = stats_of(cache);
-    require(stats.total_used <= stats.limit_bytes, "usage is at most the limit");
+    require(stats.payload_bytes + stats.overhead_bytes + stats.free_bytes == stats.region_bytes,
+            "payload + overhead + free is the region");
     return stats;
 }
 
-static void print_usage(const larder_cache_stats_t *stats)
+static void print_heading(void)
 {
-    printf("%8" PRIu64 " items %10" PRIu64 " / %8" PRIu64 " bytes %4" PRIu32 "%%", stats->item_count,
-           stats->total_used, stats->limit_bytes, stats->memory_pressure);
+    printf("%8s %10s %10s %10s %10s %10s %8s %8s %8s\n", "items", "payload", "overhead", "free", "usage", "limit",
+           "pressure", "evicted", "expired");
 }
 
-static void report(const larder_cache *cache)
+static larder_cache_stats_t print_row(const larder_cache *cache)
 {
     larder_cache_stats_t stats = checked_stats(cache);
-    print_usage(&stats);
-    putchar('\n');
+    printf("%8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %7" PRIu32 "%% %8" PRIu64
+           " %8" PRIu64 "\n",
+           stats.item_count, stats.payload_bytes, stats.overhead_bytes, stats.free_bytes, stats.total_used,
+           stats.limit_bytes, stats.memory_pressure, stats.evictions, stats.expirations);
+    return stats;
 }
 
-/* Runs in the monitor's thread. It must not call the cache that is watched: that would be LARDER_BUSY. */
+/* Runs in the monitor's thread. It must not call the cache that is watched: that would be LARDER_BUSY. Usage is from
+ * after the check, pressure_percent from before it: they stand side by side only where nothing was done. */
 static void on_monitor_report(void *ctx, const larder_monitor_report *report)
 {
     (void)ctx;
-    char freed[64] = "";
+    char done[96] = "";
     if (report->optimized != 0)
-        snprintf(freed, sizeof freed, ", optimized: %" PRIu64 " bytes freed", report->bytes_freed);
-    printf("monitor: %10" PRIu64 " / %8" PRIu64 " bytes %4" PRIu32 "%%%s\n", report->usage, report->limit,
-           report->pressure_percent, freed);
+        snprintf(done, sizeof done, "; optimized at %" PRIu32 "%%, %" PRIu64 " bytes freed", report->pressure_percent,
+                 report->bytes_freed);
+    else if (report->bytes_freed != 0)
+        snprintf(done, sizeof done, "; took out what had expired, %" PRIu64 " bytes freed", report->bytes_freed);
+    printf("monitor: usage %" PRIu64 " of %" PRIu64 " bytes, %" PRIu64 "%%%s\n", report->usage, report->limit,
+           report->usage * 100 / report->limit, done);
 }
 
-static void print_statistics(const char *title, const larder_cache *cache, const larder_monitor *monitor)
+static larder_monitor_stats_t watch_of(const larder_monitor *monitor)
 {
-    larder_cache_stats_t stats = checked_stats(cache);
     larder_monitor_stats_t watch;
     must(larder_monitor_stats(monitor, &watch), "larder_monitor_stats");
-    printf("== %s\n", title);
+    return watch;
+}
+
+/* One more check, whole: the one under way may have begun before what it is to see. */
+static void wait_for_check(const larder_monitor *monitor)
+{
+    uint64_t seen = watch_of(monitor).checks_performed;
+    while (watch_of(monitor).checks_performed < seen + 2)
+        sleep_ms(5);
+}
+
+static void print_statistics(const larder_cache *cache, const larder_monitor *monitor)
+{
+    larder_cache_stats_t stats = checked_stats(cache);
+    larder_monitor_stats_t watch = watch_of(monitor);
     printf("   items          %" PRIu64 "\n", stats.item_count);
     printf("   usage          %" PRIu64 " of %" PRIu64 " bytes, at most %" PRIu64 " so far\n", stats.total_used,
            stats.limit_bytes, stats.peak_used);
@@ -98,9 +114,9 @@ static void print_statistics(const char *title, const larder_cache *cache, const
            watch.peak_pressure);
     printf("   hits, misses   %" PRIu64 ", %" PRIu64 "\n", stats.hits, stats.misses);
     printf("   evicted        %" PRIu64 ", expired %" PRIu64 "\n", stats.evictions, stats.expirations);
-    printf("   pool reuses    %" PRIu64 "\n", stats.pool_reuses);
-    printf("   arena allocs   %" PRIu64 "\n", stats.arena_allocs);
-    printf("   reclaim passes %" PRIu64 "\n", stats.reclaim_passes);
+    printf("   pool reuses    %" PRIu64 " pieces of memory that were used before\n", stats.pool_reuses);
+    printf("   arena allocs   %" PRIu64 " pieces cut from the region\n", stats.arena_allocs);
+    printf("   reclaim passes %" PRIu64 " optimizations that came to their end\n", stats.reclaim_passes);
     printf("   monitor        %" PRIu64 " checks, %" PRIu64 " optimizations, %" PRIu64 " bytes freed\n",
            watch.checks_performed, watch.optimizations, watch.memory_freed);
 }
@@ -122,15 +138,12 @@ static void make_text(int i, char text[TEXT_SIZE_MAX])
 static void set_texts(larder_cache *cache, int first)
 {
     char key[16], text[TEXT_SIZE_MAX];
-    printf("== %d items with a TTL of an hour\n", TEXT_ITEMS);
     for (int i = 0; i < TEXT_ITEMS; i++) {
         size_t key_len = make_text_key(first + i, key);
         make_text(first + i, text);
         must(larder_cache_set_str(cache, key, key_len, text, TEXT_TTL_MS), "larder_cache_set_str");
-        if ((i + 1) % REPORT_EVERY != 0)
-            continue;
-        report(cache);
-        sleep_ms(REPORT_PAUSE_MS);
+        if ((i + 1) % ROW_EVERY == 0)
+            print_row(cache);
     }
 }
 
@@ -149,7 +162,7 @@ static void check_texts(larder_cache *cache, int count)
     }
 }
 
-/* ---- mixed items: 16 to 4,096 bytes, some short-lived, more than fit ---- */
+/* ---- mixed items: 16 to 4,096 bytes, more than fit ---- */
 
 static void make_mixed(uint32_t id, unsigned char *value, size_t size)
 {
@@ -167,60 +180,106 @@ static void get_or_set_mixed(larder_cache *cache, uint32_t id)
     make_mixed(id, expected, size);
     larder_status status = larder_cache_get(cache, key, key_len, value, sizeof value, &len);
     if (status == LARDER_NOT_FOUND) {
-        uint64_t ttl_ms = id % 4 == 0 ? MIXED_TTL_MS : LARDER_TTL_NEVER;
-        must(larder_cache_set(cache, key, key_len, expected, size, ttl_ms), "larder_cache_set");
+        must(larder_cache_set(cache, key, key_len, expected, size, LARDER_TTL_NEVER), "larder_cache_set");
         return;
     }
     must(status, "larder_cache_get");
     require(len == size && memcmp(value, expected, size) == 0, "a hit is what was set");
 }
 
-static void report_round(const larder_cache_stats_t *before, const larder_cache_stats_t *after)
+/* ---- the parts ---- */
+
+static void show_items(larder_cache *cache)
 {
-    print_usage(after);
-    printf(" %6" PRIu64 " hits %6" PRIu64 " misses %6" PRIu64 " evicted %6" PRIu64 " expired\n",
-           after->hits - before->hits, after->misses - before->misses, after->evictions - before->evictions,
-           after->expirations - before->expirations);
+    printf("\n== Items: %d texts are set, each with a TTL of an hour, and all are read again.\n", TEXT_ITEMS);
+    print_heading();
+    set_texts(cache, 0);
+    check_texts(cache, TEXT_ITEMS);
 }
 
-static void run_mixed(larder_cache *cache)
-{
-    struct zipf zipf;
-    uint64_t random = 1;
-    zipf_init(&zipf, MIXED_KEYS, 0.99);
-    puts("== mixed values beyond the limit");
-    for (int round = 0; round < MIXED_ROUNDS; round++) {
-        larder_cache_stats_t before = stats_of(cache);
-        for (int i = 0; i < MIXED_REQUESTS; i++)
-            get_or_set_mixed(cache, zipf_next(&zipf, &random));
-        larder_cache_stats_t after = checked_stats(cache);
-        report_round(&before, &after);
-        sleep_ms(MIXED_PAUSE_MS);
-    }
-    zipf_free(&zipf);
-}
-
-/* ---- the parts, and their order ---- */
-
-static void optimize(larder_cache *cache)
+static void show_optimize(larder_cache *cache)
 {
     larder_optimize_report freed;
+    puts("\n== Optimize: expired items are taken out, and pages with little in them are emptied into others.");
     must(larder_cache_optimize(cache, 0, &freed), "larder_cache_optimize");
-    puts("== optimize");
     printf("   %" PRIu64 " bytes freed, %" PRIu64 " items expired, %" PRIu64 " items moved, %" PRIu64 " pages freed\n",
            freed.bytes_freed, freed.items_expired, freed.items_moved, freed.pages_freed);
 }
 
-static void lower_limit(larder_cache *cache)
+static void show_eviction(larder_cache *cache)
 {
-    must(larder_cache_set_memory_limit(cache, LOWER_LIMIT), "larder_cache_set_memory_limit");
-    printf("== the limit is now %zu bytes\n", larder_cache_memory_limit(cache));
+    struct zipf zipf;
+    uint64_t random = 1;
+    larder_cache_stats_t stats = stats_of(cache);
+    puts("\n== Eviction: values of 16 to 4,096 bytes are asked for, more than fit, and set where they are missing.\n"
+         "   Once the limit is reached, every set takes out the items that are least likely to be asked for again.");
+    print_heading();
+    zipf_init(&zipf, MIXED_KEYS, 0.99);
+    for (int round = 0; round < MIXED_ROUNDS; round++) {
+        for (int i = 0; i < MIXED_REQUESTS; i++)
+            get_or_set_mixed(cache, zipf_next(&zipf, &random));
+        stats = print_row(cache);
+        require(stats.total_used <= stats.limit_bytes, "usage is at most the limit");
+    }
+    zipf_free(&zipf);
+    require(stats.evictions > 0, "more than fits means evictions");
+    printf("   hit ratio so far: %.1f%%\n", 100 * ratio((double)stats.hits, (double)(stats.hits + stats.misses)));
 }
+
+static void show_pressure(const larder_cache *cache, const larder_monitor *monitor)
+{
+    uint64_t before = watch_of(monitor).optimizations;
+    puts("\n== Pressure: the cache is nearly full, and above 80% the monitor optimizes at each of its checks.");
+    wait_for_check(monitor);
+    require(watch_of(monitor).optimizations > before, "the monitor answers pressure");
+    print_heading();
+    print_row(cache);
+}
+
+static void show_expiry(larder_cache *cache, const larder_monitor *monitor)
+{
+    char key[24], value[SHORT_SIZE] = "";
+    printf("\n== Expiry: %d items are set with a TTL of %d ms; after that none of them is returned,\n"
+           "   and the monitor's next check takes them out. Their memory is free for others then.\n",
+           SHORT_ITEMS, SHORT_TTL_MS);
+    print_heading();
+    for (int i = 0; i < SHORT_ITEMS; i++) {
+        size_t key_len = (size_t)snprintf(key, sizeof key, "short_%d", i);
+        must(larder_cache_set(cache, key, key_len, value, sizeof value, SHORT_TTL_MS), "larder_cache_set");
+    }
+    print_row(cache);
+    sleep_ms(SHORT_TTL_MS + 100);
+    wait_for_check(monitor);
+    for (int i = 0; i < SHORT_ITEMS; i++) {
+        size_t key_len = (size_t)snprintf(key, sizeof key, "short_%d", i), len;
+        larder_status status = larder_cache_get(cache, key, key_len, value, sizeof value, &len);
+        require(status == LARDER_NOT_FOUND, "an expired item is never returned");
+    }
+    require(print_row(cache).expirations > 0, "expired items are counted");
+}
+
+static void show_limit(larder_cache *cache, const larder_monitor *monitor)
+{
+    printf("\n== Limit: it drops to 5 MiB while more is in use, and another %d texts are set. No call waits for the rest:\n"
+           "   each set evicts up to eight items, optimize all of them, and usage never rises meanwhile.\n",
+           TEXT_ITEMS);
+    print_heading();
+    uint64_t before = print_row(cache).total_used;
+    must(larder_cache_set_memory_limit(cache, LOWER_LIMIT), "larder_cache_set_memory_limit");
+    require(larder_cache_memory_limit(cache) == LOWER_LIMIT, "the limit is the new one");
+    require(print_row(cache).total_used <= before, "usage does not rise");
+    set_texts(cache, TEXT_ITEMS);
+    wait_for_check(monitor);
+    larder_cache_stats_t stats = print_row(cache);
+    require(stats.total_used <= stats.limit_bytes, "usage is at most the lower limit");
+    check_texts(cache, 2 * TEXT_ITEMS);
+}
+
+/* ---- their order ---- */
 
 static void start_monitor(larder_monitor *monitor, larder_cache *cache, uint64_t interval_ms)
 {
-    larder_monitor_config config;
-    must(larder_monitor_config_init(&config, sizeof config), "larder_monitor_config_init");
+    larder_monitor_config config = LARDER_MONITOR_CONFIG_INIT;
     config.interval_ms = interval_ms;
     config.on_report = on_monitor_report;
     must(larder_monitor_init(monitor, cache, &config), "larder_monitor_init");
@@ -233,55 +292,37 @@ static void run(uint64_t interval_ms)
     void *region = region_new(REGION_SIZE);
     larder_cache *cache;
     must(larder_cache_init(region, REGION_SIZE, NULL, &cache), "larder_cache_init");
+    printf("A cache in a region of 10 MiB. A monitor checks it every %" PRIu64 " ms, in a thread of its own.\n%s",
+           interval_ms, terms);
     start_monitor(&monitor, cache, interval_ms);
 
-    set_texts(cache, 0);
-    check_texts(cache, TEXT_ITEMS);
-    optimize(cache);
-    print_statistics("statistics", cache, &monitor);
-    lower_limit(cache);
-    set_texts(cache, TEXT_ITEMS);
-    run_mixed(cache);
-    check_texts(cache, 2 * TEXT_ITEMS);
+    show_items(cache);
+    show_optimize(cache);
+    puts("\n== Statistics so far:");
+    print_statistics(cache, &monitor);
+    show_eviction(cache);
+    show_pressure(cache, &monitor);
+    show_expiry(cache, &monitor);
+    show_limit(cache, &monitor);
 
     must(larder_monitor_stop(&monitor), "larder_monitor_stop");
     must(larder_cache_check(cache), "larder_cache_check");
-    print_statistics("final statistics", cache, &monitor);
+    puts("\n== The monitor is stopped, and every invariant of the cache is checked. Final statistics:");
+    print_statistics(cache, &monitor);
     free(region);
-}
-
-static uint64_t parse_interval(int argc, char **argv)
-{
-    static const struct option known[] = {
-        { "interval", required_argument, NULL, 'i' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    static const char usage[] = "usage: demo [--interval MS]    the monitor's interval, 1 to 60000 (default 500)\n";
-    uint64_t interval_ms = 500;
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            exit(EXIT_SUCCESS);
-        }
-        if (option == 'i' && parse_size(optarg, 1, 60000, &interval_ms))
-            continue;
-        if (option == 'i')
-            fprintf(stderr, "demo: --interval does not take '%s'\n", optarg);
-        fputs(usage, stderr);
-        exit(EXIT_USAGE);
-    }
-    if (optind < argc) {
-        fprintf(stderr, "demo: '%s' is one too many\n%s", argv[optind], usage);
-        exit(EXIT_USAGE);
-    }
-    return interval_ms;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t interval_ms = parse_interval(argc, argv);
+    uint64_t interval_ms = 500;
+    const struct program_option options[] = { { "interval", &interval_ms, 1, 60000, NULL } };
+    read_arguments(argc, argv,
+                   "usage: demo [--interval MS]\n"
+                   "\n"
+                   "Shows items, eviction, pressure, expiry, a limit that drops, and the monitor at work.\n"
+                   "\n"
+                   "  --interval MS    the monitor's interval, 1 to 60000 (default 500)\n",
+                   options, 1, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0); /* lines come live through a pipe too */
     run(interval_ms);
     return EXIT_SUCCESS;

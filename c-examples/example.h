@@ -1,16 +1,20 @@
-/* example.h: what the example programs share: a checked status, a region, statistics, numbers from the
- * command line, time and random numbers. Include it after _POSIX_C_SOURCE is defined. */
+/* example.h: what the example programs share: a checked status, a region, statistics, the command line, time and
+ * random numbers. Include it after _POSIX_C_SOURCE is defined. */
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
 #include <larder.h>
 
+#include <getopt.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define EXIT_USAGE 2
+#define OPTIONS_MAX 8
 
 /* An example has nothing to fall back on, so an unexpected status ends it. */
 static inline void must(larder_status status, const char *call)
@@ -81,6 +85,65 @@ static inline bool parse_size(const char *text, uint64_t min, uint64_t max, uint
     *out = number;
     return true;
 }
+
+/* ---- the command line ---- */
+
+/* An option of a program, `--name VALUE`: a number from min to max, or where `text` is not NULL any text. */
+struct program_option {
+    const char *name;
+    uint64_t *number, min, max;
+    const char **text;
+};
+
+/* Ends the program where an argument is wrong; a message has said what. Prints `help` up to its first empty line. */
+_Noreturn static inline void exit_usage(const char *help)
+{
+    const char *end = strstr(help, "\n\n");
+    fprintf(stderr, "%.*s\n", end != NULL ? (int)(end - help) : (int)strlen(help), help);
+    exit(EXIT_USAGE);
+}
+
+static inline bool take_value(const struct program_option *option, const char *text)
+{
+    if (option->text != NULL) {
+        *option->text = text;
+        return true;
+    }
+    if (parse_size(text, option->min, option->max, option->number))
+        return true;
+    fprintf(stderr, "--%s takes a number from %" PRIu64 " to %" PRIu64 ", not '%s'\n", option->name, option->min,
+            option->max, text);
+    return false;
+}
+
+/* Reads the command line of a program with `count` options. `-h` and `--help` print `help` and end the program;
+ * an argument that it does not know ends it with EXIT_USAGE. `operand` takes one argument that is no option; where
+ * it is NULL, there is none. */
+static inline void read_arguments(int argc, char **argv, const char *help, const struct program_option *options,
+                                  size_t count, const char **operand)
+{
+    struct option known[OPTIONS_MAX + 2] = { { "help", no_argument, NULL, 'h' } };
+    int letter, index = 0;
+    require(count <= OPTIONS_MAX, "a program has at most OPTIONS_MAX options");
+    for (size_t i = 0; i < count; i++)
+        known[i + 1] = (struct option){ options[i].name, required_argument, NULL, 0 };
+    while ((letter = getopt_long(argc, argv, "h", known, &index)) != -1) {
+        if (letter == 'h') {
+            fputs(help, stdout);
+            exit(EXIT_SUCCESS);
+        }
+        if (letter != 0 || options == NULL || !take_value(&options[index - 1], optarg)) /* getopt_long says what */
+            exit_usage(help);
+    }
+    if (operand != NULL && optind < argc)
+        *operand = argv[optind++];
+    if (optind < argc) {
+        fprintf(stderr, "'%s' is one argument too many\n", argv[optind]);
+        exit_usage(help);
+    }
+}
+
+/* ---- time and random numbers ---- */
 
 static inline double seconds_now(void)
 {

@@ -7,11 +7,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "example.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdalign.h>
-#include <string.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,8 +63,13 @@ static void start_worker(uint32_t number, const larder_cache_config *config)
             "the worker does its work");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    read_arguments(argc, argv,
+                   "usage: fork\n"
+                   "\n"
+                   "A server forks three workers, each of which attaches to its own copy of the cache.\n",
+                   NULL, 0, NULL);
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     must(larder_cache_init(region, sizeof region, &config, &cache), "larder_cache_init");
     for (uint32_t page = 0; page < PAGES; page++)

@@ -13,7 +13,7 @@
  * letters for the classes, which repeat after 51, and the fill, from : to @. An index page is I, a free page
  * is . where it was used before, and _ where it never was.
  *
- * Prints, with N for what depends on the version, this twice, and the line about optimize in between:
+ * Prints a legend and, with N for what depends on the version, this twice, and the line about optimize in between:
  *    == before optimize: N items, N pages of N bytes
  *    N lines of the map
  *    class   slot  pages   used   free  live bytes  free bytes waste bytes  evicted
@@ -25,7 +25,6 @@
 
 #include "example.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -199,6 +198,21 @@ static void show(struct map *map, const char *title)
     print_and_check_totals(map);
 }
 
+/* What the cells mean; the table under the map names its letters. */
+static void print_legend(const struct map *map)
+{
+    puts("A cell is a page; rows go from the start of the region to its end.");
+    if (map->colours)
+        puts("Its colour is its class, as in the table: red for the smallest slots, violet for the largest.");
+    else
+        puts("Left, its class, as in the table: A has the smallest slots. Right, how full the same page is.");
+    printf("Share of its slots in use, from an eighth to all:");
+    for (int level = 0; level < LEVELS; level++)
+        printf("  %s", map->levels[level]);
+    putchar('\n');
+    puts("I: a page of the index    .: free, used before    _: free, never used\n");
+}
+
 static struct map map_new(const larder_cache *cache, uint32_t width)
 {
     static const char *const ascii[LEVELS] = { ":", "-", "=", "+", "*", "#", "%", "@" };
@@ -253,6 +267,7 @@ static void run(size_t region_size, uint32_t width)
     make_sparse(cache, fill(cache, region_size + region_size / 4));
 
     struct map map = map_new(cache, width);
+    print_legend(&map);
     show(&map, "before optimize");
     larder_optimize_report report;
     must(larder_cache_optimize(cache, 0, &report), "larder_cache_optimize");
@@ -266,34 +281,19 @@ static void run(size_t region_size, uint32_t width)
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        { "region", required_argument, NULL, 'r' },
-        { "width", required_argument, NULL, 'w' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    static const char usage[] = "usage: memory_map [--region BYTES] [--width PAGES]\n"
-                                "  --region BYTES    64K to 1G, powers of 1024 (default 1M)\n"
-                                "  --width PAGES     pages in a row of the map, 1 to 1000 (default 32)\n";
     uint64_t region_size = 1 << 20, width = 32;
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            exit(EXIT_SUCCESS);
-        }
-        if ((option == 'r' && parse_size(optarg, 1 << 16, 1 << 30, &region_size)) ||
-            (option == 'w' && parse_size(optarg, 1, 1000, &width)))
-            continue;
-        if (option != '?')
-            fprintf(stderr, "memory_map: --%s does not take '%s'\n", option == 'r' ? "region" : "width", optarg);
-        fputs(usage, stderr);
-        exit(EXIT_USAGE);
-    }
-    if (optind < argc) {
-        fprintf(stderr, "memory_map: '%s' is one too many\n%s", argv[optind], usage);
-        exit(EXIT_USAGE);
-    }
+    const struct program_option options[] = {
+        { "region", &region_size, 1 << 16, 1 << 30, NULL },
+        { "width", &width, 1, 1000, NULL },
+    };
+    read_arguments(argc, argv,
+                   "usage: memory_map [--region BYTES] [--width PAGES]\n"
+                   "\n"
+                   "Draws the pages of a cache, before larder_cache_optimize and after it.\n"
+                   "\n"
+                   "  --region BYTES    64K to 1G, powers of 1024 (default 1M)\n"
+                   "  --width PAGES     pages in a row of the map, 1 to 1000 (default 32)\n",
+                   options, 2, NULL);
     run((size_t)(region_size - region_size % LARDER_ALIGN), (uint32_t)width);
     return EXIT_SUCCESS;
 }

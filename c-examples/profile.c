@@ -147,8 +147,13 @@ static void expire_and_optimize(larder_cache *cache)
     require(report.bytes_freed > 0, "optimize reports what it freed");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    read_arguments(argc, argv,
+                   "usage: profile\n"
+                   "\n"
+                   "Shows where the bytes of a cache go while it fills, and after half of its items expired.\n",
+                   NULL, 0, NULL);
     void *region = region_new(REGION_SIZE);
     larder_cache *cache = cache_new(region);
     fill(cache);

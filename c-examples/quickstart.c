@@ -4,6 +4,7 @@
  *         N of 65536 bytes in use                     (N depends on the version) */
 #include <larder.h>
 #include <stdio.h>
+#include <string.h>
 
 _Alignas(LARDER_ALIGN) static unsigned char region[64 * 1024];
 
@@ -13,8 +14,18 @@ static int failed(const char *call, larder_status status)
     return 1;
 }
 
-int main(void)
+static int usage(const char *argument)
 {
+    int help = strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0;
+    fputs("usage: quickstart        no arguments; sets a value and gets it\n", help ? stdout : stderr);
+    return help ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return usage(argv[1]);
+
     larder_cache *cache;
     larder_status status = larder_cache_init(region, sizeof region, NULL, &cache);
     if (status != LARDER_OK)

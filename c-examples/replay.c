@@ -28,7 +28,6 @@
 #include "trace.h"
 #include "zipf.h"
 
-#include <getopt.h>
 #include <unistd.h>
 
 #define BATCH_SIZE 4096
@@ -292,87 +291,68 @@ static void print_report(const struct replay *replay, const char *path)
 
 /* ---- options ---- */
 
-static void print_help(FILE *out)
-{
-    fputs("usage: replay [OPTION]... [FILE]\n"
-          "\n"
-          "Replays an access trace through a larder cache and reports how the cache did.\n"
-          "FILE ends in .ids or .csv, or in .ids.zst or .csv.zst where libzstd is built in.\n"
-          "Without FILE: a made-up workload, Zipf 0.99, 1000000 requests over 100000 keys\n"
-          "with values of 16 to 4096 bytes, the same in each run.\n"
-          "\n"
-          "  --region BYTES        memory that the cache lives in (default 16M)\n"
-          "  --limit BYTES         limit within the region (default 0: all of it)\n"
-          "  --policy default|lru  whom the cache evicts (default: default)\n"
-          "  --value BYTES         size of each value of an .ids trace (default 64);\n"
-          "                        other traces tell their own sizes\n"
-          "  --help                print this and exit\n"
-          "\n"
-          "BYTES takes the suffixes K, M and G (powers of 1024). Keys of fewer than 4 or of\n"
-          "more than 250 bytes are made with 4 or 250.\n"
-          "Exit code: 0 done, 1 the trace or the cache failed, 2 bad arguments.\n",
-          out);
-}
+static const char help[] =
+    "usage: replay [--region BYTES] [--limit BYTES] [--policy default|lru] [--value BYTES] [FILE]\n"
+    "\n"
+    "Replays an access trace through a larder cache and reports how the cache did.\n"
+    "Without FILE: a made-up workload, Zipf 0.99, 1000000 requests over 100000 keys\n"
+    "with values of 16 to 4096 bytes, the same in each run.\n"
+    "\n"
+    "  --region BYTES        memory that the cache lives in (default 16M)\n"
+    "  --limit BYTES         limit within the region (default 0: all of it)\n"
+    "  --policy default|lru  which items the cache evicts (default: default)\n"
+    "  --value BYTES         size of each value of an .ids trace (default 64)\n"
+    "  --help, -h            print this and exit\n"
+    "\n"
+    "FILE is one of two formats, which its name tells:\n"
+    "  NAME.ids  binary; a little-endian u32 for each access: the number of its key.\n"
+    "            Keys have 16 bytes, values as many as --value says.\n"
+    "  NAME.csv  text; this header line, then a line for each access:\n"
+    "              " TRACE_CSV_HEADER "\n"
+    "            time_s      seconds, a decimal number; the clock of the cache\n"
+    "            key_id      the number of the key, 0 to 4294967295\n"
+    "            key_size    bytes of the key; fewer than 4 are made 4, more than 250 are made 250\n"
+    "            value_size  bytes of the value\n"
+    "            op          get, set or delete; a get that misses is followed by a set\n"
+    "            ttl_s       seconds until a value that is set expires; 0: never\n"
+    "            Example:    0.25,7,16,300,get,60\n"
+    "Either may be packed by zstd and ends in .zst then ("
+#ifdef HAVE_ZSTD
+    "this program reads it"
+#else
+    "this program was built without libzstd and does not read it"
+#endif
+    ").\n"
+    "\n"
+    "BYTES takes the suffixes K, M and G (powers of 1024).\n"
+    "Exit code: 0 done, 1 the trace or the cache failed, 2 bad arguments.\n";
 
-static bool parse_policy(const char *text, uint32_t *out)
+static uint32_t parse_policy(const char *text)
 {
     if (strcmp(text, "default") == 0)
-        *out = LARDER_POLICY_DEFAULT;
-    else if (strcmp(text, "lru") == 0)
-        *out = LARDER_POLICY_LRU;
-    else
-        return false;
-    return true;
-}
-
-static void exit_usage(void)
-{
-    fputs("run replay --help for the options\n", stderr);
-    exit(EXIT_USAGE);
-}
-
-static void parse_option(int option, const char *text, struct options *options)
-{
-    bool ok = false;
-    const char *name = "";
-    switch (option) {
-    case 'r': name = "region"; ok = parse_size(text, LARDER_ALIGN, SIZE_MAX, &options->region); break;
-    case 'l': name = "limit"; ok = parse_size(text, 0, SIZE_MAX, &options->limit); break;
-    case 'v': name = "value"; ok = parse_size(text, 0, UINT32_MAX, &options->value_size); break;
-    case 'p': name = "policy"; ok = parse_policy(text, &options->policy); break;
-    case 'h': print_help(stdout); exit(EXIT_SUCCESS);
-    default: exit_usage(); /* getopt_long has said what is wrong */
-    }
-    if (ok)
-        return;
-    fprintf(stderr, "replay: --%s does not take '%s'\n", name, text);
-    exit_usage();
+        return LARDER_POLICY_DEFAULT;
+    if (strcmp(text, "lru") == 0)
+        return LARDER_POLICY_LRU;
+    fprintf(stderr, "--policy takes default or lru, not '%s'\n", text);
+    exit_usage(help);
 }
 
 static struct options parse_options(int argc, char **argv)
 {
-    static const struct option known[] = {
-        { "region", required_argument, NULL, 'r' },
-        { "limit", required_argument, NULL, 'l' },
-        { "value", required_argument, NULL, 'v' },
-        { "policy", required_argument, NULL, 'p' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+    struct options options = { .region = 16 << 20, .value_size = 64 };
+    const char *policy = "default";
+    const struct program_option known[] = {
+        { "region", &options.region, LARDER_ALIGN, SIZE_MAX, NULL },
+        { "limit", &options.limit, 0, SIZE_MAX, NULL },
+        { "value", &options.value_size, 0, UINT32_MAX, NULL },
+        { "policy", NULL, 0, 0, &policy },
     };
-    struct options options = { .region = 16 << 20, .value_size = 64, .policy = LARDER_POLICY_DEFAULT };
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
-        parse_option(option, optarg, &options);
+    read_arguments(argc, argv, help, known, 4, &options.path);
+    options.policy = parse_policy(policy);
     options.region -= options.region % LARDER_ALIGN;
-    if (argc - optind > 1) {
-        fprintf(stderr, "replay: one FILE at a time, not '%s' too\n", argv[optind + 1]);
-        exit_usage();
-    }
-    if (optind < argc)
-        options.path = argv[optind];
     if (options.path != NULL && !trace_is_known(options.path)) {
-        fprintf(stderr, "replay: the name of '%s' ends in none of .ids, .csv, .ids.zst, .csv.zst\n", options.path);
-        exit_usage();
+        fprintf(stderr, "the name of '%s' ends in none of .ids, .csv, .ids.zst, .csv.zst\n", options.path);
+        exit_usage(help);
     }
     return options;
 }

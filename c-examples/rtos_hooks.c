@@ -277,8 +277,13 @@ static void interrupt_without_try_lock(void)
     require(get_number("sample", 6) == 30 && get_number("alarm", 5) == 30, "an invalid call changes nothing");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    read_arguments(argc, argv,
+                   "usage: rtos_hooks\n"
+                   "\n"
+                   "A task and an interrupt handler of a made-up kernel share a cache through lock hooks.\n",
+                   NULL, 0, NULL);
     kernel.tick_ms = 1000;
     kernel.handler = handle_interrupt;
     cache_new(true);

@@ -26,7 +26,6 @@
 #include "example.h"
 #include "zipf.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -296,50 +295,24 @@ static void compare_speed(struct traffic *traffic, void *region, const struct op
 
 /* ---- the command line ---- */
 
-_Noreturn static void exit_usage(FILE *out, int code)
-{
-    fputs("usage: threads [options]\n"
-          "  --threads N    threads that use the cache, 1 to 64 (default 2)\n"
-          "  --seconds S    length of the run, 1 to 3600 (default 1)\n"
-          "  --shards K     parts of the cache with a lock each, 1 to 64 (default 8)\n",
-          out);
-    exit(code);
-}
-
-static unsigned parse_number(const char *name, const char *text, uint64_t max)
-{
-    uint64_t number;
-    if (parse_size(text, 1, max, &number))
-        return (unsigned)number;
-    fprintf(stderr, "threads: --%s does not take '%s'\n", name, text);
-    exit_usage(stderr, EXIT_USAGE);
-}
-
 static struct options parse_options(int argc, char **argv)
 {
-    static const struct option known[] = {
-        { "threads", required_argument, NULL, 't' },
-        { "seconds", required_argument, NULL, 's' },
-        { "shards", required_argument, NULL, 'k' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+    uint64_t threads = 2, seconds = 1, shards = 8;
+    const struct program_option known[] = {
+        { "threads", &threads, 1, THREADS_MAX, NULL },
+        { "seconds", &seconds, 1, 3600, NULL },
+        { "shards", &shards, 1, SHARDS_MAX, NULL },
     };
-    struct options options = { .threads = 2, .seconds = 1, .shards = 8 };
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 't': options.threads = parse_number("threads", optarg, THREADS_MAX); break;
-        case 's': options.seconds = parse_number("seconds", optarg, 3600); break;
-        case 'k': options.shards = parse_number("shards", optarg, SHARDS_MAX); break;
-        case 'h': exit_usage(stdout, EXIT_SUCCESS);
-        default: exit_usage(stderr, EXIT_USAGE); /* getopt_long has said what is wrong */
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "threads: '%s' is one too many\n", argv[optind]);
-        exit_usage(stderr, EXIT_USAGE);
-    }
-    return options;
+    read_arguments(argc, argv,
+                   "usage: threads [--threads N] [--seconds S] [--shards K]\n"
+                   "\n"
+                   "Threads share a cache, check every value, and compare their counts with the cache's.\n"
+                   "\n"
+                   "  --threads N    threads that use the cache, 1 to 64 (default 2)\n"
+                   "  --seconds S    length of the run, 1 to 3600 (default 1)\n"
+                   "  --shards K     parts of the cache with a lock each, 1 to 64 (default 8)\n",
+                   known, 3, NULL);
+    return (struct options){ (unsigned)threads, (unsigned)seconds, (unsigned)shards };
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@
  * says how many items it found again; the last one compares every value with what it must be, and the time that
  * attaching takes with that of filling the cache anew.
  *
- *   warm_restart [--size 64M] [--rounds 5] [--file PATH]
+ * Usage:  warm_restart [--size BYTES] [--rounds N] [--file PATH]       64M, 5 and a file in /tmp by default
  *
  * The file is the host's to keep for one owner at a time: flock here. */
 #define _DEFAULT_SOURCE
@@ -202,21 +202,24 @@ static void compare(const struct options *options)
 
 static struct options read_options(int argc, char **argv)
 {
-    struct options options = { .size = (size_t)64 << 20, .rounds = 5, .path = "/tmp/larder-warm-restart.cache" };
-    for (int i = 1; i < argc; i += 2) {
-        uint64_t number;
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--size") == 0 && parse_size(value, 64 << 10, SIZE_MAX / 2, &number)) {
-            options.size = (size_t)number & ~(size_t)4095;
-        } else if (strcmp(argv[i], "--rounds") == 0 && parse_size(value, 1, 1000, &number)) {
-            options.rounds = number;
-        } else if (strcmp(argv[i], "--file") == 0 && *value) {
-            options.path = value;
-        } else {
-            fprintf(stderr, "usage: warm_restart [--size 64M] [--rounds 5] [--file PATH]\n");
-            exit(EXIT_USAGE);
-        }
-    }
+    uint64_t size = 64 << 20;
+    struct options options = { .rounds = 5, .path = "/tmp/larder-warm-restart.cache" };
+    const struct program_option known[] = {
+        { "size", &size, 64 << 10, SIZE_MAX / 2, NULL },
+        { "rounds", &options.rounds, 1, 1000, NULL },
+        { "file", NULL, 0, 0, &options.path },
+    };
+    read_arguments(argc, argv,
+                   "usage: warm_restart [--size BYTES] [--rounds N] [--file PATH]\n"
+                   "\n"
+                   "Kills processes that use the cache in a mapped file, and finds its items again.\n"
+                   "\n"
+                   "  --size BYTES    the file's size, 64K or more, powers of 1024 (default 64M)\n"
+                   "  --rounds N      processes that are killed, 1 to 1000 (default 5)\n"
+                   "  --file PATH     the file; it is removed first and at the end\n"
+                   "                  (default /tmp/larder-warm-restart.cache)\n",
+                   known, 3, NULL);
+    options.size = (size_t)size & ~(size_t)4095;
     return options;
 }
 

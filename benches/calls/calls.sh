@@ -1,6 +1,7 @@
 #!/bin/sh
-# What batches and threads bring; how long a full cache takes to be taken over; and the instructions of single calls through the C interface: the median of each kind,
-# and the longest of 200,000 calls on a full cache. Needs `make lib target/examples/threads`, a C compiler and valgrind.
+# What batches and threads bring; how long a full cache takes to be taken over; and the instructions of single calls
+# through the C interface: the median of each kind, and the longest of 200,000 calls on a full cache; at the end in the
+# table that README.md shows. Needs `make lib target/examples/threads`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls
@@ -18,6 +19,28 @@ target/examples/threads | sed -n '/1 thread/s/^ *//p'
 command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; }
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \
     -o "$out/calls" target/lib/liblarder.a -lpthread -lm
+
+# The lines below as one table: a row for each call, a column for each number of items.
+table() {
+    awk '
+        { column = ($1 == "mixed" ? $1 : $1 " B") ", " $2 " items" }
+        !(column in known) { known[column]; columns[++width] = column }
+        !($3 in least) { calls[++height] = $3; least[$3] = most[$3] = $4 }
+        $4 < least[$3] { least[$3] = $4 }
+        $4 > most[$3] { most[$3] = $4 }
+        { longest[$3, column] = $5 }
+        END {
+            head = "| call | median"; rule = "|---|---"
+            for (i = 1; i <= width; i++) { head = head " | longest: " columns[i]; rule = rule "|---" }
+            print head " |\n" rule "|"
+            for (j = 1; j <= height; j++) {
+                row = "| " calls[j] " | " least[calls[j]] " to " most[calls[j]]
+                for (i = 1; i <= width; i++) row = row " | " longest[calls[j], columns[i]]
+                print row " |"
+            }
+        }' "$1"
+}
+
 printf '%-8s %8s  %-11s %7s %8s %6s\n' values items call median longest ratio
 for shape in ${SHAPES:-64 mixed}; do
     for items in ${ITEMS:-1000 100000 1000000}; do
@@ -40,4 +63,6 @@ for shape in ${SHAPES:-64 mixed}; do
             { if ($3 > most) most = $3 }
             END { flush() }'
     done
-done
+done | tee "$out/rows"
+echo
+table "$out/rows"

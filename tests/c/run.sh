@@ -31,6 +31,93 @@ under_helgrind() {
         "$out/$1" hooks
 }
 
+# ---- examples ----
+
+# Asked for help, an example prints how it is used and ends well; an argument that it does not know ends it with 2, and
+# how it is used goes to stderr.
+example_refuses_unknown_arguments() {
+    for help in -h --help; do
+        limited "target/examples/$1" $help >"$out/said" 2>"$out/complained" || return 1
+        grep "^usage: $1" "$out/said" && [ ! -s "$out/complained" ] || { echo "$help is not answered"; return 1; }
+    done
+    for argument in --unknown -x 'unknown argument' --help=no; do
+        result=0
+        limited "target/examples/$1" "$argument" >"$out/said" 2>"$out/complained" || result=$?
+        cat "$out/complained"
+        [ $result -eq 2 ] && grep "^usage: $1" "$out/complained" && [ ! -s "$out/said" ] ||
+            { echo "'$argument' is not refused"; return 1; }
+    done
+}
+
+# refused EXAMPLE WORDS ARGUMENT...: the message says what would be right
+refused() {
+    example=$1 words=$2
+    shift 2
+    ! limited "target/examples/$example" "$@" 2>"$out/complained" && cat "$out/complained" &&
+        grep -q -e "$words" "$out/complained"
+}
+
+wrong_values_are_refused() {
+    refused demo '--interval takes a number from 1 to 60000' --interval 0 &&
+        refused threads '--threads takes a number from 1 to 64' --threads=65 &&
+        refused memory_map '--region takes a number from 65536' --region 63K &&
+        refused warm_restart '--size takes a number from 65536' --size x &&
+        refused replay '--policy takes default or lru' --policy fifo &&
+        refused replay 'ends in none of .ids, .csv' trace.txt &&
+        refused replay 'one argument too many' a.ids b.ids
+}
+
+replay_help_explains_its_formats() {
+    limited target/examples/replay --help >"$out/said"
+    for word in NAME.ids u32 NAME.csv time_s,key_id,key_size,value_size,op,ttl_s key_size ttl_s zstd; do
+        grep -q -e "$word" "$out/said" || { echo "--help does not name $word"; return 1; }
+    done
+    # Its own example is a trace.
+    { grep -o 'time_s,key_id.*' "$out/said" && sed -n 's/ *Example: *//p' "$out/said"; } >"$out/example.csv"
+    limited target/examples/replay "$out/example.csv" | grep '^hits  *0 of 1 gets$'
+}
+
+memory_map_has_a_legend() {
+    limited target/examples/memory_map >"$out/said"
+    sed '/^==/,$d' "$out/said" >"$out/legend"
+    cat "$out/legend"
+    for sign in : - = + '*' '#' % @ I: .: _:; do
+        grep -qF -e " $sign" -e "$sign " "$out/legend" || { echo "the legend does not name $sign"; return 1; }
+    done
+}
+
+# Each part has its sentence, and each percentage is that of the usage beside it.
+demo_shows_every_part() {
+    limited target/examples/demo --interval 50 >"$out/said" || return 1
+    for part in Items Optimize Eviction Pressure Expiry Limit; do
+        grep -qE "^== $part: .{40}" "$out/said" || { echo "no part $part"; return 1; }
+    done
+    for term in payload overhead free usage pressure evicted expired; do
+        grep -qE "^ +$term +[a-z].{20}" "$out/said" || { echo "$term is not explained"; return 1; }
+    done
+    awk '
+        /^monitor: usage/ { usage = $3; limit = $5; percent = $7 + 0; monitor++ }
+        /^ *[0-9]+( +[0-9]+)+ +[0-9]+%/ { usage = $5; limit = $6; percent = $7 + 0; row++ }
+        limit && percent != int(usage * 100 / limit) { print "not the percentage of its usage:", $0; wrong = 1 }
+        limit { above += percent > 100; if (peak < usage) peak = usage; last = usage; limit = 0 }
+        END {
+            print row, "rows,", monitor, "checks,", above, "above the limit; usage from", peak, "to", last
+            exit wrong || row < 20 || monitor < 3 || above < 1 || last > peak / 1.5
+        }' "$out/said"
+}
+
+# Where nothing is there, the demo asks for what a C program needs, and for no linters.
+demo_asks_for_a_compiler_alone() {
+    rm -rf "$out/bare"
+    mkdir -p "$out/bare"
+    for tool in sh dirname; do ln -s "$(command -v $tool)" "$out/bare/$tool"; done
+    printf '#!/bin/sh\n' >"$out/bare/cargo"
+    chmod +x "$out/bare/cargo"
+    grep -A 1 '^demo:' Makefile | grep 'setup.sh build$' || return 1
+    ! PATH=$PWD/$out/bare sh tests/tools/setup.sh build >"$out/said" 2>&1 && cat "$out/said" &&
+        grep 'names: gcc libc6-dev binutils make$' "$out/said"
+}
+
 # ---- installation ----
 
 root=$PWD/$out/root
@@ -52,6 +139,20 @@ quickstart_shared() {
     cc -std=c11 c-examples/quickstart.c $(pc --cflags --libs) -o "$out/quickstart-shared" || return 1
     readelf -d "$out/quickstart-shared" | grep 'NEEDED.*liblarder\.so\.[0-9]*\]' || return 1
     LD_LIBRARY_PATH="$root/usr/local/lib" limited "$out/quickstart-shared"
+}
+
+# A directory that the loader does not know: the program runs all the same, with nothing that names it.
+shared_library_needs_no_hint() {
+    elsewhere="$PWD/$out/else where"
+    rm -rf "$elsewhere"
+    ${MAKE:-make} --no-print-directory install PREFIX="$elsewhere" || return 1
+    (
+        unset LD_LIBRARY_PATH
+        export PKG_CONFIG_LIBDIR="$elsewhere/lib/pkgconfig"
+        eval "cc -std=c11 c-examples/quickstart.c $(pkg-config --cflags --libs larder) -o '$out/quickstart-elsewhere'"
+        readelf -d "$out/quickstart-elsewhere" | grep NEEDED.*liblarder || exit 1
+        limited "$out/quickstart-elsewhere"
+    )
 }
 
 quickstart_static() {
@@ -169,6 +270,41 @@ replay_trace() {
     limited target/examples/replay --region 4M --policy "$1" "$2"
 }
 
+# ---- the verdict over all parts ----
+
+# A make whose parts end in every way: ours, cargo's, without counts, and badly.
+pretend_make() {
+    cat >"$out/make" <<'SH'
+#!/bin/sh
+case $2 in
+setup) echo 'setup: everything is there'; exit "${SETUP:-0}" ;;
+ours) echo 'ok    a step (9 passed, 0 failed)'; echo 'c: 30 passed, 2 failed, 1 skipped'; exit 1 ;;
+boards) echo 'images: 4 passed, 0 failed, 3 boards skipped' ;;
+cargo) for i in 1 2; do echo 'test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out'; done ;;
+silent) ;;
+broken) echo 'c: 6 passed, 0 failed' >&2; exit 2 ;;
+esac
+SH
+    chmod +x "$out/make"
+}
+
+# verdict LINE STATUS PART...: its last line, alone, and its status
+verdict_is() {
+    line=$1 wanted=$2 result=0
+    shift 2
+    MAKE=$PWD/$out/make sh tests/tools/verdict.sh "$@" >"$out/said" || result=$?
+    cat "$out/said"
+    [ "$(tail -n 1 "$out/said")" = "$line" ] && [ $result -eq "$wanted" ]
+}
+
+verdict_adds_up_all_parts() {
+    pretend_make
+    verdict_is '15 passed, 0 failed, 5 skipped' 0 boards cargo silent || return 1
+    for need in time downloads disk; do grep "^  $need .*[a-z]" "$out/said" || return 1; done
+    verdict_is '51 passed, 3 failed, 6 skipped' 1 ours boards cargo silent broken &&
+        SETUP=1 verdict_is '0 passed, 1 failed, 0 skipped' 1 cargo
+}
+
 # ---- all of it ----
 
 step 'larder.h compiles in every language' tests/c/compile_header.sh "$out"
@@ -186,7 +322,13 @@ done
 for example in c-examples/*.c; do
     example=$(basename "$example" .c)
     step "example $example" limited "target/examples/$example"
+    step "example $example refuses unknown arguments" example_refuses_unknown_arguments "$example"
 done
+step 'examples refuse wrong values, and say what is right' wrong_values_are_refused
+step 'replay --help explains its formats' replay_help_explains_its_formats
+step 'memory_map prints a legend' memory_map_has_a_legend
+step 'demo shows every part' demo_shows_every_part
+step 'demo asks for a compiler alone' demo_asks_for_a_compiler_alone
 if [ -n "${LARDER_TRACES:-}" ]; then
     for trace in "$LARDER_TRACES"/*.ids.zst "$LARDER_TRACES"/*.csv.zst; do
         for policy in default lru; do
@@ -203,6 +345,7 @@ for tool in cppcheck clang-tidy; do
         skip "static analysis by $tool: it is not there"
     fi
 done
+step 'the verdict of make test adds up all parts' verdict_adds_up_all_parts
 step 'archive is one object' archive_has_one_member
 step 'exports are what the header declares' exports_are_the_header
 step 'bad input is tried on every function' bad_inputs_are_for_every_function
@@ -218,6 +361,7 @@ if has pkg-config; then
     step 'install' install_into_root
     step 'quickstart with the installed shared library' quickstart_shared
     step 'quickstart with the installed static library' quickstart_static
+    step 'a program with the shared library needs no hint' shared_library_needs_no_hint
 else
     skip 'install: no pkg-config'
 fi

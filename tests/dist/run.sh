@@ -17,7 +17,7 @@ root() { echo "$unpacked/larder-$version-$1"; }
 # ---- no Rust ----
 
 # Only these can be found, so what builds with them needs neither cargo nor rustc.
-TOOLS='sh rm grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
+TOOLS='sh rm cp awk grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
 
 link_tools() {
     for tool in $TOOLS; do
@@ -60,6 +60,36 @@ unpack_all() {
     for file in target/dist/*.tar.gz; do tar -xzf "$file" -C "$unpacked" || return 1; done
 }
 
+# Each says by which Rust it was built, and that is one for all.
+one_rust_built_all() {
+    grep -h '^Built by `rustc 1\.' "$unpacked"/*/README.md | tee "$out/compilers"
+    [ "$(wc -l <"$out/compilers")" -eq "$(ls "$unpacked" | wc -l)" ] && [ "$(sort -u "$out/compilers" | wc -l)" -eq 1 ]
+}
+
+# Files and links that a tarball's README names are in it.
+readmes_name_what_is_there() {
+    for root in "$unpacked"/*; do
+        grep -q 'lib/liblarder.a' "$root/README.md" || return 1
+        { grep -o '](\([^)#]*\)' "$root/README.md" | cut -c 3- | grep -v '^http'
+            grep -o '`[A-Za-z0-9_./-]*`' "$root/README.md" | tr -d '`' | grep -E '/|\.[a-z]+$|^[A-Z]+'; } |
+            while read -r name; do
+                [ -e "$root/$name" ] || { echo "${root##*/}: no $name"; return 1; }
+            done || return 1
+    done
+}
+
+# The program in the README, by the commands in the README.
+readmes_program_runs() {
+    (
+        cp -R "$(root "$host")" "$out/readme" && cd "$out/readme" || exit 1
+        export PATH="$out/bin"
+        unset LD_LIBRARY_PATH
+        awk '/^```/ { block = inside ? "" : substr($0, 4); inside = !inside; next }
+            block == "c" { print >"main.c" } block == "sh" { print >"commands" }' README.md
+        sh -ex commands
+    ) && prints_the_value "$out/readme/main"
+}
+
 holds_no_path_of_this_machine() {
     ! grep -rlF -e "$repository" -e "$HOME" "$unpacked"
 }
@@ -71,7 +101,7 @@ prints_the_value() { "$@" | tee /dev/stderr | grep -q '^greeting = hello, larder
 by_pkg_config() {
     (
         export PATH="$out/bin" PKG_CONFIG_LIBDIR="$(root "$host")/lib/pkgconfig"
-        export LD_LIBRARY_PATH="$(root "$host")/lib"
+        unset LD_LIBRARY_PATH
         pkg-config --exact-version="$version" larder || exit 1
         eval "cc -std=c11 c-examples/quickstart.c -o $out/by-pkg-config $(pkg-config --cflags --libs larder)" &&
             prints_the_value "$out/by-pkg-config" || exit 1
@@ -112,6 +142,12 @@ installs_from_the_source() {
     cmake -S . -B "$out/install" -DCMAKE_INSTALL_LIBDIR=lib/multi -DLARDER_CARGO_DIR="$repository/target" && cmake --build "$out/install" &&
         cmake --install "$out/install" --prefix "$out/in stalled" || return 1
     host_programs installed -Dlarder_DIR="$out/in stalled/lib/multi/cmake/larder"
+}
+
+# make install, where programs of CMake look for it
+installed_by_make() {
+    ${MAKE:-make} --no-print-directory install PREFIX="$out/made by make" || return 1
+    host_programs made -DCMAKE_PREFIX_PATH="$out/made by make" -DWANTED="$version"
 }
 
 # ---- firmware ----
@@ -246,6 +282,9 @@ step 'the same archives make the same bytes' packs_the_same_bytes_again
 step 'the sums are right' sums_are_right
 step 'tarballs unpack, into a path with a space' unpack_all
 step 'no path of this machine is in them' holds_no_path_of_this_machine
+step 'one Rust built all of them, and they say which' one_rust_built_all
+step 'their README names what is in them' readmes_name_what_is_there
+step 'the program in their README builds and runs' readmes_program_runs
 if has pkg-config; then
     step 'pkg-config' by_pkg_config
 else
@@ -256,6 +295,7 @@ step 'find_package refuses other versions' other_versions_are_refused
 step 'FetchContent of the tarball' by_fetch_of_the_tarball
 step 'FetchContent of the source, with cargo' by_fetch_of_the_source
 step 'cmake --install from the source' installs_from_the_source
+step 'find_package after make install' installed_by_make
 
 . tests/tools/target.sh
 for name in $TARGETS_FIRMWARE; do

@@ -11,12 +11,18 @@ out=target/firmware-test
 CFLAGS='-std=c11 -Os -Wall -Wextra -Wpedantic -Werror -Iinclude -DLARDER_BARE_METAL -ffunction-sections -fdata-sections'
 FREESTANDING='-ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns'
 
+# One Rust builds all cores, here as in firmware.sh.
+given=${RUST_DIRECTORIES:-}
+one=$(rust_of_cores ${TARGETS:-$TARGETS_ALL})
+export RUST_DIRECTORIES
+
 fails() { if "$@"; then return 1; fi; }
 
 # on TARGET: sets what the steps below use
 on() {
     target "$1"
     name_of_target=$1
+    case $1 in *-none-*) RUST_DIRECTORIES=$one ;; *) RUST_DIRECTORIES=$given ;; esac
     cc=${prefix}gcc
     archive=target/firmware/$1/liblarder.a
     nolibc=target/firmware/$1/liblarder-nolibc.a
@@ -244,7 +250,7 @@ pretend_rust() {
 #!/bin/sh
 case \$* in
 --version) echo 'rustc 1.$2.0 (pretended)' ;;
-*target-libdir*) echo '$PWD/$out/$1/lib/rustlib/$name_of_target/lib' ;;
+*target-libdir*$name_of_target) echo '$PWD/$out/$1/lib/rustlib/$name_of_target/lib' ;;
 *sysroot) echo '$PWD/$out/$1' ;;
 esac
 SH
@@ -309,6 +315,16 @@ installed_target_builds() {
         exports "$root/one/liblarder.a" | diff "$out/declared" -
 }
 
+# One that builds all targets comes before one that has a target installed and builds no other.
+one_rust_builds_all() {
+    pretend_rust with-target 99 && pretend_rust with-source 99 || return 1
+    (
+        export RUST_DIRECTORIES="$PWD/$out/with-source/bin $PWD/$out/with-target/bin"
+        sh tests/tools/cross.sh --one "$name_of_target" | grep 'with-target/bin$' &&
+            sh tests/tools/cross.sh --one thumbv7m-none-eabi "$name_of_target" | grep 'with-source/bin$'
+    )
+}
+
 # ---- all of it ----
 
 for target in ${TARGETS:-$TARGETS_ALL}; do
@@ -354,6 +370,7 @@ if [ -f "$from_cargo" ]; then
 fi
 step 'a Rust with the target comes before one with sources' target_comes_before_source
 step 'a Rust with sources builds core' source_is_built
+step 'one Rust builds all targets' one_rust_builds_all
 step 'a Rust too old is passed over' old_rust_is_passed_over
 step 'a missing Rust is named' missing_rust_is_named
 if [ -f "$from_cargo" ]; then

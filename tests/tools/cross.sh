@@ -5,13 +5,18 @@
 # Where there is neither it says what is missing and ends with status 2.
 # RUST_DIRECTORIES names other directories to look in. All builds share one directory, so that core is built once a target.
 # usage: cross.sh TARGET CARGO_COMMAND ARGUMENT...
-#        cross.sh --way TARGET                      prints which Rust it is, and where, and builds nothing
+#        cross.sh --way TARGET          prints which Rust it is, and where, and builds nothing
+#        cross.sh --one TARGET...       prints where the Rust is that builds most of them, all as a rule, so that
+#                                       RUST_DIRECTORIES can name it and one compiler builds them all
 set -eu
 way=''
-if [ "$1" = --way ]; then
-    way=print
+case $1 in
+--way | --one)
+    way=$1
     shift
-fi
+    ;;
+esac
+targets=$*
 target=$1
 shift
 minor_wanted=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$(dirname "$0")/../../Cargo.toml")
@@ -30,15 +35,40 @@ has_target() {
 
 has_source() { [ -f "$("$1/rustc" --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs" ]; }
 
+directories=${RUST_DIRECTORIES:-$(dirname "$(command -v rustc || echo /usr/bin/rustc)") /usr/bin}
+
 # first TEST: the first Rust that passes it
 first() {
-    for bin in ${RUST_DIRECTORIES:-$(dirname "$(command -v rustc || echo /usr/bin/rustc)") /usr/bin}; do
+    for bin in $directories; do
         if is_rust "$bin" && "$1" "$bin"; then
             echo "$bin"
             return
         fi
     done
 }
+
+# The Rust that builds the most targets; of those, the one that has the most installed; of those, the first.
+one_for_all() {
+    best='' most=0
+    for bin in $directories; do
+        is_rust "$bin" || continue
+        score=0
+        for target in $targets; do
+            if has_target "$bin"; then
+                score=$((score + 1001))
+            elif has_source "$bin"; then
+                score=$((score + 1000))
+            fi
+        done
+        [ $score -le $most ] || { most=$score && best=$bin; }
+    done
+    echo "$best"
+}
+
+if [ "$way" = --one ]; then
+    one_for_all
+    exit 0
+fi
 
 bin=$(first has_target)
 core=installed

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Writes a tarball for the host and for each firmware target that can be built here, usable with no Rust:
-# target/dist/larder-VERSION-TARGET.tar.gz, and SHA256SUMS beside them. The same archives make the same bytes, whoever
-# packs them and whenever. Needs cmake, GNU tar and `make lib`; ends with 1 where a firmware build fails.
+# target/dist/larder-VERSION-TARGET.tar.gz, and SHA256SUMS beside them. One Rust builds all of them, and each says which.
+# The same archives make the same bytes, on any machine and at any time. Needs cmake and GNU tar; ends with 1 where a
+# build fails.
 # usage: dist.sh VERSION
 set -eu
 cd "$(dirname "$0")/../.."
@@ -37,8 +38,9 @@ stage() {
 # pack TARGET CARGO_TREE_ARGUMENT...: adds what every tarball has
 pack() {
     name=larder-$version-$1
+    sh tests/tools/tarball-readme.sh "$1" "$version" "$("$rust/rustc" --version)" >"$work/$name/README.md"
     shift
-    cp README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE CMakeLists.txt larder.pc.in "$work/$name"
+    cp CHANGELOG.md LICENSE-MIT LICENSE-APACHE CMakeLists.txt larder.pc.in "$work/$name"
     third_party "$@" >"$work/$name/LICENSE-THIRD-PARTY"
     tar -C "$work" --sort=name --mtime=@${SOURCE_DATE_EPOCH:-946684800} --owner=0 --group=0 --numeric-owner \
         --mode=u+rw,go+r,go-w --format=ustar -cf "$work/$name.tar" "$name"
@@ -46,9 +48,14 @@ pack() {
     echo "dist: $out/$name.tar.gz"
 }
 
+# The Rust of `make lib` builds what that has built; another one builds in a directory of its own.
 for_host() {
-    host=$(rustc -vV | sed -n 's/^host: //p')
-    stage "$host" target/lib/liblarder.a -DCMAKE_SIZEOF_VOID_P=8
+    build=target
+    [ "$rust" = "$(dirname "$(command -v rustc)")" ] || build=target/dist-build
+    PATH="$rust:$PATH" RUSTC=$rust/rustc "$rust/cargo" rustc --quiet --release --lib --crate-type staticlib \
+        --features capi --target-dir $build
+    sh tests/tools/onelib.sh $build/release/liblarder.a $build/lib "$version"
+    stage "$host" $build/lib/liblarder.a -DCMAKE_SIZEOF_VOID_P=8
     strip -g -D "$work/larder-$version-$host/lib/liblarder.a" "$work/larder-$version-$host/lib/liblarder.so.$version"
     pack "$host" --target "$host" --features capi
 }
@@ -67,6 +74,14 @@ for_firmware() {
     pack "$1" --target "$1" --no-default-features --features capi,small
 }
 
+host=$(rustc -vV | sed -n 's/^host: //p')
+rust=$(sh tests/tools/cross.sh --one "$host" $TARGETS_FIRMWARE)
+if [ -z "$rust" ]; then
+    echo 'dist: there is no Rust here that is recent enough; Cargo.toml says which is' >&2
+    exit 1
+fi
+export RUST_DIRECTORIES="$rust"
+echo "dist: by $("$rust/rustc" --version)"
 rm -rf "$out"
 mkdir -p "$out"
 for_host

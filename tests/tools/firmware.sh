@@ -14,6 +14,7 @@ say() { echo "firmware: $*"; }
 # build TARGET: 0, or 1, or 2
 build() {
     target "$1" || return 2
+    case $1 in *-none-*) RUST_DIRECTORIES=$one ;; *) RUST_DIRECTORIES=$given ;; esac
     command -v "${prefix}ld" >/dev/null || {
         say "$1: ${prefix}ld is missing: on Debian, apt-get install $packages" >&2
         return 2
@@ -28,7 +29,11 @@ build() {
     say "$1: target/firmware/$1/liblarder.a"
 }
 
-for name in ${TARGETS:-$TARGETS_FIRMWARE}; do
+TARGETS=${TARGETS:-$TARGETS_FIRMWARE}
+given=${RUST_DIRECTORIES:-}
+one=$(rust_of_cores $TARGETS)
+export RUST_DIRECTORIES
+for name in $TARGETS; do
     result=0
     build "$name" || result=$?
     case $result in

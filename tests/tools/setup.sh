@@ -2,11 +2,12 @@
 # Installs what the build and the tests need and is missing: through apt-get where there is one, else it says what
 # to install. The host's Rust is not installed. Firmware's is, with its C compilers and emulators, where they can be
 # had: without them their tests are skipped. Quick, and changes nothing, where all is there.
-# usage: setup.sh [host] [firmware] [hosts]      all where none is named; hosts: other machines, for their tests
+# usage: setup.sh [build] [host] [firmware] [hosts]      all where none is named. build: what building the library and
+#        C programs takes; host: what the tests on this machine take besides; hosts: tests on other machines
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
-parts=${*:-host firmware hosts}
+parts=${*:-build host firmware hosts}
 
 missing=''  # Debian packages
 wanted=''   # those that are not needed for everything
@@ -31,16 +32,19 @@ compiles() { printf '#include <%s>\nint main(void) { return 0; }\n' "$1" | cc -x
 
 links() { echo 'int main(void) { return 0; }' | "$@" -x c - -o /dev/null; }
 
+for_build() {
+    need gcc has cc
+    need libc6-dev compiles stdio.h
+    need binutils has objcopy
+    need make has make
+}
+
 for_host() {
     for tool in clippy fmt; do
         cargo $tool --version >/dev/null 2>&1 || echo "setup: cargo $tool is missing; 'make test' needs it"
     done
-    need gcc has cc
     need gcc has gcc
-    need libc6-dev compiles stdio.h
-    need binutils has objcopy
     need g++ has g++
-    need make has make
     need pkg-config has pkg-config
     need libzstd-dev compiles zstd.h
     need valgrind has valgrind

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints what larder takes of each target: bytes of the whole interface and of a program that uses init, set, get and
-# delete alone, and the deepest stack; then, where an image has measured them, stack and instructions of each function.
+# Prints what larder takes of each target, in the table that README.md shows: bytes of the whole interface and of a
+# program that uses init, set, get and delete alone, and the deepest stack; then, where an image has measured them, stack and instructions of each function.
 # Ends with 1 where a budget of tests/firmware/budgets.txt is exceeded; LARDER_BLESS=1 sets the budgets to 2% above
 # what is reached. Builds what is not built yet.
 #
@@ -89,7 +89,7 @@ measure() {
     stacks "$1"
     read -r depth function way <"target/firmware/$1/stack.txt"
     set -- "$1" $whole $small
-    printf '%-29s %7d %6d %4d %4d  %7d %6d %4d %4d  %5d  %s\n' "$@" "$depth" "$function"
+    printf '| %s | %d + %d | %d + %d | %d + %d | %d + %d | %d (`%s`) |\n' "$@" "$depth" "$function"
     for bytes in "$4" "$5" "$8" "$9"; do
         [ "$bytes" -eq 0 ] || echo "size: $1 keeps $bytes bytes of data of its own" >>"$work/complaints"
     done
@@ -133,16 +133,18 @@ bless() {
 : >"$work/figures"
 # What cannot be built for want of tools is left out of the table.
 TARGETS=${TARGETS:-$TARGETS_ALL} sh tests/tools/firmware.sh || [ $? -eq 2 ] || exit 1
-echo '                              whole interface            init, set, get, delete     stack, and of which function'
-echo 'target                           text rodata data  bss     text rodata data  bss  bytes'
+echo
+echo '| target | whole interface: text + rodata | data + bss | init, set, get, delete: text + rodata | data + bss | stack |'
+echo '|---|---|---|---|---|---|'
 for name in ${TARGETS:-$TARGETS_ALL}; do
     target "$name"
     if [ -f "target/firmware/$name/liblarder.a" ]; then
         measure "$name"
     else
-        echo "$name: not there"
+        echo "| $name | not there | | | | |"
     fi
 done
+echo
 awk 'FNR == NR { if (!/^#/ && $4 != "-") aim[$1 " " $2] = $4; next }
     ($1 " " $2) in aim { printf "%s, %s: %d bytes; wanted: %d\n", $1, $2, $3, aim[$1 " " $2] }' $budgets "$work/figures"
 for name in ${TARGETS:-$TARGETS_ALL}; do

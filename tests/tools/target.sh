@@ -15,6 +15,13 @@ TARGETS_ALL='thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8
     riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu'
 TARGETS_FIRMWARE=${TARGETS_ALL%x86_64*}
 
+# rust_of_cores TARGET...: where the one Rust is that builds all of them that have no operating system; nothing where
+# there is none, and cross.sh says of each what is missing
+rust_of_cores() {
+    cores=$(printf '%s\n' "$@" | grep -e -none-) || return 0
+    sh tests/tools/cross.sh --one $cores
+}
+
 # Emulators that could not be installed are unpacked there.
 PATH=$PWD/target/emulators/usr/bin:$PATH
 
