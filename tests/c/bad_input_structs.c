@@ -133,7 +133,9 @@ int main(int argc, char **argv)
     initializers_are_the_defaults();
     initializers_are_what_config_init_writes();
     struct region region = region_new(REGION_SIZE), pool_region = region_new(REGION_SIZE);
-    the_cache = cache_new(&region, NULL);
+    uint64_t now_ms = 1000; /* the longest TTL does not change between two calls */
+    larder_cache_config config = config_with_clock(&now_ms);
+    the_cache = cache_new(&region, &config);
     CHECK_STATUS(larder_pool_init(pool_region.memory, pool_region.size, NULL, &the_pool), LARDER_OK);
     for (size_t i = 0; i < sizeof sized_calls / sizeof sized_calls[0]; i++)
         statistics_of_every_size(&sized_calls[i]);
