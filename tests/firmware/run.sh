@@ -378,7 +378,7 @@ if [ -f "$from_cargo" ]; then
     step 'a target that is not there keeps no other from being built' others_are_built
 fi
 if command -v python3 >/dev/null && command -v llvm-readobj >/dev/null; then
-    step 'sizes and stacks are within their budgets' sh tests/tools/size.sh
+    step 'sizes and stacks are within their budgets' env RUST_DIRECTORIES="$given" sh tests/tools/size.sh
 else
     skip 'budgets: no python3, or no llvm-readobj'
 fi

@@ -10,7 +10,7 @@
 #define ROUNDS 20000
 #define KEYS 64
 #define KEY_LEN_MAX 20
-#define VALUE_LEN_MAX 400
+#define VALUE_LEN_MAX 348 /* of the longest value under three quarters of the region: larder_cache_limits */
 #define FUNCTIONS_MAX 40
 
 #define CHECK_EITHER(status, a, b) check_either((status), (a), (b), #status, __LINE__)
