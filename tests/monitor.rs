@@ -238,12 +238,10 @@ fn wait_for_checks(monitor: &Monitor<'_>, checks: u64) {
 /// A cache and a monitor for as long as the program.
 #[cfg(all(feature = "hosted", feature = "spin"))]
 fn for_ever(interval_ms: u64) -> std::pin::Pin<&'static Monitor<'static>> {
-    let region = Box::leak(Box::new(Region::new(MIB)));
-    let cache = Box::leak(Box::new(
-        Cache::new(region.bytes(), &Config::default()).unwrap(),
-    ));
+    let region = common::for_ever(Region::new(MIB)).bytes();
+    let cache = common::for_ever(Cache::new(region, &Config::default()).unwrap());
     let monitor = Monitor::new(cache, &config(interval_ms)).unwrap();
-    std::pin::Pin::static_ref(Box::leak(Box::new(monitor)))
+    std::pin::Pin::static_ref(common::for_ever(monitor))
 }
 
 #[test]

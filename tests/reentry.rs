@@ -79,11 +79,11 @@ fn clock_that_calls_back() -> u64 {
 #[test]
 #[allow(unsafe_code)]
 fn a_clock_that_calls_back_is_turned_away_where_there_is_no_lock() {
-    let region = Box::leak(Box::new(Region::new(64 << 10)));
+    let region = common::for_ever(Region::new(64 << 10)).bytes();
     let config = Config::default().clock(clock_that_calls_back);
     // SAFETY: this thread alone calls the cache.
     let config = unsafe { config.single_thread() };
-    let cache = Box::leak(Box::new(Cache::new(region.bytes(), &config).unwrap()));
+    let cache = common::for_ever(Cache::new(region, &config).unwrap());
     CACHE.with(|place| place.set(cache).unwrap());
     let set = || CACHE.with(|cache| cache.get().unwrap().set(b"key", b"from inside", 5));
     FROM_CLOCK.set(Some(set));

@@ -11,6 +11,7 @@ use larder::{Cache, CacheStats};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::sync::Mutex;
 
 /// SplitMix64 (G. L. Steele et al., OOPSLA 2014), after such bytes as were given.
 #[derive(Clone, Debug)]
@@ -117,6 +118,14 @@ impl Drop for Region {
             "written outside of the region"
         );
     }
+}
+
+/// A value for as long as the program. A static leads to it, so that leak checkers count it as in use.
+pub(crate) fn for_ever<T>(value: T) -> &'static mut T {
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let kept = Box::leak(Box::new(value));
+    KEPT.lock().unwrap().push(&raw const *kept as usize);
+    kept
 }
 
 thread_local! {
