@@ -61,7 +61,7 @@ static void check_size(const struct sized_call *c, uint32_t size, const unsigned
     memcpy(out.bytes, &size, sizeof size);
     CHECK_STATUS(c->call(out.bytes), is_known ? LARDER_OK : refusal);
     CHECK(memcmp(out.bytes, &size, sizeof size) == 0);
-    if (is_known)
+    if (is_known && sizeof(void *) == 8) /* no byte lies between two fields */
         CHECK(memcmp(out.bytes + sizeof size, whole + sizeof size, written - sizeof size) == 0);
     size_t from = is_known ? written : sizeof size;
     CHECK(all_bytes_are(out.bytes + from, sizeof out.bytes - from, DIRT_BYTE));
