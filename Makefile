@@ -14,7 +14,7 @@ EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.
 TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware test-dist \
 	test-fuzz test-hosts test-sanitizers
 
-.PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) \
+.PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
 	fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -108,16 +108,20 @@ test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, Undefine
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
 
+test-planted: ## Do the tests notice faults that are planted in the engine?
+	sh tests/planted/run.sh
+
 test-fuzz: ## Run each fuzz target for 30 seconds, where there is a nightly compiler
 	sh tests/fuzz/run.sh 30
 
 fuzz: ## Run each fuzz target for SECONDS (60)
 	sh tests/fuzz/run.sh $(or $(SECONDS),60)
 
-soak: ## Model, hostile regions and fuzz targets for about SECONDS each (600)
+soak: ## Model, hostile regions and fuzz targets for about SECONDS each (600); then planted faults
 	LARDER_MODEL_OPS=$$(( $(or $(SECONDS),600) / 30 + 1 )) cargo test --release --test model
 	LARDER_HOSTILE_IMAGES=$$(( $(or $(SECONDS),600) * 8000 )) cargo test --release --test hostile
 	sh tests/fuzz/run.sh $(or $(SECONDS),600)
+	sh tests/planted/run.sh
 
 bench: ## Run the benchmarks
 	cargo bench

@@ -4,22 +4,25 @@
  * Usage:  memory_map [--region BYTES] [--width PAGES]        1M and 32 by default
  *
  * Values of 16 to 1,023 bytes, log-uniform, a quarter of them with a TTL of a minute, are set until a quarter
- * more than the region has gone in. Then the older an item, the likelier it is deleted, and the minute passes
- * on a clock of its own: the pages are sparse now, and hold expired items that nobody has met. Optimize takes
- * them out and empties sparse pages into fuller ones. Exit code 1 where the numbers do not add up.
+ * more than the region has gone in; a third of them are read once. Then the older an item, the likelier it is
+ * deleted, and the minute passes on a clock of its own: many bytes are dead now, and expired items lie between
+ * others. Optimize takes them out and copies what lives out of pages with dead bytes. Exit code 1 where the numbers
+ * do not add up.
  *
- * On a terminal a cell's colour is its page's class, from red for the smallest slots to violet for the largest,
- * and its height the share of slots used. Elsewhere, or with NO_COLOR set, two maps side by side tell this:
- * letters for the classes, which repeat after 51, and the fill, from : to @. An index page is I, a free page
- * is . where it was used before, and _ where it never was.
+ * On a terminal a cell's colour is its page's owner, and its height the share of bytes that live. Elsewhere, or with
+ * NO_COLOR set, two maps side by side tell this: letters for the owners (W window, M main, I index), and the live
+ * share, from : to @. A free page is . where it was used before, and _ where it never was. What is missing to a full
+ * cell is dead: bytes of items that are gone. Under the map, each owner's bytes are drawn in one bar: # live, x dead,
+ * . not used yet.
  *
  * Prints a legend and, with N for what depends on the version, this twice, and the line about optimize in between:
  *    == before optimize: N items, N pages of N bytes
  *    N lines of the map
- *    class   slot  pages   used   free  live bytes  free bytes waste bytes  evicted
- *        A      N      N      N      N           N           N           N        N     and so on to I
- *           classes      N pages          N bytes      and so on: free pages, fixed, region
- *    == optimize: N items expired, N slots moved, N pages and N bytes freed
+ *    owner    pages  items  live bytes  dead bytes  free bytes  evicted
+ *    W window     N      N           N           N           N        N  ####xx.
+ *    M main, I index, . free: the same
+ *      fixed  N bytes     and so on: region
+ *    == optimize: N items expired, N items copied, N pages and N bytes freed
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -34,12 +37,23 @@
 
 #define TTL_MS (UINT64_C(60) * 1000)
 #define VALUE_SIZE_MAX 1024
-#define CLASSES_MAX 256
+#define OWNERS (LARDER_OWNER_FREE + 1)
 #define LEVELS 8
-#define WHITE 231
+#define BAR 32
+#define DEAD_COLOUR 196
 #define GREY 242
 
 static uint64_t clock_now_ms;
+
+static const struct {
+    const char *letter, *name;
+    int colour;
+} owners[OWNERS] = {
+    [LARDER_OWNER_WINDOW] = { "W", "window", 45 },
+    [LARDER_OWNER_MAIN] = { "M", "main", 118 },
+    [LARDER_OWNER_INDEX] = { "I", "index", 231 },
+    [LARDER_OWNER_FREE] = { ".", "free", GREY },
+};
 
 /* How the map is drawn, and what the library told last. */
 struct map {
@@ -48,8 +62,7 @@ struct map {
     uint32_t width;
     const larder_cache *cache;
     larder_cache_stats_t stats;
-    larder_class_stats classes[CLASSES_MAX];
-    uint32_t class_count;
+    larder_class_stats owned[OWNERS];
 };
 
 static uint64_t read_clock(void *ctx)
@@ -59,20 +72,6 @@ static uint64_t read_clock(void *ctx)
 
 /* ---- cells ---- */
 
-static bool is_index(const struct map *map, uint32_t class_index)
-{
-    return map->classes[class_index].kind == LARDER_CLASS_INDEX;
-}
-
-/* From red to violet, strong and pale in turn; a class takes the one of its place among all. */
-static int colour_of(const struct map *map, uint32_t class_index)
-{
-    static const int hues[] = { 196, 217, 202, 216, 214, 223, 226, 230, 118, 193, 46,  157,
-                                49,  159, 45,  153, 33,  111, 63,  147, 129, 183, 201, 225 };
-    size_t count = sizeof hues / sizeof hues[0];
-    return is_index(map, class_index) ? WHITE : hues[class_index * count / map->class_count];
-}
-
 static void put_glyph(const struct map *map, int colour, const char *glyph)
 {
     if (map->colours)
@@ -81,27 +80,17 @@ static void put_glyph(const struct map *map, int colour, const char *glyph)
         fputs(glyph, stdout);
 }
 
-static void put_letter(const struct map *map, uint32_t class_index)
-{
-    static const char letters[] = "ABCDEFGHJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    char letter[] = "I";
-    if (!is_index(map, class_index))
-        letter[0] = letters[class_index % (sizeof letters - 1)];
-    put_glyph(map, colour_of(map, class_index), letter);
-}
-
 static void put_page(const struct map *map, uint32_t number, bool letters)
 {
     larder_page_info page;
     must(larder_cache_page_info(map->cache, number, &page), "larder_cache_page_info");
-    if (page.class_index == LARDER_PAGE_FREE) {
-        put_glyph(map, GREY, page.touched != 0 ? "." : "_");
-    } else if (letters || is_index(map, page.class_index)) {
-        put_letter(map, page.class_index);
-    } else {
-        uint32_t level = page.slots_used == 0 ? 0 : (page.slots_used * LEVELS - 1) / page.slots;
-        put_glyph(map, colour_of(map, page.class_index), map->levels[level]);
-    }
+    require(page.class_index < OWNERS, "a page has an owner or is free");
+    const char *glyph = owners[page.class_index].letter;
+    if (page.class_index == LARDER_PAGE_FREE)
+        glyph = page.touched != 0 ? "." : "_";
+    else if (!letters && page.class_index != LARDER_OWNER_INDEX)
+        glyph = map->levels[page.slots_used == 0 ? 0 : (page.slots_used * LEVELS - 1) / page.slots];
+    put_glyph(map, owners[page.class_index].colour, glyph);
 }
 
 /* ---- what is printed ---- */
@@ -128,64 +117,65 @@ static void print_map(const struct map *map)
     }
 }
 
-static void print_classes(const struct map *map)
+static void put_part(const struct map *map, uint64_t part, uint64_t whole, int colour, const char *sign)
 {
-    printf("class %6s %6s %6s %6s %11s %11s %11s %8s\n", "slot", "pages", "used", "free", "live bytes", "free bytes",
-           "waste bytes", "evicted");
-    for (uint32_t i = 0; i < map->class_count; i++) {
-        const larder_class_stats *class = &map->classes[i];
-        if (class->pages == 0)
-            continue;
-        fputs("    ", stdout);
-        put_letter(map, i);
-        printf(" %6" PRIu64 " %6" PRIu64 " %6" PRIu64 " %6" PRIu64 " %11" PRIu64 " %11" PRIu64 " %11" PRIu64
-               " %8" PRIu64 "\n",
-               class->slot_size, class->pages, class->slots_used, class->slots_free, class->live_bytes,
-               class->free_bytes, class->waste_bytes, class->evictions);
+    for (uint64_t cells = whole == 0 ? 0 : (part * BAR + whole / 2) / whole; cells > 0; cells--)
+        put_glyph(map, colour, sign);
+}
+
+static void print_owners(const struct map *map)
+{
+    printf("%-8s %6s %6s %11s %11s %11s %8s\n", "owner", "pages", "items", "live bytes", "dead bytes", "free bytes",
+           "evicted");
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        const larder_class_stats *owned = &map->owned[i];
+        put_glyph(map, owners[i].colour, owners[i].letter);
+        printf(" %-6s %6" PRIu64 " %6" PRIu64 " %11" PRIu64 " %11" PRIu64 " %11" PRIu64 " %8" PRIu64 "  ",
+               owners[i].name, owned->pages, owned->slots_used, owned->live_bytes, owned->waste_bytes,
+               owned->free_bytes, owned->evictions);
+        uint64_t bytes = (uint64_t)map->stats.page_count * map->stats.page_size;
+        put_part(map, owned->live_bytes, bytes, owners[i].colour, "#");
+        put_part(map, owned->waste_bytes, bytes, DEAD_COLOUR, "x");
+        put_part(map, owned->free_bytes, bytes, GREY, ".");
+        putchar('\n');
     }
 }
 
 static void print_and_check_totals(const struct map *map)
 {
     const larder_cache_stats_t *stats = &map->stats;
-    uint64_t page_size = stats->page_size, pages = 0, live = 0, unused = 0, waste = 0, evictions = 0;
-    for (uint32_t i = 0; i < map->class_count; i++) {
-        const larder_class_stats *class = &map->classes[i];
-        require(class->live_bytes + class->free_bytes + class->waste_bytes == class->pages * page_size,
-                "live, free and waste bytes of a class are its pages");
-        pages += class->pages;
-        live += class->live_bytes;
-        unused += class->free_bytes;
-        waste += class->waste_bytes;
-        evictions += class->evictions;
+    uint64_t pages = 0, live = 0, dead = 0, unused = 0, items = 0, evictions = 0;
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        const larder_class_stats *owned = &map->owned[i];
+        require(owned->live_bytes + owned->free_bytes + owned->waste_bytes == owned->pages * stats->page_size,
+                "live, dead and free bytes of an owner are its pages");
+        pages += owned->pages;
+        live += owned->live_bytes;
+        dead += owned->waste_bytes;
+        unused += owned->free_bytes;
+        items += owned->slots_used;
+        evictions += owned->evictions;
     }
-    uint64_t fixed = stats->overhead_bytes - waste; /* all overhead is in pages of classes, or fixed at the start */
-    printf("%14s %6" PRIu64 " pages %10" PRIu64 " bytes\n", "classes", pages, pages * page_size);
-    printf("%14s %6" PRIu32 " pages %10" PRIu64 " bytes\n", "free pages", stats->pages_free,
-           stats->pages_free * page_size);
-    printf("%14s %23" PRIu64 " bytes\n", "fixed", fixed);
-    printf("%14s %23" PRIu64 " bytes\n", "region", stats->region_bytes);
-    require(pages + stats->pages_free == stats->page_count, "a page is free or of one class");
-    require((pages + stats->pages_free) * page_size + fixed == stats->region_bytes,
-            "classes, free pages and fixed parts are the region");
-    require(live == stats->payload_bytes, "live bytes of all classes are the payload");
-    require(unused + stats->pages_free * page_size == stats->free_bytes, "free slots and free pages are what is free");
-    require(evictions == stats->evictions, "evictions of all classes are the cache's");
+    uint64_t fixed = stats->region_bytes - pages * stats->page_size;
+    printf("%8s %10" PRIu64 " bytes\n", "fixed", fixed);
+    printf("%8s %10" PRIu64 " bytes\n", "region", stats->region_bytes);
+    require(pages == stats->page_count, "each page is free or has one owner");
+    require(items == stats->item_count, "items of all owners are the cache's");
+    require(fixed + live == stats->total_used, "fixed parts and live bytes are what is used");
+    require(dead + unused == stats->free_bytes, "dead bytes and unused ones are what is free");
+    require(dead == stats->dead_bytes, "dead bytes of all owners are the cache's");
+    require(evictions == stats->evictions, "evictions of all owners are the cache's");
 }
 
 static void look(struct map *map)
 {
     map->stats = stats_of(map->cache);
-    for (map->class_count = 0;; map->class_count++) {
-        larder_class_stats class = LARDER_CLASS_STATS_INIT;
-        larder_status status = larder_cache_class_stats(map->cache, map->class_count, &class);
-        if (status == LARDER_NOT_FOUND)
-            break;
-        must(status, "larder_cache_class_stats");
-        require(map->class_count < CLASSES_MAX, "there are at most 256 classes");
-        map->classes[map->class_count] = class;
+    require(map->stats.page_count > 0 && map->stats.page_size > 0, "every cache has pages");
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        larder_class_stats owned = LARDER_CLASS_STATS_INIT;
+        must(larder_cache_class_stats(map->cache, i, &owned), "larder_cache_class_stats");
+        map->owned[i] = owned;
     }
-    require(map->class_count > 0, "every cache has classes");
 }
 
 static void show(struct map *map, const char *title)
@@ -194,23 +184,25 @@ static void show(struct map *map, const char *title)
     printf("== %s: %" PRIu64 " items, %" PRIu32 " pages of %" PRIu32 " bytes\n", title, map->stats.item_count,
            map->stats.page_count, map->stats.page_size);
     print_map(map);
-    print_classes(map);
+    print_owners(map);
     print_and_check_totals(map);
 }
 
-/* What the cells mean; the table under the map names its letters. */
+/* What the cells mean. */
 static void print_legend(const struct map *map)
 {
     puts("A cell is a page; rows go from the start of the region to its end.");
     if (map->colours)
-        puts("Its colour is its class, as in the table: red for the smallest slots, violet for the largest.");
+        puts("Its colour is its owner, as in the table; its height is the share of its bytes that live.");
     else
-        puts("Left, its class, as in the table: A has the smallest slots. Right, how full the same page is.");
-    printf("Share of its slots in use, from an eighth to all:");
+        puts("Left, its owner; right, the share of the same page's bytes that live.");
+    puts("W: the window, of new items    M: main, of proven items    I: the index");
+    puts(".: free, used before    _: free, never used");
+    printf("Share of live bytes, from an eighth to all:");
     for (int level = 0; level < LEVELS; level++)
         printf("  %s", map->levels[level]);
-    putchar('\n');
-    puts("I: a page of the index    .: free, used before    _: free, never used\n");
+    puts("\nWhat is missing to a full cell is dead, of items that are gone, or not used yet.");
+    puts("Bars under the map, of all pages' bytes:  # live    x dead    . not used yet\n");
 }
 
 static struct map map_new(const larder_cache *cache, uint32_t width)
@@ -227,6 +219,19 @@ static struct map map_new(const larder_cache *cache, uint32_t width)
 
 /* ---- the workload ---- */
 
+/* A hundred sets later, a third of the keys are asked for again: they pass to the main log. */
+static void read_again(larder_cache *cache, uint32_t id)
+{
+    uint32_t key = id - 100;
+    unsigned char byte;
+    size_t read;
+    if (id < 100 || key % 3 != 0)
+        return;
+    larder_status status = larder_cache_get_range(cache, &key, sizeof key, 0, &byte, 1, &read);
+    if (status != LARDER_NOT_FOUND) /* evicted meanwhile */
+        must(status, "larder_cache_get_range");
+}
+
 /* Sets the keys 0, 1 and so on; returns how many. */
 static uint32_t fill(larder_cache *cache, uint64_t bytes)
 {
@@ -237,6 +242,7 @@ static uint32_t fill(larder_cache *cache, uint64_t bytes)
         size_t size = (size_t)exp2(4 + 6 * unit_interval(random_next(&random)));
         uint64_t ttl_ms = id % 4 == 0 ? TTL_MS : LARDER_TTL_NEVER;
         must(larder_cache_set(cache, &id, sizeof id, value, size, ttl_ms), "larder_cache_set");
+        read_again(cache, id);
         sum += sizeof id + size;
     }
     return id;
@@ -271,7 +277,7 @@ static void run(size_t region_size, uint32_t width)
     show(&map, "before optimize");
     larder_optimize_report report;
     must(larder_cache_optimize(cache, 0, &report), "larder_cache_optimize");
-    printf("== optimize: %" PRIu64 " items expired, %" PRIu64 " slots moved, %" PRIu64 " pages and %" PRIu64
+    printf("== optimize: %" PRIu64 " items expired, %" PRIu64 " items copied, %" PRIu64 " pages and %" PRIu64
            " bytes freed\n",
            report.items_expired, report.items_moved, report.pages_freed, report.bytes_freed);
     show(&map, "after optimize");

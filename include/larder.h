@@ -58,10 +58,10 @@
 /* The library's choice of whom to evict. */
 #define LARDER_POLICY_DEFAULT 0
 
-/* Exactly the least recently used item of a size class; 12 bytes more for each item. */
+/* Exactly the least recently used item, of whatever size; 8 bytes more for each item. */
 #define LARDER_POLICY_LRU 1
 
-/* Zero every slot that is freed. */
+/* Zero the bytes of every item that is gone. */
 #define LARDER_ZERO_ON_FREE 1
 
 /* Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item. */
@@ -82,14 +82,20 @@
 /* Items whose time had come were taken out. */
 #define LARDER_EVENT_EXPIRED 2
 
-/* A class's slots hold items, and parts of items. */
-#define LARDER_CLASS_ITEMS 0
+/* The log of newcomers. */
+#define LARDER_OWNER_WINDOW 0
 
-/* A class's slots hold segments and directory of the index. */
-#define LARDER_CLASS_INDEX 1
+/* The log of proven items; of all items, with LARDER_POLICY_LRU. */
+#define LARDER_OWNER_MAIN 1
 
-/* A page belongs to no class. */
-#define LARDER_PAGE_FREE 4294967295u
+/* Pages of the index, and of the table of what is held. */
+#define LARDER_OWNER_INDEX 2
+
+/* Pages without an owner. */
+#define LARDER_OWNER_FREE 3
+
+/* The owner of a page without one. */
+#define LARDER_PAGE_FREE LARDER_OWNER_FREE
 
 /* Bytes. */
 #define LARDER_TYPE_BYTES 0
@@ -224,25 +230,25 @@ typedef struct larder_cache_config {
   /* Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
    * than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest. */
   size_t key_len_max;
-  /* Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit, and at most
-   * 2^32 - 1. A longer value is LARDER_TOO_LARGE. larder_cache_limits tells the longest. */
+  /* Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit. A longer value
+   * is LARDER_TOO_LARGE. larder_cache_limits tells the longest. */
   size_t value_len_max;
   /* A hint of how many items to expect; 0 = adapt. Nothing depends on it being right. */
   uint64_t expected_items;
   /* LARDER_POLICY_.. */
   uint32_t policy;
   /* Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
-   * shard: the more shards, the shorter the longest value. A region above 16,320 MiB (16 GiB - 64 MiB) has at least
-   * one shard for each 16,320 MiB. */
+   * shard: the more shards, the shorter the longest value. A region has at least one shard for each 4,294,836,224
+   * bytes (4 GiB - 128 KiB). */
   uint32_t shards;
   /* Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
    * larder_cache_set. */
   uint64_t default_ttl_ms;
   /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM */
   uint32_t flags;
-  /* Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
-   * largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
-   * LARDER_NO_MEMORY at the start. */
+  /* Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
+   * (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
+   * 256 KiB, 128 below 1 MiB. More than that are LARDER_NO_MEMORY at the start. */
   uint32_t pins_max;
   /* Seed of the hash: random where keys may be crafted. */
   uint64_t hash_seed;
@@ -289,8 +295,7 @@ typedef struct larder_attach_report {
   uint64_t items_dropped;
   /* Items whose time has come. */
   uint64_t items_expired;
-  /* Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
-   * stopped, or damaged. */
+  /* Parts of items, and items whose expiry is unknown: being written or moved when the owner was stopped, or damaged. */
   uint64_t items_torn;
   /* Items that are not what their checksum was made of, with LARDER_CHECKSUM. */
   uint64_t items_corrupt;
@@ -307,15 +312,14 @@ typedef struct larder_attach_report {
 typedef struct larder_cache_limits_t {
   /* sizeof(larder_cache_limits_t); has to be set, as LARDER_CACHE_LIMITS_INIT does. */
   uint32_t struct_size;
-  /* Shards: as configured, or more in a region above 16,320 MiB. */
+  /* Shards: as configured, or more in a region above 4 GiB - 128 KiB. */
   uint32_t shards;
   /* Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region. */
   uint64_t key_len_max;
   /* Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
-   * share of the memory limit, and at most 2^32 - 1. */
+   * share of the memory limit. */
   uint64_t value_len_max;
-  /* Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^41 - 2048 less the age of the cache. A longer TTL
-   * is shortened to it. */
+  /* Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^40 (34.8 years). A longer TTL is shortened to it. */
   uint64_t ttl_ms_max;
 } larder_cache_limits_t;
 #define LARDER_CACHE_LIMITS_INIT { sizeof(larder_cache_limits_t), 0, 0, 0, 0 }
@@ -397,9 +401,9 @@ typedef struct larder_cache_stats_t {
   uint64_t limit_bytes;
   /* Key and value bytes. */
   uint64_t payload_bytes;
-  /* Bytes that items could still take. */
+  /* Bytes that items could still take, dead ones included. */
   uint64_t free_bytes;
-  /* Everything else: headers, index, tables, rounding, page tails. */
+  /* Everything else: headers, index, tables, rounding to 4 bytes. */
   uint64_t overhead_bytes;
   /* Bytes cut from the region so far: tables, and pages that were ever used. */
   uint64_t total_allocated;
@@ -407,13 +411,13 @@ typedef struct larder_cache_stats_t {
   uint64_t total_used;
   /* The most that total_used ever was (the sum of each shard's). */
   uint64_t peak_used;
-  /* Slots handed out whose bytes had been used before. */
+  /* Pages taken whose bytes had been used before. */
   uint64_t pool_reuses;
   /* Cuts made from the region: tables and pages. */
   uint64_t arena_allocs;
   /* Optimize passes that came to their end. */
   uint64_t reclaim_passes;
-  /* Slots moved to other pages. */
+  /* Items copied to other pages. */
   uint64_t items_moved;
   /* Index segments written anew. */
   uint64_t index_rebuilds;
@@ -425,7 +429,7 @@ typedef struct larder_cache_stats_t {
   uint32_t page_size;
   /* Pages of the region. */
   uint32_t page_count;
-  /* Pages that no class owns. */
+  /* Pages without an owner. */
   uint32_t pages_free;
   /* Shards. */
   uint32_t shards;
@@ -437,49 +441,52 @@ typedef struct larder_cache_stats_t {
   uint32_t reservations;
   /* Reads of an item that was not what its checksum was made of: it was taken out. */
   uint64_t failed_corrupt;
+  /* Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
+   * without an eviction. */
+  uint64_t dead_bytes;
 } larder_cache_stats_t;
 #define LARDER_CACHE_STATS_INIT { sizeof(larder_cache_stats_t), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/* What one size class holds. */
+/* What one owner of pages has, or one size class of a pool. */
 typedef struct larder_class_stats {
   /* sizeof(larder_class_stats); has to be set, as LARDER_CLASS_STATS_INIT does. */
   uint32_t struct_size;
-  /* LARDER_CLASS_.. */
+  /* LARDER_OWNER_..; 0 for a pool. */
   uint32_t kind;
-  /* Bytes of a slot. */
+  /* Bytes of a slot; of a page for a cache. */
   uint64_t slot_size;
-  /* Slots in a page. */
+  /* Slots in a page; 1 for a cache. */
   uint64_t slots_per_page;
-  /* Pages of the class. */
+  /* Pages. */
   uint64_t pages;
-  /* Slots handed out. */
+  /* Slots handed out; items and reservations for a cache. */
   uint64_t slots_used;
-  /* Slots free in the class's pages. */
+  /* Slots free in the class's pages; pages without an owner for a cache. */
   uint64_t slots_free;
-  /* Key and value bytes in the slots. */
+  /* Bytes in which something lives: slots handed out; items with their headers, or pages of the index, for a
+   * cache. */
   uint64_t live_bytes;
-  /* Bytes of free slots. */
+  /* Bytes of free slots; bytes not used yet for a cache. */
   uint64_t free_bytes;
-  /* The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
-   * free ones. */
+  /* The other bytes of the pages: page ends, and for a cache, bytes of items that are gone. */
   uint64_t waste_bytes;
-  /* Items evicted whose first slot was of this class, since the start. */
+  /* Items evicted from here, since the start. */
   uint64_t evictions;
-  /* Slots handed out since the start. */
+  /* Slots handed out since the start; 0 for a cache. */
   uint64_t allocations;
-  /* Those of them whose bytes had been used before. */
+  /* Those of them whose bytes had been used before; 0 for a cache. */
   uint64_t reuses;
 } larder_class_stats;
 #define LARDER_CLASS_STATS_INIT { sizeof(larder_class_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* One page. */
 typedef struct larder_page_info {
-  /* The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none. */
+  /* Who has it, as for larder_cache_class_stats. */
   uint32_t class_index;
-  /* Slots handed out. */
+  /* Granules of 4 bytes in which something lives. */
   uint32_t slots_used;
-  /* Slots in the page. */
+  /* Granules in the page. */
   uint32_t slots;
   /* 1 where it was ever used, else 0. */
   uint32_t touched;
@@ -495,7 +502,7 @@ typedef struct larder_view {
   size_t len;
   /* Bytes at `data`. */
   size_t span_len;
-  /* Pieces that the value lies in: larder_cache_view_span. */
+  /* Pieces that the value lies in, one for each of its pages: larder_cache_view_span. */
   uint32_t spans;
   /* The library's */
   uint32_t shard;
@@ -505,7 +512,7 @@ typedef struct larder_view {
   uint32_t generation;
 } larder_view;
 
-/* Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
+/* Room for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
  * written until larder_cache_commit or larder_cache_abort. */
 typedef struct larder_reservation {
   /* Room for the value's first bytes: for all of them where `spans` is 1. */
@@ -516,7 +523,7 @@ typedef struct larder_reservation {
   size_t span_len;
   /* The TTL that was asked for, as for larder_cache_set; it counts from the commit on. */
   uint64_t ttl_ms;
-  /* Pieces that the value lies in: larder_cache_reservation_span. */
+  /* Pieces that the value lies in, one for each of its pages: larder_cache_reservation_span. */
   uint32_t spans;
   /* The library's */
   uint32_t shard;
@@ -534,7 +541,7 @@ typedef struct larder_item_info {
   size_t key_len;
   /* The value's first bytes. */
   const void *value;
-  /* Bytes that can be read there: all of the value, unless it is larger than a slot. */
+  /* Bytes that can be read there: all of the value, unless it lies in several pages. */
   size_t span_len;
   /* Bytes of the value. */
   size_t value_len;
@@ -557,13 +564,13 @@ typedef struct larder_optimize_report {
   uint64_t bytes_freed;
   /* Items taken out because their time had come. */
   uint64_t items_expired;
-  /* Slots moved to other pages. */
+  /* Items copied to other pages. */
   uint64_t items_moved;
   /* Pages given back. */
   uint64_t pages_freed;
   /* 1 where the pass is through, else 0. */
   uint32_t done;
-  /* Slots looked at or moved. */
+  /* Items and pages looked at, and items copied. */
   uint32_t steps;
 } larder_optimize_report;
 #define LARDER_OPTIMIZE_REPORT_INIT { 0, 0, 0, 0, 0, 0 }
@@ -766,6 +773,8 @@ typedef struct larder_pool_class_stats_t {
 } larder_pool_class_stats_t;
 #define LARDER_POOL_CLASS_STATS_INIT { 0, 0, 0, 0, 0, 0, 0 }
 
+
+
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */
@@ -808,14 +817,17 @@ larder_status larder_arena_stats(const struct larder_arena *arena,
 
 /* Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
  * (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
- * larder_cache_set_time says so. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years) after the cache was made.
- * `(NULL, 0)` is an empty value.
+ * larder_cache_set_time says so. A TTL above 2^40 ms (34.8 years) is shortened to that. `(NULL, 0)` is an empty value.
  *
  * LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
  * a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
- * them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
- * On any error the old value is still there.
- * O(value_len), evictions included, plus a bounded slice of work under way.
+ * them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted.
+ * On any error the key and its value are as before. Other items are, too, but for LARDER_NO_MEMORY: it may have evicted
+ * some.
+ *
+ * O(n) for n = key_len + value_len and the header, whatever the number of items: a call evicts at most 3 n + 128 bytes
+ * and an item more, and copies at most 16 n + 2,048 bytes of other items and an item more. While pages hold views, or
+ * where the free pages do not suffice for a value of several pages, it goes on until the item fits.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; key and value can be read until the call returns. */
@@ -907,7 +919,7 @@ larder_status larder_cache_get_range(struct larder_cache *cache,
                                      size_t capacity,
                                      size_t *read);
 
-/* Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(parts) of a large value.
+/* Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(pages) of a large value.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the key can be read. */
@@ -921,8 +933,9 @@ larder_status larder_cache_delete(struct larder_cache *cache, const void *key, s
 larder_status larder_cache_contains(struct larder_cache *cache, const void *key, size_t key_len);
 
 /* Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
- * LARDER_NOT_FOUND on a miss. O(1), but for the
- * first TTL of an item that fills its slot, which moves.
+ * LARDER_NOT_FOUND on a miss. O(1), where the item has a TTL. Else it is copied to where it has room for one: as
+ * larder_cache_set, LARDER_NO_MEMORY included, after which the item has the TTL that it had. An item with a TTL is
+ * copied, too, where its page has held items with TTLs for 12 days or more.
  *
  * # Safety
  * As for larder_cache_delete. */
@@ -945,8 +958,7 @@ larder_status larder_cache_ttl(struct larder_cache *cache,
  * shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
  * key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
  * which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
- * being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
- * in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+ * being written over by one of its size, in its place, is not. Nothing that lies in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
  *
  * fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
  * holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
@@ -968,8 +980,8 @@ larder_status larder_cache_ttl(struct larder_cache *cache,
  *
  * LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
  * otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
- * larder_cache_init. `report` may be NULL; it is written on these errors, too. O(slots) and a hash of each
- * key; O(bytes) with LARDER_CHECKSUM.
+ * larder_cache_init. `report` may be NULL; it is written on these errors, too. O(pages + items) and a
+ * hash of each key; O(bytes) with LARDER_CHECKSUM.
  *
  * # Safety
  * `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
@@ -1008,9 +1020,9 @@ larder_status larder_cache_required_size(const struct larder_cache_config *confi
  * be NULL. O(pages).
  *
  * LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
- * is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is too
- * large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
- * 1,095,216,660,480 (64 times 16,320 MiB).
+ * is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is
+ * above an eighth of a page's bytes. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a
+ * `size` above 274,869,518,336 (64 times 4 GiB - 128 KiB).
  *
  * # Safety
  * `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
@@ -1059,10 +1071,10 @@ larder_status larder_cache_set_many(struct larder_cache *cache,
 larder_status larder_cache_stats(const struct larder_cache *cache,
                                  struct larder_cache_stats_t *out);
 
-/* What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
- * page size. LARDER_NOT_FOUND past the last class. `out->struct_size` has to be set: LARDER_CLASS_STATS_INIT does.
- * LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where it is more than the library's.
- * O(shards).
+/* What one owner of pages has (window, main, index, free: LARDER_OWNER_..), over all shards: live_bytes +
+ * free_bytes + waste_bytes is pages times page size. LARDER_NOT_FOUND past the last owner. `out->struct_size` has to be
+ * set: LARDER_CLASS_STATS_INIT does. LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where
+ * it is more than the library's. O(shards).
  *
  * # Safety
  * `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says. */
@@ -1183,7 +1195,9 @@ larder_status larder_cache_increment(struct larder_cache *cache,
 
 /* Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
  * larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
- * held as pins_max allows. O(parts of a large value + pins_max).
+ * held as pins_max allows. A value of any length may lie in two pages, and a longer one in more. The pages of what is
+ * held are not cleaned: bytes beside it come back once it is given back. O(pins_max), and where nothing was held before,
+ * a page is made free for the table of what is held.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
@@ -1193,7 +1207,7 @@ larder_status larder_cache_pin(struct larder_cache *cache,
                                struct larder_view *out);
 
 /* Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
- * O(parts of a large value + pins_max).
+ * O(pages of a large value + pins_max).
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the view is NULL or can be read. */
@@ -1210,10 +1224,11 @@ larder_status larder_cache_view_span(struct larder_cache *cache,
                                      const void **data,
                                      size_t *len);
 
-/* Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
- * there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
+/* Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
+ * found there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
  * other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
- * as many are held as pins_max allows, or where the table of what is held has no room beside the longest value.
+ * as many are held as pins_max allows, or where the table of what is held has no room beside the longest value. It may
+ * have evicted items, what the key has among them.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
@@ -1244,7 +1259,7 @@ larder_status larder_cache_reservation_span(struct larder_cache *cache,
 larder_status larder_cache_commit(struct larder_cache *cache,
                                   struct larder_reservation *reservation);
 
-/* Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
+/* Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(pages of a large value).
  *
  * # Safety
  * As for larder_cache_commit. */
@@ -1252,8 +1267,7 @@ larder_status larder_cache_abort(struct larder_cache *cache,
                                  struct larder_reservation *reservation);
 
 /* Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
- * LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1), O(parts) of a large
- * value.
+ * LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
  *
  * # Safety
  * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
@@ -1269,9 +1283,9 @@ larder_status larder_cache_item_info(struct larder_cache *cache,
  * `cache` is what larder_cache_init gave. */
 larder_status larder_cache_clear(struct larder_cache *cache);
 
-/* Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
- * to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
- * rise meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
+/* Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items of each shard now, what
+ * larder_cache_set says with each later call that stores, all of it with larder_cache_optimize; usage does not rise
+ * meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
  * the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
  *
  * # Safety
@@ -1285,7 +1299,8 @@ larder_status larder_cache_set_memory_limit(struct larder_cache *cache,
  * `cache` is NULL or what larder_cache_init gave. */
 size_t larder_cache_memory_limit(const struct larder_cache *cache);
 
-/* Every byte taken: items, index, headers, tables, page tails; 0 for NULL. O(shards).
+/* Every byte taken: fixed tables, pages of the index, and items with their headers; 0 for NULL. Dead bytes, of items
+ * that are gone, are free. O(shards).
  *
  * # Safety
  * `cache` is NULL or what larder_cache_init gave. */
@@ -1297,8 +1312,8 @@ size_t larder_cache_memory_usage(const struct larder_cache *cache);
  * `cache` is NULL or what larder_cache_init gave. */
 uint64_t larder_cache_item_count(const struct larder_cache *cache);
 
-/* Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller ones: at
- * most `step_max` slots looked at or moved, 0 = to the end. LARDER_OK where the pass is through,
+/* Takes out what has expired, reaches a lowered limit, and cleans pages with dead bytes: their items are copied
+ * together. At most `step_max` items and pages looked at or copied, 0 = to the end. LARDER_OK where the pass is through,
  * LARDER_AGAIN where there is more to do. `out` may be NULL. O(step_max).
  *
  * # Safety
@@ -1310,7 +1325,7 @@ larder_status larder_cache_optimize(struct larder_cache *cache,
 /* Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
  * where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
  * come, go or move while other threads change the cache may be missed or met twice. The lock
- * is given back after each item. LARDER_BUSY from inside a callback of this cache. O(slots).
+ * is given back after each item. LARDER_BUSY from inside a callback of this cache. O(pages + items).
  *
  * # Safety
  * `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called. */
@@ -1319,7 +1334,7 @@ larder_status larder_cache_scan(struct larder_cache *cache,
                                 larder_scan_fn visit,
                                 void *ctx);
 
-/* Walks every invariant: pages, free lists, items, chains, index, sums. LARDER_CORRUPT where one does
+/* Walks every invariant: pages, logs, items, index, order of exact LRU, sums. LARDER_CORRUPT where one does
  * not hold. O(region).
  *
  * # Safety
@@ -1330,9 +1345,8 @@ larder_status larder_cache_check(const struct larder_cache *cache);
  * clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
  *
  * A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
- * this call, or a later one, says its TTL or more. Where the first call finds items, TTLs end at 2^41 ms of that
- * time (year 2039 of a calendar's milliseconds), so call it before the first item. In a hosted build the library's
- * clock counts up to the first call.
+ * this call, or a later one, says its TTL or more. So call it before the first item, where the time is a calendar's.
+ * Later calls may say any time. In a hosted build the library's clock counts up to the first call.
  *
  * LARDER_INVALID where the host gave now_ms. O(shards).
  *
@@ -1425,7 +1439,7 @@ larder_status larder_pool_config_init(struct larder_pool_config *config, size_t 
 /* Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
  * be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
  * `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
- * 17,112,760,320 (16 GiB - 64 MiB): more could not be reached. O(pages).
+ * 17,179,869,184 (16 GiB): that is the largest pool. O(pages).
  *
  * # Safety
  * `memory .. memory + size` is nobody else's while the pool is used; `out` can be written. */

@@ -1,27 +1,29 @@
 //! Taking over what an earlier owner left in a region: retained memory, a mapped file, shared memory at another
 //! address.
 //!
-//! Nothing that lies there is believed. The descriptors tell of each page which class it may be of; every slot
-//! of such pages is looked at, and what is a whole item stays. Lists, counts, index and policy are built anew
-//! from these items. So it does not matter between which two stores the owner was stopped, or whether somebody
-//! wrote into the region meanwhile: what comes back is in bounds, and with checksums it is what was set.
+//! Nothing that lies there is believed. The descriptors tell of each page which log it may be of; every run of
+//! such pages is looked at, and what is a whole item stays. Lists, counts, index and policy are built anew
+//! from these items. So it does not matter between which two stores the owner was stopped, or whether another
+//! program wrote into the region meanwhile: what comes back is in bounds, and with checksums it is what was set.
 //!
 //! # Time
-//! O(slots) and a hash of every key; with checksums, O(bytes).
+//! O(bytes of the pages' runs) and a hash of every key; with checksums, O(bytes).
 //!
 //! # Not here
-//! What an owner does so that items are whole whenever it is stopped: `slab` (inv. 5), `item`. Whether a region
-//! holds a cache: `stamp`.
+//! What an owner does so that items are whole wherever it is stopped: `log`, `store`. Whether a region
+//! holds a cache: `stamp`. What can be a whole item: `attach::judge`.
 
 #![forbid(unsafe_code)]
 
-use crate::expiry::{NEVER, PAST, Time, tick};
-use crate::hash::{Hash, KeyHasher};
-use crate::item::{FOUND, Items};
-use crate::region::Shared;
-use crate::shard::{Place, Shard};
-use crate::slab::{Id, Kind, MakeSlab, NO_BASE, Page, Slab};
+mod judge;
+
+use crate::expiry::Time;
+use crate::hash::{Hash, Place};
+use crate::item::{Head, Items};
+use crate::page::{Id, List, NO_DUE, Owner, Page, Tables};
+use crate::policy::Lru;
 use crate::stamp::Found;
+use crate::store::{Kept, Store};
 
 /// What [`Cache::attach`](crate::Cache::attach) found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct AttachReport {
     pub bytes_recovered: u64,
     /// Items whose time has come.
     pub items_expired: u64,
-    /// Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
+    /// Runs that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
     /// stopped, or damaged.
     pub items_torn: u64,
     /// Items that are not what their checksum was made of.
@@ -56,266 +58,302 @@ impl AttachReport {
     }
 }
 
-/// How a shard is taken over. Reached through these pointers alone, so that programs which never attach do not
+/// How a shard is taken over. Reached through this pointer alone, so that programs which never attach do not
 /// carry the code.
 #[derive(Clone, Copy)]
 pub(crate) struct Adopt {
-    pub(crate) slab: MakeSlab,
-    pub(crate) shard: fn(&mut Shard, Option<Time>, Place, &mut AttachReport) -> bool,
+    pub(crate) tables: Tables,
+    pub(crate) shard: fn(&mut Store, Option<Kept>, Place, &mut AttachReport),
 }
 
 impl Adopt {
     pub(crate) fn new() -> Self {
-        // The compiler is not to see that there is one such pair.
+        // The compiler is not to see that there is one such function.
         core::hint::black_box(Self {
-            slab: Slab::adopt,
-            shard: Shard::adopt,
+            tables: Tables::LEFT,
+            shard: Store::adopt,
         })
     }
 }
 
-/// Why an item does not come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
-    Torn,
-    Corrupt,
-    Expired,
-}
+/// A descriptor's mark: the page is in a list built anew; a chain's page belongs to an item.
+const FOUND: u8 = 2;
 
-/// Judges what lies in a slot.
-struct Judge<'a> {
-    layout: Items,
-    hasher: Shared<KeyHasher>,
-    /// `None`: nothing that expires comes back.
-    time: Option<Time>,
-    report: &'a mut AttachReport,
-}
+impl Store {
+    /// Takes over what lies in the pages whose descriptors were read. `kept`: the earlier owner's, if it can be one;
+    /// without it nothing that expires comes back. `place`: which keys are this shard's.
+    fn adopt(&mut self, kept: Option<Kept>, place: Place, report: &mut AttachReport) {
+        let known = kept.is_some();
+        let replaced = kept.as_ref().map_or(Id::NONE, |kept| kept.replaced);
+        if let Some(kept) = kept {
+            self.kept = kept;
+        }
+        for page in self.pages.all() {
+            self.judge_page(page);
+        }
+        for page in self.pages.all() {
+            self.judge_chain(page);
+        }
+        for page in self.pages.all() {
+            self.judge_items(page, known, place, report);
+        }
+        for page in self.pages.all() {
+            self.settle(page);
+        }
+        self.pages.collect_free();
+        self.index.start(&mut self.pages);
+        self.relink(Owner::Window);
+        self.relink(Owner::Main);
+        for page in self.pages.all() {
+            self.enlist_page(page, replaced, report);
+        }
+        self.adopt_order();
+        if !known {
+            // An owner that was stopped before finds nothing that expires either.
+            self.kept.time = Time::default();
+        }
+        self.room.sweep.wake();
+    }
 
-impl Judge<'_> {
-    /// The heads of large values, all in slots of the largest class, come first: they tell which parts are
-    /// anybody's.
-    fn judge_head(&mut self, slab: &mut Slab, id: Id) {
-        let is_head = matches!(slab.kind(id), Kind::Item | Kind::Pinned);
-        if is_head && self.layout.is_chained(slab, id) && self.is_sound(slab, id) {
-            self.layout.mark_found(slab, id);
-        } else if is_head && self.layout.is_chained(slab, id) {
-            slab.set_kind(id, Kind::Pending);
+    // ---- pages ---------------------------------------------------------------------------------
+
+    /// The pages of a chain belong to this item. A copy of it that is found later comes too late.
+    fn claim(&mut self, id: Id) {
+        let mut page = self.layout.chain_page(&self.pages, id);
+        while let Some(here) = page.some() {
+            let granules = self.pages.granules() as u16;
+            let descriptor = self.pages.get_mut(here);
+            page = descriptor.next;
+            (descriptor.mark, descriptor.live, descriptor.due) = (FOUND, granules, NO_DUE);
+        }
+        if let Some(first) = self.layout.chain_page(&self.pages, id).some() {
+            self.pages.get_mut(first).due = id.0;
         }
     }
 
-    /// Whether what lies in a slot stays, once the heads of large values were judged.
-    fn stays(&mut self, slab: &mut Slab, id: Id) -> bool {
-        match slab.kind(id) {
-            Kind::Item | Kind::Pinned if self.layout.is_chained(slab, id) => {
-                slab.class_of(id) == slab.largest_class()
+    /// Counts what lives in a page; one in which nothing does is free.
+    fn settle(&mut self, page: Page) {
+        let owner = self.pages.get(page).owner;
+        if owner == Owner::Chain {
+            if self.pages.get(page).mark != FOUND {
+                self.free_page(page);
             }
-            Kind::Item => self.is_sound(slab, id),
-            Kind::Pinned => {
-                let sound = self.is_sound(slab, id);
-                slab.set_kind(id, Kind::Item);
-                sound
-            }
-            FOUND => {
-                slab.set_kind(id, Kind::Link);
-                true
-            }
-            _ => false,
+            return;
         }
+        if !owner.is_log() {
+            return;
+        }
+        let (mut live, mut items, mut chains) = (self.settle_rest(page), 0, 0);
+        self.each_in(page, |id, head| {
+            live += self.layout.granules_here(&self.pages, id, head);
+            chains += self.layout.chain_len(&self.pages, id);
+            items += 1;
+            true
+        });
+        self.pages.get_mut(page).live = live as u16;
+        if live == 0 {
+            return self.free_page(page);
+        }
+        let chain_granules = self.pages.granules_of(chains);
+        let log = self.log(owner);
+        log.live += live + chain_granules;
+        log.items += items;
+        log.chains += chains;
+        log.pages += 1;
     }
 
-    fn is_sound(&mut self, slab: &Slab, id: Id) -> bool {
-        let count = match self.verdict(slab, id) {
-            Ok(()) => return true,
-            Err(Reason::Torn) => &mut self.report.items_torn,
-            Err(Reason::Corrupt) => &mut self.report.items_corrupt,
-            Err(Reason::Expired) => &mut self.report.items_expired,
+    /// Granules of the rest that a page begins with, where it is an item's.
+    fn settle_rest(&mut self, page: Page) -> u32 {
+        let start = self.pages.start_of(page);
+        let first = u32::from(self.pages.get(page).first);
+        if first == 0 {
+            return 0;
+        }
+        let id = Id(self.pages.word(start));
+        let own = id.some().is_some_and(|id| {
+            self.pages.holds(id)
+                && self.pages.get(self.pages.page_of(id)).owner.is_log()
+                && self.begins(id)
+                && self.layout.rest_page(&self.pages, id) == page
+        });
+        if own {
+            return first;
+        }
+        self.bury(Id(start), first);
+        self.pages.set_word(start, Id::NONE.0);
+        0
+    }
+
+    /// Whether a live item begins here.
+    fn begins(&self, id: Id) -> bool {
+        let mut found = false;
+        self.each_in(self.pages.page_of(id), |other, head| {
+            found = other == id && head.is_live();
+            other.0 < id.0
+        });
+        found
+    }
+
+    // ---- lists ---------------------------------------------------------------------------------
+
+    /// Links the pages of a log, in their old order as far as it holds together.
+    fn relink(&mut self, owner: Owner) {
+        let mut list = List::EMPTY;
+        for starts in [true, false] {
+            for page in self.pages.all() {
+                if self.is_unlisted(page, owner) && !(starts && self.is_preceded(page, owner)) {
+                    self.relink_run(&mut list, page, owner);
+                }
+            }
+        }
+        for page in self.pages.all() {
+            self.pages.get_mut(page).mark = 0;
+        }
+        let pages = &self.pages;
+        let log = if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
         };
-        *count += 1;
-        false
+        log.adopt(pages, list);
     }
 
-    fn verdict(&self, slab: &Slab, id: Id) -> Result<(), Reason> {
-        if !self.layout.is_whole(slab, id) {
-            return Err(Reason::Torn);
-        }
-        if !self.layout.is_intact(slab, id, &self.hasher) {
-            return Err(Reason::Corrupt);
-        }
-        match self.layout.expiry(slab, id) {
-            None | Some(NEVER) => Ok(()),
-            Some(PAST) => Err(Reason::Expired),
-            Some(instant) => {
-                let base = slab.base(slab.page_of(id));
-                let at = Time::at(instant, base);
-                let Some(time) = self.time.filter(|time| time.may_set(instant, at)) else {
-                    return Err(Reason::Torn);
-                };
-                if base == NO_BASE || base > tick(at) {
-                    Err(Reason::Torn)
-                } else if at <= time.now() {
-                    Err(Reason::Expired)
-                } else {
-                    Ok(())
-                }
+    fn is_unlisted(&self, page: Page, owner: Owner) -> bool {
+        let descriptor = self.pages.get(page);
+        descriptor.owner == owner && descriptor.mark != FOUND
+    }
+
+    /// Whether another page of the log says that this one comes next.
+    fn is_preceded(&self, page: Page, owner: Owner) -> bool {
+        let prev = self.pages.get(page).prev;
+        self.pages.contains(prev)
+            && self.pages.get(prev).owner == owner
+            && self.pages.get(prev).next == page
+    }
+
+    /// Lists a page and those that follow it.
+    fn relink_run(&mut self, list: &mut List, first: Page, owner: Owner) {
+        let mut page = first;
+        loop {
+            let next = self.pages.get(page).next;
+            self.pages.get_mut(page).mark = FOUND;
+            let goes_on = self.pages.contains(next)
+                && self.is_unlisted(next, owner)
+                && self.pages.get(next).prev == page;
+            self.pages.push_head(list, page);
+            if !goes_on {
+                return;
             }
+            page = next;
         }
     }
-}
 
-/// Items that wait for the lines of the index that they need.
-#[derive(Default)]
-struct Queue {
-    items: heapless::Vec<(Id, Hash), QUEUE>,
-}
+    // ---- index, sums ---------------------------------------------------------------------------
 
-const QUEUE: usize = 16;
-
-impl Shard {
-    /// Takes over what lies in the pages of a slab that was adopted. `time`: the earlier owner's, if it can be
-    /// one. `place`: which keys are this shard's. Whether there was room for an index at all.
-    pub(crate) fn adopt(
-        &mut self,
-        time: Option<Time>,
-        place: Place,
-        report: &mut AttachReport,
-    ) -> bool {
-        let items = self.settle_slots(time, report);
-        // Whoever takes over from here on finds nothing that expires where the time was not known.
-        self.time = time.unwrap_or_default();
-        self.slab.restore_free_pages();
-        if !self.index.start_for(&mut self.slab, items) {
-            return self.start_empty(items, report);
+    fn enlist_page(&mut self, page: Page, replaced: Id, report: &mut AttachReport) {
+        if !self.pages.get(page).owner.is_log() {
+            return;
         }
-        self.enlist_all(place, report);
-        self.policy.adopted_all(&mut self.slab);
-        true
-    }
-
-    /// Lets every slot be an item's or free; returns how many items' heads there are, at most.
-    fn settle_slots(&mut self, time: Option<Time>, report: &mut AttachReport) -> u32 {
-        self.each_page_left(|shard, page| {
-            for slot in 0..shard.slab.page_touched(page) {
-                let id = shard.slab.slot(page, slot);
-                Items::forget_found(&mut shard.slab, id);
-            }
-        });
-        let largest = self.slab.largest_class();
-        let mut judge = Judge {
-            layout: self.layout,
-            hasher: self.hasher,
-            time,
-            report,
-        };
-        self.each_page_left(|shard, page| {
-            if shard.slab.page_class(page) == largest {
-                for slot in 0..shard.slab.page_touched(page) {
-                    let id = shard.slab.slot(page, slot);
-                    judge.judge_head(&mut shard.slab, id);
-                }
-            }
-        });
-        let mut items = 0;
-        self.each_page_left(|shard, page| {
-            shard.slab.restore_page(page, |slab, id| {
-                let stays = judge.stays(slab, id);
-                items += u32::from(stays && slab.kind(id) != Kind::Link);
-                stays
-            });
-        });
-        items
-    }
-
-    /// Where all pages are full of items, which no owner leaves.
-    #[cold]
-    fn start_empty(&mut self, items: u32, report: &mut AttachReport) -> bool {
-        report.items_homeless += u64::from(items);
-        self.slab.clear();
-        self.index.start(&mut self.slab)
-    }
-
-    fn each_page_left(&mut self, mut visit: impl FnMut(&mut Self, Page)) {
-        for number in 0..self.slab.pages_cut() {
-            let page = Page(number as u16);
-            if self.is_left(page) {
-                visit(self, page);
+        let mut at = self.pages.start_of(page) + u32::from(self.pages.get(page).first);
+        let end = self.pages.end_of(page);
+        // The page may be given back while its last item goes.
+        while at < end && self.pages.get(page).owner.is_log() {
+            let (id, head) = (Id(at), Head(self.pages.word(at)));
+            at += self.layout.granules_here(&self.pages, id, head).max(1);
+            if head.is_live() {
+                self.enlist(id, head, replaced, report);
             }
         }
     }
 
-    fn is_left(&self, page: Page) -> bool {
-        self.slab.is_claimed(page) && self.holds_items(self.slab.page_class(page))
-    }
-
-    // ---- index, sums, policy -------------------------------------------------------------------
-
-    fn enlist_all(&mut self, place: Place, report: &mut AttachReport) {
-        let mut queue = Queue::default();
-        self.each_page_left(|shard, page| {
-            let mut slot = 0;
-            // A page may go to the index while its last item goes.
-            while shard.is_left(page) && slot < shard.slab.page_touched(page) {
-                let id = shard.slab.slot(page, slot);
-                slot += 1;
-                if shard.slab.kind(id) != Kind::Item {
-                    continue;
-                }
-                if queue.items.is_full() {
-                    shard.enlist_queue(&mut queue, place, report);
-                }
-                let hash = shard.hash_of(id);
-                let segment = shard.index.segment(&shard.slab, hash);
-                shard.index.prefetch(&shard.slab, segment, hash);
-                let _ = queue.items.push((id, hash));
-            }
-        });
-        self.enlist_queue(&mut queue, place, report);
-    }
-
-    fn enlist_queue(&mut self, queue: &mut Queue, place: Place, report: &mut AttachReport) {
-        for &(id, hash) in &queue.items {
-            if place.is_of(hash) {
-                self.enlist(id, hash, report);
-            } else {
-                // Nobody would ask for it here.
-                report.items_torn += 1;
-                self.free_whole(id);
-            }
-        }
-        queue.items.clear();
-    }
-
-    /// Enters a whole item into index, sums and policy.
-    fn enlist(&mut self, id: Id, hash: Hash, report: &mut AttachReport) {
-        let mut segment = self.index.segment(&self.slab, hash);
-        let key = self.layout.key(&self.slab, id);
-        if self.find_in(segment, hash, key).is_some() {
+    /// Enters a whole item into index and sums.
+    fn enlist(&mut self, id: Id, head: Head, replaced: Id, report: &mut AttachReport) {
+        let hash = self.hash_of(id);
+        let found = self.find(hash, self.layout.key(&self.pages, id));
+        if let Some((other, _)) = found {
             report.items_duplicate += 1;
-            return self.free_whole(id);
-        }
-        if !self.index.is_ready(&self.slab, segment) {
+            if other != replaced {
+                return self.kill(id);
+            }
+            // The one that was being replaced goes.
+            report.items_recovered -= 1;
+            report.bytes_recovered -= self.layout.payload(&self.pages, other) as u64;
+            self.index.replace(&mut self.pages, hash, other, id);
+            self.forget_adopted(other);
+        } else {
             if !self.index_takes(hash) {
                 report.items_homeless += 1;
-                return self.free_whole(id);
+                return self.kill(id);
             }
-            segment = self.index.segment(&self.slab, hash);
+            let segment = self.index.segment(&self.pages, hash);
+            segment.insert(&mut self.pages, hash, id);
         }
-        segment.insert(&mut self.slab, hash, id);
-        let class = self.slab.class_of(id);
-        self.count(id, class);
-        self.policy.adopted(&mut self.slab, id, class);
+        self.count(id, head);
         report.items_recovered += 1;
-        report.bytes_recovered += self.layout.payload(&self.slab, id) as u64;
+        report.bytes_recovered += self.layout.payload(&self.pages, id) as u64;
     }
 
-    /// Makes room in the index, without evicting anybody.
-    #[cold]
+    /// Makes room in the index, without evicting anything.
     fn index_takes(&mut self, hash: Hash) -> bool {
-        let class = self.index.segment_class();
-        if self.index.wants_split(&mut self.slab, hash)
-            && let Some(slot) = self.slab.alloc(class, 0)
-        {
-            self.with_index(|index, slab, rehash| index.split(slab, hash, slot, rehash));
+        if self.index.wants_split(&mut self.pages, hash) {
+            self.with_index(|index, pages, rehash| index.split(pages, hash, rehash));
         }
-        self.index.has_room(&self.slab, hash)
+        self.index.has_room(&self.pages, hash)
+    }
+
+    fn forget_adopted(&mut self, id: Id) {
+        self.items -= 1;
+        self.ttl_items -= u32::from(self.head(id).has_ttl());
+        self.payload -= self.layout.payload(&self.pages, id) as u64;
+        self.kill(id);
+    }
+
+    // ---- exact LRU -----------------------------------------------------------------------------
+
+    /// Puts all items in the order of their last uses, as far as their links hold together; then come the others.
+    fn adopt_order(&mut self) {
+        if !self.policy.is_lru() {
+            return;
+        }
+        let mut next = self
+            .kept
+            .lru
+            .newest
+            .some()
+            .filter(|&id| self.is_indexed(id));
+        self.kept.lru = Lru::EMPTY;
+        while let Some(id) = next {
+            next = Lru::next_older(&self.pages, id, |older| self.is_indexed(older));
+            self.adopt_in_order(id);
+        }
+        for page in self.pages.all() {
+            let mut at = self.pages.start_of(page) + u32::from(self.pages.get(page).first);
+            let end = self.pages.end_of(page);
+            while self.pages.get(page).owner.is_log() && at < end {
+                let (id, head) = (Id(at), Head(self.pages.word(at)));
+                at += self.layout.granules_here(&self.pages, id, head).max(1);
+                if head.is_live() && head.uses() == 0 {
+                    self.adopt_in_order(id);
+                }
+            }
+        }
+    }
+
+    /// Whether an item lies here that is in the index, and in no order yet.
+    fn is_indexed(&self, id: Id) -> bool {
+        self.pages.holds(id)
+            && self.head(id).is_live()
+            && self.head(id).uses() == 0
+            && self
+                .index
+                .find(&self.pages, self.hash_of(id), |other| other == id)
+                .is_some()
+    }
+
+    /// An item is the oldest; its uses say that it is in order.
+    fn adopt_in_order(&mut self, id: Id) {
+        let head = self.head(id).with_uses(1);
+        Items::set_head(&mut self.pages, id, head);
+        self.kept.lru.appended(&mut self.pages, id);
     }
 }

@@ -14,10 +14,8 @@
 use crate::cache::Cache;
 use crate::hash::Hash;
 #[cfg(not(feature = "small"))]
-use crate::item::marks;
+use crate::page::{GRANULE, Id};
 use crate::shard::Shard;
-#[cfg(not(feature = "small"))]
-use crate::slab::{Id, Kind};
 use crate::status::{Error, Result};
 
 /// Requests of a group: so many misses of the caches are under way at most.
@@ -37,7 +35,6 @@ impl Cache<'_> {
         requests: &mut [R],
         needs_time: bool,
         key: impl Fn(&R) -> Result<&'k [u8]>,
-        _: impl Fn(&R) -> Option<usize>,
         mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], Hash),
         mut refuse: impl FnMut(&mut R, Error),
     ) -> Result<()> {
@@ -61,13 +58,12 @@ impl Cache<'_> {
 #[cfg(not(feature = "small"))]
 impl Cache<'_> {
     /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
-    /// cannot be one goes to `refuse` instead. `size`: that of the item to store, if there is one.
+    /// cannot be one goes to `refuse` instead.
     pub(crate) fn for_each_request<'k, R>(
         &self,
         requests: &mut [R],
         needs_time: bool,
         key: impl Fn(&R) -> Result<&'k [u8]>,
-        size: impl Fn(&R) -> Option<usize>,
         mut run: impl FnMut(&mut Shard, &mut R, &'k [u8], Hash),
         mut refuse: impl FnMut(&mut R, Error),
     ) -> Result<()> {
@@ -98,19 +94,14 @@ impl Cache<'_> {
                 };
                 self.with_shard(number, |shard| {
                     self.look_at_clock(shard, needs_time);
-                    let large = shard.slab.page_count() as usize * shard.slab.page_size() > SMALL;
-                    let stored = group.get(turn().next().map_or(0, |(i, _)| i));
+                    let large = shard.region() > SMALL;
                     if large {
-                        let victims = stored
-                            .and_then(&size)
-                            .map(|size| shard.prefetch_victims(size, turn().count()));
                         for (_, hash) in turn() {
                             shard.prefetch_index(hash);
                         }
                         for (_, hash) in turn() {
                             shard.prefetch_item(hash);
                         }
-                        shard.prefetch_index_of(victims.as_deref().unwrap_or(&[]));
                     }
                     for (i, hash) in turn() {
                         if let Some(request) = group.get_mut(i)
@@ -129,52 +120,21 @@ impl Cache<'_> {
     }
 }
 
-/// Items that are likely to go next.
-#[cfg(not(feature = "small"))]
-type Victims = heapless::Vec<Id, { 2 * GROUP }>;
-
 #[cfg(not(feature = "small"))]
 impl Shard {
-    /// Asks for the first lines of the items that would go for `count` others of about `size` bytes.
-    fn prefetch_victims(&self, size: usize, count: usize) -> Victims {
-        let mut victims = Victims::new();
-        let largest = self.slab.largest_class();
-        let class = if size > self.slab.slot_size(largest) {
-            largest
-        } else {
-            self.slab.class_for(size)
-        };
-        if self.slab.is_stuck(class, self.reserve) {
-            self.policy.upcoming(&self.slab, class, |id| {
-                self.slab.prefetch(id, 0);
-                victims.push(id).is_ok() && victims.len() < 2 * count
-            });
-        }
-        victims
-    }
-
-    /// Asks for the lines of the index that name these items, as far as nobody used them.
-    fn prefetch_index_of(&self, ids: &[Id]) {
-        for &id in ids {
-            let word = self.slab.word(id, 0);
-            if Kind::of(word) == Kind::Item && marks::is_unused(word) {
-                self.prefetch_index(self.hash_of(id));
-            }
-        }
-    }
-
     /// Asks for the index's lines that a lookup of this hash reads.
     fn prefetch_index(&self, hash: Hash) {
-        let segment = self.index.segment_of(&self.slab, hash);
-        self.index.prefetch(&self.slab, segment, hash);
+        let store = &self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        store.index.prefetch(&store.pages, segment, hash);
     }
 
     /// Asks for the lines of the item that is most likely the one.
     fn prefetch_item(&self, hash: Hash) {
-        let segment = self.index.segment_of(&self.slab, hash);
-        if let Some(id) = segment.find(&self.slab, hash, |_| true) {
-            self.slab.prefetch(id, 0);
-            self.slab.prefetch(id, 16);
+        let store = &self.store;
+        if let Some(Id(at)) = store.index.find(&store.pages, hash, |_| true) {
+            store.pages.bytes().prefetch(at as usize * GRANULE);
+            store.pages.bytes().prefetch((at as usize + 16) * GRANULE);
         }
     }
 }

@@ -14,23 +14,22 @@
 //! What can be asked of a cache: `cache::verbs`, of one item, and `cache::whole`. What one shard does: `shard`. The C face: `ffi`.
 #![allow(unsafe_code)]
 
+mod making;
 mod verbs;
 mod whole;
 
 pub use whole::Cursor;
 pub(crate) use whole::pressure;
 
-use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::{Callbacks, Inside};
-use crate::config::{Clock, Config, Event, EventHook, EventKind, REGION_MAX};
-use crate::expiry::Time;
-use crate::hash::{Hash, KeyHasher};
+use crate::clock::Clock;
+use crate::config::{Event, EventHook, EventKind};
+use crate::hash::{Hash, KeyHasher, Place};
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::policy::PolicyKind;
-use crate::region::{ALIGN, Cutter, Shared, barrier, check_region, clean};
-use crate::shard::{Origin, Place, Shard};
-use crate::sizing;
-use crate::stamp::{Found, MAGIC, Stamp};
+use crate::region::{ALIGN, Shared};
+use crate::shard::Shard;
+use crate::stamp::{MAGIC, Stamp};
 use crate::stats::Gone;
 use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
@@ -124,322 +123,6 @@ unsafe impl Sync for Cache<'_> {}
 const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
 
 impl<'r> Cache<'r> {
-    /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
-    ///
-    /// # Errors
-    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`](crate::ALIGN); `NoMemory` where it is too
-    /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
-    /// configuration out of range, which a limit above the region is, or a region above 1,095,216,660,480 bytes.
-    ///
-    /// # Time
-    /// O(pages of the region).
-    pub fn new(region: &'r mut [u8], config: &Config) -> Result<Self> {
-        let len = region.len();
-        let base = NonNull::from(region).cast();
-        // SAFETY: the region is borrowed for as long as the cache lives.
-        unsafe { Self::new_at(base, len, config) }
-    }
-
-    /// # Safety
-    /// `base .. base + len` is memory that nobody else touches for `'r`.
-    pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
-        Self::check_arguments(base, len, config)?;
-        // SAFETY: the caller gave this memory.
-        let cutter = unsafe { Cutter::new(base, len) };
-        let cache = Self::lay_out(cutter, len, config, None).ok_or(Error::NoMemory)?;
-        cache.begin(config)
-    }
-
-    /// Takes over the cache that an earlier owner left in `region`, made with the same `config` (limit,
-    /// hooks, `zero_on_free`, lengths and default TTL may differ): after a reset, in another process, at
-    /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; a value that
-    /// was being written over in its slot does not, nor may a large one of which a part was being moved. Views,
-    /// reservations, locks and statistics of the earlier owner are void, and so is what the default policy
-    /// remembers of evicted items.
-    ///
-    /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
-    /// anew since then, as after a reset, counts as one that stood still meanwhile.
-    ///
-    /// One owner at a time is the caller's to ensure: two processes must not use one mapping at once. The child of
-    /// a fork attaches to its copy before any other call: a thread of the parent may have held a lock.
-    ///
-    /// # Errors
-    /// The report's `found` tells what is there instead, and nothing was changed: `NotFound` where there is no
-    /// cache, `VersionMismatch` where there is one that was made otherwise. Else as [`Cache::new`].
-    ///
-    /// # Time
-    /// O(slots), and a hash of each key; O(bytes) with checksums; O(n log n) with exact LRU.
-    pub fn attach(
-        region: &'r mut [u8],
-        config: &Config,
-        report: &mut AttachReport,
-    ) -> Result<Self> {
-        let len = region.len();
-        let base = NonNull::from(region).cast();
-        // SAFETY: the region is borrowed for as long as the cache lives.
-        unsafe { Self::attach_at(base, len, config, report) }
-    }
-
-    /// # Safety
-    /// As for [`Cache::new_at`].
-    pub(crate) unsafe fn attach_at(
-        base: NonNull<u8>,
-        len: usize,
-        config: &Config,
-        report: &mut AttachReport,
-    ) -> Result<Self> {
-        *report = AttachReport {
-            found: Found::Nothing,
-            ..AttachReport::default()
-        };
-        Self::check_arguments(base, len, config)?;
-        if len < size_of::<Header>() {
-            return Err(Error::NotFound);
-        }
-        let hasher = KeyHasher::new(config.hash_seed);
-        // SAFETY: at least so many bytes, aligned; words may be any bits.
-        let words = unsafe { base.cast::<[u32; 4]>().read() };
-        report.found = Self::stamp(config, len, &hasher).compare(&Stamp::of_words(words));
-        match report.found {
-            Found::Cache => {}
-            Found::Nothing => return Err(Error::NotFound),
-            _ => return Err(Error::VersionMismatch),
-        }
-        // SAFETY: the caller gave this memory.
-        let cutter = unsafe { Cutter::new(base, len) };
-        let left = Some((report, Adopt::new()));
-        let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
-        cache.begin(config)
-    }
-
-    fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
-        config.check()?;
-        check_region(base, len)?;
-        if config.memory_limit > len || len as u64 > REGION_MAX {
-            return Err(Error::Invalid);
-        }
-        Ok(())
-    }
-
-    fn begin(self, config: &Config) -> Result<Self> {
-        self.observe_time();
-        if config.memory_limit != 0 {
-            self.set_memory_limit(config.memory_limit)?;
-        }
-        Ok(self)
-    }
-
-    /// What tells this cache from others.
-    fn stamp(config: &Config, len: usize, hasher: &KeyHasher) -> Stamp {
-        let build = [
-            size_of::<usize>(),
-            size_of::<Header>(),
-            size_of::<Guarded<Shard>>(),
-            Self::TIME_AT,
-        ];
-        let Config {
-            policy,
-            item_times,
-            checksum,
-            ..
-        } = *config;
-        let layout = [
-            len,
-            config.shard_count(len) as usize,
-            policy as usize,
-            usize::from(item_times),
-            usize::from(checksum),
-        ];
-        let wide = |n: usize| n as u64;
-        Stamp::new(&build.map(wide), &layout.map(wide), hasher)
-    }
-
-    /// Bytes before the parts of `count` shards: header, cells, hasher.
-    fn head_size(count: u32) -> usize {
-        let cells = sizing::cells_size::<Guarded<Shard>>(count);
-        CELLS_AT + cells + size_of::<KeyHasher>().next_multiple_of(ALIGN)
-    }
-
-    /// Where a shard's time lies in its cell.
-    const TIME_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::TIME_AT;
-
-    /// Cuts the region; `left`: where an earlier owner left something there.
-    fn lay_out(
-        mut cutter: Cutter,
-        len: usize,
-        config: &Config,
-        mut left: Option<(&mut AttachReport, Adopt)>,
-    ) -> Option<Self> {
-        let count = config.shard_count(len);
-        let mut header = cutter.cut(size_of::<Header>())?.cast::<Header>();
-        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
-        let setup = config.setup();
-        let hasher = cutter.place()?;
-        debug_assert!(cutter.used() <= Self::head_size(count));
-        let part = sizing::part_size(len.checked_sub(Self::head_size(count))?, count);
-        let footprint = sizing::check_limit(config, &setup, len, part)?;
-        // Nothing was written before this.
-        let by_hand = match &left {
-            // SAFETY: the header that the earlier owner wrote was cut above.
-            Some(_) => unsafe { Self::clock_left_by_hand(header) },
-            None => {
-                // Until the end, there is no cache.
-                // SAFETY: cut above; the stamp's magic comes first.
-                unsafe { header.cast::<u32>().write(0) };
-                barrier();
-                0
-            }
-        };
-        let stamp = Self::stamp(config, len, &KeyHasher::new(setup.seed));
-        let hasher = hasher.fill(KeyHasher::new(setup.seed));
-        let stride = sizing::cell_stride::<Guarded<Shard>>(count);
-        let mut cuts = cutter.cuts();
-        for number in 0..count {
-            let place = Place { number, count };
-            let at = cutter.cut(part)?;
-            // SAFETY: `cut` hands out each byte once.
-            let mut cutter = unsafe { Cutter::new(at, part) };
-            // SAFETY: number < count, and room for count cells was cut.
-            let cell = unsafe { cells.add(number as usize * stride) };
-            let origin = match &mut left {
-                None => Origin::Fresh,
-                Some((report, adopt)) => {
-                    // SAFETY: a cell that the earlier owner wrote.
-                    let time = unsafe { Self::time_left(cell) };
-                    Origin::Left(time, place, report, *adopt)
-                }
-            };
-            let slab = origin.slab(&mut cutter, part, &footprint)?;
-            let time = origin.time();
-            let mut cell = cell.cast::<Guarded<Shard>>();
-            let make = |cutter: &mut Cutter| {
-                Shard::new(slab, cutter, part, &setup, &footprint, hasher, time)
-            };
-            // SAFETY: cut above; start and stride are aligned to ALIGN.
-            unsafe { Self::write_cell(cell, &mut cutter, make) }?;
-            cuts += cutter.cuts();
-            // SAFETY: written above, and nobody else knows of it yet.
-            if !unsafe { cell.as_mut() }.get_mut().start(origin) {
-                return None;
-            }
-        }
-        let mut value = Self::header(config, len, part * count as usize, hasher, cuts);
-        value.clock_by_hand = AtomicU32::new(by_hand);
-        // A region that is taken over holds a cache all the time.
-        let magic = stamp.magic;
-        value.stamp = match left {
-            Some(_) => stamp,
-            None => stamp.unfinished(),
-        };
-        // SAFETY: cut above, aligned to ALIGN.
-        unsafe { header.write(value) };
-        // SAFETY: written just now, and nobody knows of it yet.
-        Self::clean_hooks(unsafe { header.as_mut() });
-        barrier();
-        // SAFETY: as above; the stamp's magic comes first.
-        unsafe { header.cast::<u32>().write(magic) };
-        Some(Self {
-            header,
-            region: PhantomData,
-        })
-    }
-
-    /// Puts a new shard into its cell. Apart, so that its copies leave the stack before it starts.
-    ///
-    /// # Safety
-    /// `cell` is a place for one, aligned, and nobody else's.
-    #[inline(never)]
-    unsafe fn write_cell(
-        mut cell: NonNull<Guarded<Shard>>,
-        cutter: &mut Cutter,
-        make: impl FnOnce(&mut Cutter) -> Option<Shard>,
-    ) -> Option<()> {
-        let shard = make(cutter)?;
-        // SAFETY: by the caller's promise.
-        unsafe { cell.write(Guarded::new(shard)) };
-        // SAFETY: written just now.
-        unsafe { cell.as_mut() }.get_mut().policy.clean();
-        Some(())
-    }
-
-    /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.
-    fn clean_hooks(header: &mut Header) {
-        match header.lock {
-            LockKind::Default => clean(&mut header.lock, LockKind::Default),
-            LockKind::None => clean(&mut header.lock, LockKind::None),
-            LockKind::Hooks(_) => {}
-        }
-        if header.on_event.get_mut().is_none() {
-            clean(header.on_event.get_mut(), None);
-        }
-    }
-
-    /// The time that lies in a shard's cell, if it can be one.
-    ///
-    /// # Safety
-    /// `cell` has as many bytes as a cell, initialised.
-    unsafe fn time_left(cell: NonNull<u8>) -> Option<Time> {
-        // SAFETY: inside the cell.
-        let time = unsafe { cell.add(Self::TIME_AT) };
-        // SAFETY: as above, aligned as the time that lies there; words may be any bits.
-        Time::left_behind(unsafe { time.cast::<[u64; 5]>().read() })
-    }
-
-    /// # Safety
-    /// `header` has as many bytes as one, initialised.
-    unsafe fn clock_left_by_hand(header: NonNull<Header>) -> u32 {
-        let at = core::mem::offset_of!(Header, clock_by_hand);
-        // SAFETY: inside the header, by the caller's promise.
-        let word = unsafe { header.cast::<u8>().add(at) };
-        // SAFETY: as above, and aligned as the header is; a word may be any bits.
-        unsafe { word.cast::<u32>().read() }
-    }
-
-    fn header(
-        config: &Config,
-        region: usize,
-        parts: usize,
-        hasher: Shared<KeyHasher>,
-        cuts: u32,
-    ) -> Header {
-        Header {
-            stamp: Stamp::NONE,
-            region,
-            outside: region - parts,
-            limit: AtomicUsize::new(region),
-            cell_stride: sizing::cell_stride::<Guarded<Shard>>(config.shard_count(region)) as u32,
-            cell_count: config.shard_count(region),
-            policy: config.policy,
-            item_times: config.item_times,
-            default_ttl: config.default_ttl_ms != 0,
-            cuts: cuts as u16,
-            hasher,
-            lock: config.lock,
-            clock: config.clock,
-            callbacks: Callbacks::default(),
-            on_event: UnsafeCell::new(config.on_event),
-            busy: AtomicU32::new(0),
-            clock_by_hand: AtomicU32::new(0),
-        }
-    }
-
-    /// The size of a region in which a cache of this configuration keeps `items` items of these
-    /// lengths, index and headers included, without evicting any. With 0 items: the smallest region
-    /// that makes a cache at all. With a memory limit: the limit's own size, rounded up to [`ALIGN`].
-    ///
-    /// # Errors
-    /// `Invalid` for a configuration, key or value length out of range; `TooLarge` where no region could be
-    /// large enough: for the memory limit, for pins, or for ids.
-    pub fn required_size(
-        config: &Config,
-        items: u64,
-        key_len: usize,
-        value_len: usize,
-    ) -> Result<usize> {
-        config.check()?;
-        sizing::required_size(config, items, key_len, value_len, Self::head_size)
-    }
-
     /// The address that C knows the cache by.
     pub(crate) fn as_ptr(&self) -> *mut Header {
         self.header.as_ptr()
@@ -615,13 +298,13 @@ impl<'r> Cache<'r> {
     fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
         let callbacks = &self.head().callbacks;
         let gathers = |more: bool| waits && more;
-        if shard.counters.gone.is_nothing() && !gathers(callbacks.has_more()) {
+        if shard.store.counters.gone.is_nothing() && !gathers(callbacks.has_more()) {
             return;
         }
         let Some(inside) = callbacks.try_tell() else {
             return;
         };
-        let gone = core::mem::take(&mut shard.counters.gone);
+        let gone = core::mem::take(&mut shard.store.counters.gone);
         drop(shard);
         self.tell_of(&gone);
         // Once: what is added from here on is the next call's, so that this one ends.
@@ -636,7 +319,7 @@ impl<'r> Cache<'r> {
         let mut sum = Gone::default();
         for i in 0..self.head().cell_count {
             match self.cell(i).lock(&self.head().lock) {
-                Ok(mut shard) => sum.add(&core::mem::take(&mut shard.counters.gone)),
+                Ok(mut shard) => sum.add(&core::mem::take(&mut shard.store.counters.gone)),
                 Err(_) => self.head().callbacks.leave_more(),
             }
         }
@@ -671,7 +354,7 @@ impl<'r> Cache<'r> {
     /// Lets the shard look at the clock, where it has something that can expire, or is to get it.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn look_at_clock(&self, shard: &mut Shard, needed: bool) {
-        if needed || shard.ttl_items > 0 {
+        if needed || shard.store.ttl_items > 0 {
             self.observe(shard);
         }
     }
@@ -682,7 +365,7 @@ impl<'r> Cache<'r> {
             return;
         }
         if let Some(now) = head.clock.read() {
-            shard.time.observe(now);
+            shard.store.kept.time.observe(now);
         }
     }
 

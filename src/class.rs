@@ -1,235 +1,249 @@
-//! Size classes: how large a page is, which slot sizes pages are cut into, and which class a size
-//! belongs to. Pure arithmetic.
+//! The pool's size classes: the slot sizes that its pages are cut into. Slabs, each with its counters.
 //!
-//! A page is cut into equal slots with nothing between them, so a slot size is always the largest
-//! one of which the same number fits in a page: the page tail stays below `4 * slots` bytes. Where an
-//! owner wants it, a page of many items ends with a plane, a bit for each slot.
+//! # Layout
+//! ```text
+//! slots of a page   .. | 20 | 18 | 16 | 15 | 14 | .. | 3 | 2 | 1        for 8 classes an octave
+//! bytes of a slot   the page divided by that, rounded down to 16
+//! ```
 //!
-//! # Source
-//! Size classes within a page: J. Bonwick, "The Slab Allocator", USENIX Summer 1994.
+//! # Invariants (walked by [`Classes::check`])
+//! 1. Slot sizes ascend, are multiples of [`ALIGN`], and end with the page.
+//! 2. The slots of a page leave less than [`ALIGN`] bytes for each slot unused.
+//! 3. Those of each slab.
 
-use core::num::NonZeroU32;
+#![forbid(unsafe_code)]
 
-/// Largest slot: the item header has 13 bits for the length of a value.
-const SLOT_SIZE_MAX: u32 = 8184;
-/// Bytes of pages that the ids of one shard reach: 32 bits of words of four bytes, less what is used
-/// up by the number that means "none".
-pub(crate) const AREA_MAX: u64 = (1 << 34) - (1 << 26);
+use crate::page::{GRANULE, Pages};
+use crate::region::{ALIGN, Cutter, Table};
+use crate::slab::Slab;
+
+const SLOT_SIZE_MIN: usize = 32;
 const PAGE_SHIFT_MIN: u32 = 8;
-const PAGE_SHIFT_MAX: u32 = 20;
+pub(crate) const PAGE_SHIFT_MAX: u32 = 18;
 
-// Pages are numbered in 16 bits, and one number means "none".
-const _: () = assert!(AREA_MAX >> PAGE_SHIFT_MAX < 65_535);
+// A slot's number has 16 bits, and one number means "none".
+const _: () = assert!((1 << PAGE_SHIFT_MAX) / SLOT_SIZE_MIN < u16::MAX as usize);
 
-/// How one page area is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    /// Page size is `1 << page_shift` bytes.
-    pub(crate) page_shift: u32,
-    /// Largest slot that an item takes, in bytes.
-    pub(crate) slot_size_max: u32,
-    /// Slot sizes are multiples of this many bytes, and the smallest is `slot_size_min`.
-    granule: u32,
-    slot_size_min: u32,
-    /// Whether each page of items has a plane: one bit for each slot.
-    planes: bool,
+/// The page size for `area` bytes, as a shift: three to six times the square root of the area. So the
+/// descriptors stay small, and each class can have pages of its own.
+pub(crate) fn page_shift_for(area: u64) -> u32 {
+    let mut shift = PAGE_SHIFT_MIN;
+    // The next page size is at most sqrt(32 * area).
+    while shift < PAGE_SHIFT_MAX && area >> (2 * shift - 3) != 0 {
+        shift += 1;
+    }
+    shift
 }
 
-/// Slots whose bits make a word of a plane.
-pub(crate) const PLANE_BITS: u32 = 32;
+/// The slot sizes of a page of `1 << page_shift` bytes, ascending.
+fn slot_sizes(page_shift: u32) -> impl Iterator<Item = usize> {
+    let page = 1 << page_shift;
+    let first = fill_page(page_shift, SLOT_SIZE_MIN);
+    core::iter::successors(Some(first), move |&size| {
+        (size < page).then(|| fill_page(page_shift, size + ALIGN))
+    })
+}
 
-impl Geometry {
-    /// Pages of three to six times the square root of the area: few enough pages that their
-    /// descriptors stay small, enough pages that each size class can have some of its own.
-    pub(crate) fn for_area(area: usize) -> Self {
-        let area = (area as u64).min(AREA_MAX);
-        let mut page_shift = PAGE_SHIFT_MIN;
-        // The next page size is at most sqrt(32 * area).
-        while page_shift < PAGE_SHIFT_MAX && area >> (2 * page_shift - 3) != 0 {
-            page_shift += 1;
-        }
-        Self::with_page_shift(page_shift)
+/// The slot size for blocks of `size` bytes, at most a page. Small pages have few classes, large pages
+/// little rounding.
+fn fill_page(page_shift: u32, size: usize) -> usize {
+    let octave_shift = match page_shift {
+        ..=8 => 1,
+        9..=10 => 2,
+        11..=13 => 3,
+        _ => 4,
+    };
+    let slots = (1usize << page_shift).checked_div(size).unwrap_or(0).max(1);
+    let dropped = slots.ilog2().saturating_sub(octave_shift);
+    (1usize << page_shift)
+        .checked_div(slots >> dropped << dropped)
+        .map_or(size, |whole| whole & !(ALIGN - 1))
+}
+
+/// What one size class of a pool holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolClassStats {
+    /// Bytes of a slot; a block's own header takes 16 of them.
+    pub slot_size: usize,
+    /// Slots in a page.
+    pub slots_per_page: usize,
+    /// Pages of the class.
+    pub pages: usize,
+    /// Slots in use.
+    pub used: usize,
+    /// Slots free in the class's pages.
+    pub free: usize,
+    /// Slots allocated since the start.
+    pub allocs: u64,
+    /// Those of them whose bytes had been used before.
+    pub reuses: u64,
+}
+
+/// Allocations so far, and those of them whose bytes had been used before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) allocs: u64,
+    pub(crate) reuses: u64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, reused: bool) {
+        self.allocs += 1;
+        self.reuses += u64::from(reused);
     }
 
-    pub(crate) fn with_page_shift(page_shift: u32) -> Self {
-        let share = match page_shift {
-            ..=10 => 2,
-            11 => 4,
-            12 => 8,
-            _ => 16,
-        };
-        let slot_size_max = ((1u32 << page_shift) / share).min(SLOT_SIZE_MAX);
-        let slot_size_min = if page_shift <= 9 { 16 } else { 12 };
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
-            page_shift,
-            slot_size_max: slot_size_max & !3,
-            granule: 4,
-            slot_size_min,
-            planes: false,
+            allocs: self.allocs + other.allocs,
+            reuses: self.reuses + other.reuses,
         }
-    }
-
-    /// The same, with or without planes.
-    pub(crate) fn planes(self, planes: bool) -> Self {
-        Self { planes, ..self }
-    }
-
-    pub(crate) fn has_planes(self) -> bool {
-        self.planes
-    }
-
-    /// For the blocks of a pool: up to a whole page, aligned.
-    pub(crate) fn for_blocks(area: usize) -> Self {
-        let Self { page_shift, .. } = Self::for_area(area);
-        Self {
-            page_shift,
-            slot_size_max: 1 << page_shift,
-            granule: 16,
-            slot_size_min: 32,
-            planes: false,
-        }
-    }
-
-    pub(crate) fn page_size(self) -> usize {
-        1 << self.page_shift
-    }
-
-    /// The item slot sizes, ascending; the last one is `slot_size_max`.
-    pub(crate) fn slot_sizes(self) -> SlotSizes {
-        SlotSizes {
-            geometry: self,
-            size: self.slot_size_min,
-        }
-    }
-
-    /// Slots of something other than items in a page.
-    pub(crate) fn slots_per_page(self, slot_size: NonZeroU32) -> u32 {
-        ((1u32 << self.page_shift) / slot_size).min(u16::MAX as u32 - 1)
-    }
-
-    /// Item slots in a page, beside their plane.
-    pub(crate) fn items_per_page(self, slot_size: NonZeroU32) -> u32 {
-        let mut slots = self.slots_per_page(slot_size);
-        while slots * slot_size.get() + self.plane_size(slots) > 1 << self.page_shift {
-            // Eight times as many bits as bytes: a slot and its bit. Whole words may be one too many.
-            slots = ((8 << self.page_shift) / (slot_size.get() * 8 + 1)).min(slots - 1);
-        }
-        slots
-    }
-
-    /// Bytes of the plane for so many slots: a page of few has it in its descriptor.
-    fn plane_size(self, slots: u32) -> u32 {
-        if self.planes && slots > PLANE_BITS {
-            slots.div_ceil(PLANE_BITS) * 4
-        } else {
-            0
-        }
-    }
-
-    /// Where to look for the slot size behind this one: small pages want few classes, large ones
-    /// little rounding.
-    fn next_size(self, size: u32) -> u32 {
-        let (granule, share) = match self.page_shift {
-            ..=8 => (16, 2),
-            9..=10 => (8, 4),
-            11..=13 => (8, 8),
-            _ if size < 256 => (4, 64),
-            // One slot in 32 fewer in a page, down to one slot fewer: no size between would do.
-            _ => return self.with_fewer_slots(size),
-        };
-        size + granule.max(size / share).max(self.granule)
-    }
-
-    fn with_fewer_slots(self, size: u32) -> u32 {
-        let slots = self.items_per_page(NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN));
-        let fewer = slots.saturating_sub((slots / 32).max(1));
-        match NonZeroU32::new(fewer) {
-            Some(fewer) => (self.room_for(fewer) / fewer).max(size + self.granule),
-            None => self.slot_size_max,
-        }
-    }
-
-    /// The largest size of the granule of which as many fit in a page.
-    fn fill_page(self, size: u32) -> u32 {
-        let size = NonZeroU32::new(size).unwrap_or(NonZeroU32::MIN);
-        let slots = NonZeroU32::new(self.items_per_page(size)).unwrap_or(NonZeroU32::MIN);
-        (self.room_for(slots) / slots) & !(self.granule - 1)
-    }
-
-    /// Bytes of a page that so many slots can share.
-    fn room_for(self, slots: NonZeroU32) -> u32 {
-        (1u32 << self.page_shift) - self.plane_size(slots.get())
     }
 }
 
-/// Iterator over the item slot sizes of a [`Geometry`].
-#[derive(Clone, Debug)]
-pub(crate) struct SlotSizes {
-    geometry: Geometry,
-    size: u32,
+/// One size class.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    pub(crate) slab: Slab,
+    pub(crate) count: Count,
 }
 
-impl Iterator for SlotSizes {
-    type Item = u32;
+impl Class {
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slab.slot_granules() as usize * GRANULE
+    }
 
-    fn next(&mut self) -> Option<u32> {
-        let last = self.geometry.slot_size_max;
-        if self.size > last {
-            return None;
+    /// Bytes that blocks can still take in the class's pages.
+    pub(crate) fn free_size(&self) -> usize {
+        self.slab.free_slots() as usize * self.slot_size()
+    }
+
+    pub(crate) fn used_size(&self) -> usize {
+        self.slab.used as usize * self.slot_size()
+    }
+
+    pub(crate) fn stats(&self) -> PoolClassStats {
+        PoolClassStats {
+            slot_size: self.slot_size(),
+            slots_per_page: self.slab.per_page() as usize,
+            pages: self.slab.pages as usize,
+            used: self.slab.used as usize,
+            free: self.slab.free_slots() as usize,
+            allocs: self.count.allocs,
+            reuses: self.count.reuses,
         }
-        let filled = self.geometry.fill_page(self.size).min(last);
-        let next = self.geometry.next_size(filled);
-        // The last class is `slot_size_max` itself, whatever the step.
-        self.size = if filled < last {
-            (next & !(self.geometry.granule - 1)).min(last)
-        } else {
-            last + 1
+    }
+}
+
+/// All size classes, by ascending slot size.
+#[derive(Debug)]
+pub(crate) struct Classes {
+    table: Table<Class>,
+    /// The class for each number of [`ALIGN`] bytes.
+    by_size: Table<u8>,
+}
+
+impl Classes {
+    /// Bytes that [`Classes::new`] cuts.
+    pub(crate) fn size(page_shift: u32) -> Option<usize> {
+        let table = Table::<Class>::size(slot_sizes(page_shift).count())?;
+        table.checked_add(Table::<u8>::size((1 << page_shift) / ALIGN + 1)?)
+    }
+
+    /// The classes for pages of `1 << page_shift` bytes.
+    pub(crate) fn new(cutter: &mut Cutter, page_shift: u32) -> Option<Self> {
+        let page = 1 << page_shift;
+        let class = |size: usize| Class {
+            slab: Slab::new((size / GRANULE) as u32, (page / GRANULE) as u32),
+            count: Count::default(),
         };
-        Some(filled)
+        let mut table = cutter.table(slot_sizes(page_shift).count() as u32, class(page))?;
+        let mut by_size = cutter.table((page / ALIGN) as u32 + 1, 0)?;
+        let mut next = 0;
+        for (number, size) in (0..).zip(slot_sizes(page_shift)) {
+            *table.at_mut(number) = class(size);
+            while next <= (size / ALIGN) as u32 {
+                *by_size.at_mut(next) = number as u8;
+                next += 1;
+            }
+        }
+        Some(Self { table, by_size })
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.table.len()
+    }
+
+    pub(crate) fn get(&self, class: u32) -> &Class {
+        self.table.at(class)
+    }
+
+    pub(crate) fn get_mut(&mut self, class: u32) -> &mut Class {
+        self.table.at_mut(class)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Class> {
+        (0..self.len()).map(|class| self.get(class))
+    }
+
+    /// The class with the smallest slots of at least `size` bytes; `size` is at most a page. O(1).
+    pub(crate) fn find(&self, size: usize) -> u32 {
+        u32::from(*self.by_size.at(size.div_ceil(ALIGN) as u32))
+    }
+
+    /// Whether every class's counts agree with the pages. O(classes * pages).
+    pub(crate) fn check(&self, pages: &Pages) -> bool {
+        (0..self.len()).all(|class| {
+            let mine = |page| u32::from(pages.get(page).era) == class;
+            self.get(class).slab.check(pages, mine)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::region::with_cutter;
     extern crate std;
     use std::vec::Vec;
 
     #[test]
     fn page_size_follows_the_area() {
-        let shift = |area: usize| Geometry::for_area(area).page_shift;
-        assert_eq!(shift(4 << 10), 8);
-        assert_eq!(shift(64 << 10), 10);
-        assert_eq!(shift(1 << 20), 12);
-        assert_eq!(shift(64 << 20), 15);
-        assert!(shift(usize::MAX) <= PAGE_SHIFT_MAX);
+        let shifts = [4 << 10, 64 << 10, 1 << 20, 64 << 20].map(page_shift_for);
+        assert_eq!(shifts, [8, 10, 12, 15]);
+        assert_eq!(page_shift_for(1 << 34), PAGE_SHIFT_MAX);
     }
 
     #[test]
-    fn slot_sizes_ascend_to_the_largest_and_fill_the_page() {
-        for page_shift in PAGE_SHIFT_MIN..=PAGE_SHIFT_MAX {
-            for planes in [false, true] {
-                let geometry = Geometry::with_page_shift(page_shift).planes(planes);
-                let sizes: Vec<u32> = geometry.slot_sizes().collect();
+    fn slot_sizes_ascend_to_the_page_and_fill_it() {
+        for shift in PAGE_SHIFT_MIN..=PAGE_SHIFT_MAX {
+            let sizes: Vec<usize> = slot_sizes(shift).collect();
+            assert!(sizes.is_sorted_by(|a, b| a < b), "{shift}: {sizes:?}");
+            assert_eq!((sizes[0], sizes.last()), (32, Some(&(1 << shift))));
+            assert!(sizes.len() < 160, "{shift}: {} classes", sizes.len());
+            for size in sizes {
+                let slots = (1 << shift) / size;
+                let unused = (1 << shift) - slots * size;
                 assert!(
-                    sizes.windows(2).all(|w| w[0] < w[1]),
-                    "{page_shift}: {sizes:?}"
+                    size % ALIGN == 0 && unused < ALIGN * slots,
+                    "{shift}: {size}"
                 );
-                assert_eq!(*sizes.last().unwrap(), geometry.slot_size_max);
-                assert!(sizes.iter().all(|s| s % 4 == 0));
-                assert!(sizes.len() < 200, "{} classes", sizes.len());
-                // The largest slot is bounded by the item header, not by the page.
-                for &size in sizes.iter().filter(|&&size| size < SLOT_SIZE_MAX) {
-                    let slots = geometry.items_per_page(NonZeroU32::new(size).unwrap());
-                    let plane = if planes && slots > 32 {
-                        slots.div_ceil(32) * 4
-                    } else {
-                        0
-                    };
-                    let tail = (1u32 << page_shift) - plane - slots * size;
-                    assert!(tail < 4 * slots, "{page_shift}: slot {size} leaves {tail}");
-                }
             }
+        }
+    }
+
+    #[test]
+    fn a_block_gets_the_smallest_slot_that_holds_it() {
+        for shift in PAGE_SHIFT_MIN..=14 {
+            let classes = with_cutter(32 << 10, |cutter| {
+                let classes = Classes::new(cutter, shift).unwrap();
+                let sizes: Vec<usize> = classes.iter().map(Class::slot_size).collect();
+                for size in 1..=1 << shift {
+                    let found = classes.find(size) as usize;
+                    assert_eq!(found, sizes.partition_point(|&slot| slot < size));
+                }
+                sizes
+            });
+            assert!(slot_sizes(shift).eq(classes));
         }
     }
 }

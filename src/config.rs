@@ -1,11 +1,11 @@
 //! What a cache is made with: sizes, policy, time, locks, callbacks.
 #![allow(unsafe_code)]
 
-use crate::class::AREA_MAX;
+use crate::clock::Clock;
 use crate::item::{Format, KEY_LEN_MAX};
+use crate::layout::{PART_MAX, Setup};
 use crate::lock::{LockHooks, LockKind};
 use crate::policy::PolicyKind;
-use crate::shard::Setup;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
@@ -13,78 +13,7 @@ use core::ffi::c_void;
 pub const SHARDS_MAX: u32 = 64;
 
 /// Bytes of the largest region of a cache: what the ids of that many shards reach.
-pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * AREA_MAX;
-
-/// Where milliseconds come from: by default the C library's clock where it is built in, until
-/// [`Cache::set_time`] is called; else only that.
-///
-/// [`Cache::set_time`]: crate::Cache::set_time
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
-    ctx: *mut c_void,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self {
-            now_ms: None,
-            ctx: core::ptr::null_mut(),
-        }
-    }
-}
-
-/// Calls the Rust function that the context is.
-///
-/// # Safety
-/// `ctx` is one.
-unsafe extern "C" fn call_function(ctx: *mut c_void) -> u64 {
-    // SAFETY: made from such a function in `Clock::function`.
-    let now = unsafe { core::mem::transmute::<*mut c_void, fn() -> u64>(ctx) };
-    now()
-}
-
-impl Clock {
-    /// A function.
-    pub(crate) fn function(now: fn() -> u64) -> Self {
-        Self::hook(call_function, now as *mut c_void)
-    }
-
-    /// The host's hook.
-    pub(crate) fn hook(
-        now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
-        ctx: *mut c_void,
-    ) -> Self {
-        Self {
-            now_ms: Some(now_ms),
-            ctx,
-        }
-    }
-
-    /// The time, unless the host sets it by hand.
-    #[inline]
-    pub(crate) fn read(&self) -> Option<u64> {
-        match self.now_ms {
-            None => default_now(),
-            // SAFETY: the host gave function and context together.
-            Some(now_ms) => Some(unsafe { now_ms(self.ctx) }),
-        }
-    }
-
-    pub(crate) fn is_default(&self) -> bool {
-        self.now_ms.is_none()
-    }
-}
-
-#[cfg(feature = "hosted")]
-fn default_now() -> Option<u64> {
-    Some(crate::hosted::now_ms())
-}
-
-#[cfg(not(feature = "hosted"))]
-fn default_now() -> Option<u64> {
-    None
-}
+pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * PART_MAX;
 
 /// What happened in a call besides what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +61,11 @@ pub struct Config {
     /// Whom to evict.
     pub policy: PolicyKind,
     /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. Each has an equal share of region and limit, and a
-    /// value lies in one of them. A region has at least one for each 16,320 MiB (16 GiB - 64 MiB).
+    /// value lies in one of them. A region has at least one for each 4,294,836,224 bytes (4 GiB - 128 KiB).
     pub shards: u32,
     /// Time to live, by the [clock](Config::clock), of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
-    /// Zero every slot that is freed.
+    /// Zero the bytes of every item that is gone.
     pub zero_on_free: bool,
     /// Keep the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
@@ -145,9 +74,9 @@ pub struct Config {
     ///
     /// [`Cache::attach`]: crate::Cache::attach
     pub checksum: bool,
-    /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
-    /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
-    /// `NoMemory` at the start.
+    /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes: 16
+    /// where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below 256 KiB, 128 below 1 MiB. More than
+    /// that are `NoMemory` at the start.
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
@@ -197,7 +126,7 @@ impl Config {
     /// Shards over a region of this size: those asked for, or as many as it takes to reach all of
     /// it with the ids of each.
     pub(crate) fn shard_count(&self, region: usize) -> u32 {
-        let reach = (region as u64).min(REGION_MAX).div_ceil(AREA_MAX);
+        let reach = (region as u64).min(REGION_MAX).div_ceil(PART_MAX);
         self.shards.max(1).max(reach as u32)
     }
 

@@ -2,30 +2,32 @@
 //!
 //! The host's milliseconds come in as `u64`. Inside, time counts from the cache's first look at the
 //! clock and never goes back: where the host's clock steps back, or wraps, time stands still for that
-//! look and goes on from there, so that nothing is returned late and nothing lives longer than its
-//! TTL plus the step.
+//! look and goes on from there. Nothing is returned late, and nothing lives longer than its TTL plus the step.
 //!
 //! # Layout
 //! ```text
-//! an instant in 32 bits   | 0 | milliseconds modulo 2^31 |     TTLs below 12.4 days
-//!                         | 1 | ticks of 1,024 ms, 31 bits |   longer ones, up to 69 years
+//! an instant in 32 bits   | 0 | milliseconds modulo 2^31 |          TTLs below 12.4 days
+//!                         | 1 | ticks of 1,024 ms modulo 2^31 |     longer ones, up to TTL_MAX
 //! ```
-//! The milliseconds are read from the *base* of the page that the item lies in: a tick before which no
-//! item of the page expires. So a TTL of any length is exact to a millisecond, or to one tick in 12
-//! days, however long the cache runs.
+//! A page's `era` (now / 2^39 ms, when the page was opened) and `due` (a tick of that era before which nothing in
+//! the page expires) tell the bits that are left out. So a TTL is exact to a millisecond, or to a tick in 12 days,
+//! whatever the host's clock shows.
 //!
 //! # Invariants
-//! 1. No instant of a page lies before the page's base.
-//! 2. When an item comes into a page, the base is at most [`SHORT`] ms old; [`is_old`] tells when not,
-//!    and then the items that have expired get [`PAST`] and the base becomes now.
+//! 1. No instant of a page lies before its `due`, nor 2^41 ms or more behind the start of its era.
+//! 2. An instant in milliseconds lies less than 2^31 ms behind its page's `due`: [`Time::fits`] tells whether a page
+//!    takes another one.
 
 #![forbid(unsafe_code)]
 
+use crate::page::{Descriptor, NO_DUE};
 use crate::region::barrier;
-use crate::slab::NO_BASE;
 
 /// A TTL of this many milliseconds never ends.
 pub const TTL_NEVER: u64 = u64::MAX;
+
+/// The longest TTL in milliseconds, 34.8 years; longer ones are this long.
+pub const TTL_MAX: u64 = 1 << 40;
 
 /// An item's expiry, as it stands in the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +35,18 @@ pub(crate) struct Instant(pub(crate) u32);
 
 /// The instant that never comes.
 pub(crate) const NEVER: Instant = Instant(u32::MAX);
-/// One that has come, whatever the page's base.
-pub(crate) const PAST: Instant = Instant(COARSE);
 const COARSE: u32 = 1 << 31;
 const TICK_SHIFT: u32 = 10;
-/// The last tick at which an item can expire.
-const LAST_TICK: u32 = COARSE - 2;
 /// TTLs of fewer milliseconds are exact. Twice as much, and a tick, is less than an instant's reach.
 const SHORT: u64 = (1 << 30) - (1 << TICK_SHIFT);
+const ERA_SHIFT: u32 = 39;
+/// Milliseconds that instants in ticks reach from the start of their era.
+const REACH: u64 = 1 << (31 + TICK_SHIFT);
+
+/// A step of the host's clock counts as so many milliseconds at most: after them, everything with a TTL has expired.
+const LEAP_MAX: u64 = REACH;
+
+const _: () = assert!(TTL_MAX + (1 << ERA_SHIFT) < REACH);
 
 /// A look at the host's clock.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +55,7 @@ struct Look {
     now: u64,
     /// What the host's clock showed.
     host: u64,
-    /// Whether both were written whole, for whoever finds them.
+    /// Whether both were written whole.
     check: u64,
 }
 
@@ -59,15 +65,8 @@ impl Look {
         Self { now, host, check }
     }
 
-    fn spare(&self) -> [u64; 2] {
-        // No bit of the check is lost.
-        let check = self.check ^ self.check << 22 ^ self.check << 44;
-        [self.now & NOW | check & !NOW, self.host]
-    }
-
-    fn of_spare(spare: [u64; 2]) -> Option<Self> {
-        let look = Self::new(spare[0] & NOW, spare[1]);
-        (look.spare() == spare).then_some(look)
+    fn is_whole(&self) -> bool {
+        Self::new(self.now, self.host).check == self.check
     }
 }
 
@@ -76,16 +75,12 @@ impl Look {
 #[repr(C)]
 pub(crate) struct Time {
     last: Look,
-    /// Its first two words, written once it is whole: one of the two always is. Above the bits of a time stand
-    /// those of a check.
-    spare: [u64; 2],
+    /// The same look, written once it is whole: one of the two always is.
+    spare: Look,
 }
 
 /// Makes of what was wiped or filled no check.
 const HIDE: u64 = 0x9e37_79b9_7f4a_7c15;
-/// The bits of a time after which something can still expire.
-const NOW_BITS: u32 = 32 + TICK_SHIFT;
-const NOW: u64 = (1 << NOW_BITS) - 1;
 
 impl Default for Time {
     /// The first look is never behind: nothing has passed by then.
@@ -95,47 +90,55 @@ impl Default for Time {
 }
 
 impl Time {
-    /// One that nobody can take over.
-    pub(crate) const UNKNOWN: Self = Self {
-        last: Look {
+    /// One that no owner takes over.
+    pub(crate) const UNKNOWN: Self = {
+        let look = Look {
             now: 0,
             host: 0,
             check: 0,
-        },
-        spare: [0, 0],
+        };
+        Self {
+            last: look,
+            spare: look,
+        }
     };
 
     fn of(look: Look) -> Self {
         Self {
             last: look,
-            spare: look.spare(),
+            spare: look,
         }
     }
 
-    /// The time that an earlier owner left, wherever it was stopped, if anything can still expire after it.
-    pub(crate) fn left_behind([now, host, check, spare_now, spare_host]: [u64; 5]) -> Option<Self> {
-        let last = Look::new(now, host);
-        let look = if last.check == check {
-            last
-        } else {
-            Look::of_spare([spare_now, spare_host])?
+    /// The time that an earlier owner left, wherever it was stopped.
+    pub(crate) fn left_behind(words: [u64; 6]) -> Option<Self> {
+        let look = |at: usize| {
+            let word = |i: usize| words.get(at + i).copied().unwrap_or(0);
+            Look {
+                now: word(0),
+                host: word(1),
+                check: word(2),
+            }
         };
-        (tick(look.now) < NO_BASE - 1).then(|| Self::of(look))
+        [look(0), look(3)]
+            .into_iter()
+            .find(Look::is_whole)
+            .map(Self::of)
     }
 
     fn look(&mut self, now: u64, host: u64) {
-        let Self { last, spare } = Self::of(Look::new(now, host));
+        let look = Look::new(now, host);
         barrier();
-        self.last = last;
+        self.last = look;
         barrier();
-        self.spare = spare;
+        self.spare = look;
     }
 
     /// The host's clock shows `host` milliseconds.
     #[inline]
     pub(crate) fn observe(&mut self, host: u64) {
         if host != self.last.host {
-            let passed = host.saturating_sub(self.last.host);
+            let passed = host.saturating_sub(self.last.host).min(LEAP_MAX);
             self.look(self.now().saturating_add(passed), host);
         }
     }
@@ -150,92 +153,127 @@ impl Time {
         self.last.host == u64::MAX
     }
 
-    /// Whether an item that is there now can have been given an instant that stands for this time: none that
-    /// is read from its page's base reaches further.
-    pub(crate) fn may_set(&self, Instant(bits): Instant, at: u64) -> bool {
-        bits & COARSE != 0 || at.saturating_sub(self.now()) < SHORT
-    }
-
     /// Milliseconds since the first look.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.last.now
     }
 
-    /// The tick that now is in: the base of a page in which nothing expires before now.
-    #[cfg_attr(not(feature = "small"), inline)]
-    #[cfg_attr(feature = "small", inline(never))]
-    pub(crate) fn tick(&self) -> u32 {
-        tick(self.now())
+    // ---- eras ----------------------------------------------------------------------------------
+
+    /// The era that a page opened now is of.
+    #[inline]
+    pub(crate) fn era(&self) -> u16 {
+        (self.now() >> ERA_SHIFT) as u16
     }
 
-    /// The instant `ttl_ms` from now; `None` = never.
+    /// When a page's era began.
+    fn start_of(&self, era: u16) -> u64 {
+        let age = u64::from(self.era().wrapping_sub(era));
+        (self.now() >> ERA_SHIFT).saturating_sub(age) << ERA_SHIFT
+    }
+
+    /// Whether a page takes an item that is given a TTL now. A page without such items always does: its era becomes
+    /// the present one.
+    pub(crate) fn fits(&self, page: &mut Descriptor) -> bool {
+        if page.due == NO_DUE {
+            page.era = self.era();
+            return true;
+        }
+        page.era == self.era() && self.now().saturating_sub(self.due_of(page)) < SHORT
+    }
+
+    /// When the first item of a page may expire; `u64::MAX` = never.
+    pub(crate) fn due_of(&self, page: &Descriptor) -> u64 {
+        if page.due == NO_DUE {
+            return u64::MAX;
+        }
+        self.start_of(page.era)
+            .saturating_add(u64::from(page.due) << TICK_SHIFT)
+    }
+
+    /// An item of the page expires at `at`.
+    pub(crate) fn note(&self, page: &mut Descriptor, at: u64) {
+        page.due = page.due.min(self.due_at(page.era, at));
+    }
+
+    /// The `due` of a page whose first item expires at `at`; `u64::MAX` = none does.
+    pub(crate) fn due_at(&self, era: u16, at: u64) -> u32 {
+        if at == u64::MAX {
+            return NO_DUE;
+        }
+        let ticks = at.saturating_sub(self.start_of(era)) >> TICK_SHIFT;
+        ticks.min(u64::from(NO_DUE - 1)) as u32
+    }
+
+    // ---- instants ------------------------------------------------------------------------------
+
+    /// The instant `ttl_ms` from now, and when that is; `None` = never.
     #[inline]
-    pub(crate) fn expiry(&self, ttl_ms: u64) -> Option<Instant> {
+    pub(crate) fn expiry(&self, ttl_ms: u64) -> Option<(Instant, u64)> {
         if ttl_ms == TTL_NEVER {
             return None;
         }
-        let at = self.now().saturating_add(ttl_ms);
+        let at = self.now().saturating_add(ttl_ms.min(TTL_MAX));
         Some(if ttl_ms < SHORT {
-            Instant(at as u32 & !COARSE)
+            (Instant(at as u32 & !COARSE), at)
         } else {
-            Instant(COARSE | (at >> TICK_SHIFT).min(u64::from(LAST_TICK)) as u32)
+            let mut ticks = at >> TICK_SHIFT;
+            if ticks as u32 | COARSE == NEVER.0 {
+                ticks -= 1;
+            }
+            (Instant(ticks as u32 | COARSE), ticks << TICK_SHIFT)
         })
     }
 
-    /// The longest TTL that ends when it is due: a longer one ends then, too.
-    pub(crate) fn ttl_max(&self) -> u64 {
-        (u64::from(LAST_TICK) << TICK_SHIFT).saturating_sub(self.now())
-    }
-
-    /// Milliseconds from the first look to an instant in a page of this base; `u64::MAX` = never.
+    /// When an instant of a page is; `u64::MAX` = never.
     #[inline]
-    pub(crate) fn at(instant: Instant, base: u32) -> u64 {
+    pub(crate) fn at(&self, instant: Instant, page: &Descriptor) -> u64 {
         let Instant(bits) = instant;
         if instant == NEVER {
             return u64::MAX;
         }
         if bits & COARSE != 0 {
-            return u64::from(bits & !COARSE) << TICK_SHIFT;
+            let start = self.start_of(page.era);
+            let ticks = u64::from(bits & !COARSE) << TICK_SHIFT;
+            return start.saturating_add(ticks.wrapping_sub(start) & (REACH - 1));
         }
-        let base = u64::from(base) << TICK_SHIFT;
-        base + u64::from(bits.wrapping_sub(base as u32) & !COARSE)
+        let due = self.due_of(page);
+        due.saturating_add(u64::from(bits.wrapping_sub(due as u32) & !COARSE))
     }
 
-    #[inline]
-    pub(crate) fn is_past(&self, instant: Instant, base: u32) -> bool {
-        Self::at(instant, base) <= self.now() && instant != NEVER
-    }
-
-    /// Whether a page's base is too old for another item.
-    #[inline]
-    pub(crate) fn is_old(&self, base: u32) -> bool {
-        self.now().saturating_sub(u64::from(base) << TICK_SHIFT) > SHORT
+    /// Whether an item that is there now can have been given this instant in this page: neither lets it live longer
+    /// than any TTL did.
+    pub(crate) fn may_set(&self, instant: Instant, page: &Descriptor) -> bool {
+        let most = if instant.0 & COARSE == 0 {
+            SHORT
+        } else {
+            TTL_MAX
+        };
+        let at = self.at(instant, page);
+        let age = self.era().wrapping_sub(page.era);
+        at == u64::MAX
+            || at.saturating_sub(self.now()) <= most
+                && self.due_of(page) <= at
+                && u64::from(age) << ERA_SHIFT < REACH
     }
 
     /// Now, to ask later how long ago it was.
     pub(crate) fn stamp(&self) -> u32 {
         match u32::try_from(self.now()) {
             Ok(ms) if ms < COARSE => ms,
-            _ => COARSE | (self.now() >> TICK_SHIFT).min(u64::from(!COARSE)) as u32,
+            _ => COARSE | (self.now() >> TICK_SHIFT) as u32,
         }
     }
 
-    /// Milliseconds since a stamp; more exactly than to a tick in the first 24 days only.
+    /// Milliseconds since a stamp: to a tick exactly after 24 days, and up to 69 years.
     pub(crate) fn since(&self, stamp: u32) -> u64 {
-        let then = if stamp & COARSE == 0 {
-            u64::from(stamp)
-        } else {
-            u64::from(stamp & !COARSE) << TICK_SHIFT
-        };
-        self.now().saturating_sub(then)
+        if stamp & COARSE == 0 {
+            return self.now().saturating_sub(u64::from(stamp));
+        }
+        let ticks = ((self.now() >> TICK_SHIFT) as u32).wrapping_sub(stamp) & !COARSE;
+        u64::from(ticks) << TICK_SHIFT
     }
-}
-
-/// The tick that a number of milliseconds lies in.
-#[inline]
-pub(crate) fn tick(ms: u64) -> u32 {
-    (ms >> TICK_SHIFT).min(u64::from(NO_BASE - 1)) as u32
 }
 
 #[cfg(test)]
@@ -245,10 +283,15 @@ mod tests {
     const DAY: u64 = 86_400_000;
 
     fn time(now: u64) -> Time {
-        let mut time = Time::default();
-        time.observe(0);
-        time.observe(now);
-        time
+        Time::of(Look::new(now, now))
+    }
+
+    /// A page opened at `opened` with an item that expires at `first`.
+    fn page(opened: &Time, first: u64) -> Descriptor {
+        let mut page = Descriptor::FREE;
+        assert!(opened.fits(&mut page));
+        opened.note(&mut page, first);
+        page
     }
 
     #[test]
@@ -258,10 +301,14 @@ mod tests {
             1,
             1023,
             (1 << 30) - 1,
-            (1 << 31) - 1,
             1 << 31,
             25 * DAY,
             3_650 * DAY,
+            (1 << 39) - 1,
+            1 << 39,
+            (1 << 41) + 7,
+            1 << 42,
+            (1 << 62) + 12_345,
         ] {
             for ttl in [
                 1,
@@ -273,40 +320,57 @@ mod tests {
                 SHORT,
                 400 * DAY,
                 3_650 * DAY,
+                TTL_MAX,
             ] {
                 let time = time(now);
-                let instant = time.expiry(ttl).unwrap();
-                // The page may have a base as old as is allowed, or a newer one.
-                for age in [0, 1024, SHORT] {
-                    let base = tick(now.saturating_sub(age));
-                    let error = now + ttl - Time::at(instant, base);
-                    assert!(
-                        error == 0 || error * 1000 < ttl,
-                        "{now} {ttl} {age}: {error}"
-                    );
-                    assert!(!time.is_past(instant, base));
+                let (instant, at) = time.expiry(ttl).unwrap();
+                assert!(at <= now + ttl && (now + ttl - at) * 1000 < ttl.max(1));
+                // The page's first item may be due long before this one.
+                for due in [at, now + 1, now.saturating_sub(SHORT - 2048)] {
+                    let mut page = page(&time, due);
+                    if !time.fits(&mut page) {
+                        continue;
+                    }
+                    time.note(&mut page, at);
+                    assert_eq!(time.at(instant, &page), at, "{now} {ttl} {due}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_base_is_old_before_an_instant_could_be_misread() {
-        let now = 100 * DAY;
-        let base = tick(now - SHORT) - 1;
-        assert!(time(now).is_old(base));
-        assert!(!time(now).is_old(base + 2));
-        // The latest instant that a page with the oldest base takes.
-        let last = time(now).expiry(SHORT - 1).unwrap();
-        assert_eq!(Time::at(last, base + 1), now + SHORT - 1);
+    fn an_item_stays_expired_whatever_the_clock_shows_then() {
+        for opened in [0, 1 << 38, (1 << 39) - 1, 1 << 50] {
+            for ttl in [1, SHORT - 1, SHORT, TTL_MAX] {
+                let then = time(opened);
+                let (instant, at) = then.expiry(ttl).unwrap();
+                let page = page(&then, at);
+                for step in (10..63).map(|bits| 1 << bits) {
+                    let mut now = then;
+                    now.observe(opened + step);
+                    let due = now.at(instant, &page) <= now.now();
+                    assert_eq!(due, step >= at - then.now(), "{opened} {ttl} {step}");
+                }
+            }
+        }
     }
 
     #[test]
-    fn past_and_never_hold_whatever_the_base() {
-        for base in [0, 5, NO_BASE - 1] {
-            assert!(time(0).is_past(PAST, base));
-            assert!(!time(u64::MAX).is_past(NEVER, base));
-            assert_eq!(Time::at(NEVER, base), u64::MAX);
+    fn a_page_is_too_old_before_an_instant_could_be_misread() {
+        let first = time(100 * DAY);
+        let (_, at) = first.expiry(5).unwrap();
+        let mut old = page(&first, at);
+        assert!(time(100 * DAY + SHORT - 2048).fits(&mut old));
+        assert!(!time(100 * DAY + SHORT + 2048).fits(&mut old));
+        assert!(!time((1 << 39) + 1).fits(&mut old));
+    }
+
+    #[test]
+    fn never_holds_whatever_the_page() {
+        let mut page = Descriptor::FREE;
+        for due in [0, 5, NO_DUE] {
+            page.due = due;
+            assert_eq!(time(u64::MAX).at(NEVER, &page), u64::MAX);
         }
     }
 
@@ -316,41 +380,52 @@ mod tests {
         time.observe(5_000);
         assert_eq!(time.now(), 0);
         time.observe(5_700);
-        let (expiry, base) = (time.expiry(100).unwrap(), time.tick());
+        let (instant, at) = time.expiry(100).unwrap();
+        let page = page(&time, at);
         time.observe(1_000);
         assert_eq!(time.now(), 700);
-        assert!(!time.is_past(expiry, base));
+        assert!(time.at(instant, &page) > time.now());
         time.observe(1_100);
-        assert!(time.is_past(expiry, base));
+        assert!(time.at(instant, &page) <= time.now());
     }
 
-    fn words(time: &Time) -> [u64; 5] {
-        let Look { now, host, check } = time.last;
-        [now, host, check, time.spare[0], time.spare[1]]
+    #[test]
+    fn a_stamp_tells_its_age_after_any_uptime() {
+        for now in [0, 5, 1 << 31, 1 << 41, 1 << 60] {
+            let stamp = time(now).stamp();
+            for age in [0, 1_024, DAY, 3_650 * DAY] {
+                let since = time(now + age).since(stamp);
+                assert!(since.abs_diff(age) <= 1_024, "{now} {age}: {since}");
+            }
+        }
+    }
+
+    fn words(time: &Time) -> [u64; 6] {
+        let (a, b) = (time.last, time.spare);
+        [a.now, a.host, a.check, b.now, b.host, b.check]
     }
 
     #[test]
     fn a_damaged_time_is_the_other_look_or_none() {
-        for now in [0, 700, 1 << 33, 3_650 * DAY] {
+        for now in [0, 700, 1 << 33, 3_650 * DAY, 1 << 63] {
             let left = words(&time(now));
             let found = |words| Time::left_behind(words).map(|time| time.now());
             assert_eq!(found(left), Some(now));
-            for bit in 0..5 * 64 {
+            for bit in 0..6 * 64 {
                 let mut one = left;
                 one[bit / 64] ^= 1 << (bit % 64);
                 assert_eq!(found(one), Some(now), "bit {bit}");
                 one[0] ^= 1;
-                let is_spare = bit >= 3 * 64;
-                assert_eq!(found(one).is_none(), is_spare, "bit {bit} and the first");
-            }
-            for with in [0, u64::MAX] {
-                assert_eq!(found([left[0], left[1], with, with, with]), None);
+                assert_eq!(
+                    found(one).is_none(),
+                    bit >= 3 * 64,
+                    "bit {bit} and the first"
+                );
             }
         }
         for with in [0, u64::MAX] {
-            assert!(Time::left_behind([with; 5]).is_none());
+            assert!(Time::left_behind([with; 6]).is_none());
         }
         assert!(Time::left_behind(words(&Time::UNKNOWN)).is_none());
-        assert!(Time::left_behind(words(&time(u64::MAX))).is_none());
     }
 }

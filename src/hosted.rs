@@ -37,6 +37,15 @@ pub(crate) fn now_ms() -> u64 {
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
 
+/// A variable of the environment.
+#[cfg(larder_planted = "chosen")]
+pub(crate) fn variable(name: &core::ffi::CStr) -> Option<&'static [u8]> {
+    // SAFETY: the name ends in a zero; nothing changes the environment while tests run.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: a value ends in a zero, and stays.
+    (!value.is_null()).then(|| unsafe { core::ffi::CStr::from_ptr(value) }.to_bytes())
+}
+
 /// A number of the calling thread, never 0.
 #[cfg(not(loom))]
 pub(crate) fn this_thread() -> usize {

@@ -1,5 +1,5 @@
-//! From the hash of a key to the item's slot: many small tables, reached through a directory that
-//! grows by an entry at a time.
+//! From the hash of a key to the item: many small tables, reached through a directory that grows by an entry at a
+//! time.
 //!
 //! # Layout
 //! ```text
@@ -7,7 +7,8 @@
 //!
 //! directory  entry i -> segment      i < len, 2^level <= len < 2^(level+1)
 //!            index = hash mod 2^(level+1); if that is >= len: mod 2^level
-//! entries    16 of them inline, the others in chunks, each a slot
+//! entries    16 of them inline, the others in chunks, each a page
+//! segments   the first one before the pages; the others in a slab
 //! ```
 //! A segment of depth d with prefix p holds the hashes whose directory bits end in p (d bits); all
 //! entries i with i mod 2^d == p name it.
@@ -27,93 +28,51 @@
 
 #![forbid(unsafe_code)]
 
+mod growth;
+
 use crate::hash::{Hash, upper};
+use crate::page::{GRANULE, Id, Owner, Page, Pages, shares};
 use crate::region::{Cutter, Table};
 use crate::segment::{Buckets, Segment};
-use crate::slab::{Class, Extra, Id, Kind, Slab};
+use crate::slab::Slab;
 
 /// Directory bits start above those that hashbrown picks the bucket with.
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
 const INLINE: u32 = 16;
-/// Directory entries for each segment: so many that a segment due for a split finds its halves
-/// addressed.
+/// Directory entries for each segment: enough that a segment due for a split finds its halves addressed.
 const AHEAD: u32 = 4;
 /// Directory entries that one call adds: usually, and where a segment is about to be full.
 const GROW_STEPS: u32 = 16;
 const GROW_STEPS_MAX: u32 = 1024;
-/// Words of a chunk before its entries: kind, number, padding.
-const CHUNK_HEAD: u32 = 4;
 
-/// How an index is laid out over a page area.
+/// How an index is laid out over the pages of a part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    buckets: Buckets,
-    /// Whether segments remember what was evicted.
-    ghosts: bool,
+    pub(crate) buckets: Buckets,
     /// Entries of a chunk: their number is a power of two.
     chunk_shift: u32,
-    chunk_mask: u32,
     /// The directory's deepest level: it has two to that power of entries at most.
     level: u32,
     chunks_max: u32,
 }
 
 impl Plan {
-    pub(crate) fn new(page_size: usize, area: usize, ghosts: bool) -> Self {
+    pub(crate) fn new(page_size: usize, area: usize) -> Self {
         let buckets = Buckets::for_page(page_size);
-        let chunk_shift = match page_size {
-            ..1024 => 4,
-            1024..16384 => 6,
-            _ => 8,
-        };
+        let chunk_shift = (page_size / GRANULE).trailing_zeros();
         // Not even items of eight bytes could fill more segments.
         let segments = area / (buckets.split_at() * 8) + 1;
-        let level = usize::BITS - segments.leading_zeros();
-        let level = level.max(4).min(LEVEL_MAX).max(chunk_shift);
+        let level = (usize::BITS - segments.leading_zeros())
+            .max(4)
+            .min(LEVEL_MAX)
+            .max(chunk_shift);
         Self {
             buckets,
-            ghosts,
             chunk_shift,
-            chunk_mask: (1 << chunk_shift) - 1,
             level,
             chunks_max: 1 << (level - chunk_shift),
         }
-    }
-
-    /// Buckets of a segment.
-    #[inline(always)]
-    pub(crate) fn buckets(&self) -> Buckets {
-        if cfg!(feature = "small") {
-            Buckets::B32
-        } else {
-            self.buckets
-        }
-    }
-
-    fn segment_size(&self) -> usize {
-        let ghosts = if self.ghosts {
-            self.buckets().ghosts_size()
-        } else {
-            0
-        };
-        self.buckets().slot_size() + ghosts
-    }
-
-    /// Slot sizes that the index asks of the slab: segments, then chunks.
-    pub(crate) fn extras(&self) -> [Extra; 2] {
-        let chunk = (CHUNK_HEAD + (1 << self.chunk_shift)) * 4;
-        [
-            Extra {
-                size: self.segment_size() as u32,
-            },
-            Extra { size: chunk },
-        ]
-    }
-
-    /// Chunks of the directory over so many segments.
-    pub(crate) fn chunks_for(&self, segments: u64) -> u64 {
-        ((u64::from(AHEAD) * segments) >> self.chunk_shift) + 2
     }
 
     /// Depths that a segment can have: one more than the directory's deepest level.
@@ -121,9 +80,32 @@ impl Plan {
         self.level + 2
     }
 
+    /// Bytes of tables.
     pub(crate) fn table_size(&self) -> Option<usize> {
         let depths = Table::<u32>::size(self.depths() as usize)?;
-        depths.checked_add(Table::<u32>::size(self.chunks_max as usize)?)
+        depths.checked_add(Table::<Page>::size(self.chunks_max as usize)?)
+    }
+
+    /// Granules of the first segment.
+    pub(crate) fn root_granules(&self) -> u32 {
+        (self.buckets.size() / GRANULE) as u32
+    }
+
+    /// Pages that the index over so many items takes at most, whatever the order in which they came.
+    pub(crate) fn pages_for(&self, items: u64, page_size: usize) -> u64 {
+        // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
+        let segments = items / (self.buckets.split_at() as u64 * 11 / 20).max(1) + 2;
+        let per_page = (page_size / self.buckets.size()) as u64;
+        let chunks = ((u64::from(AHEAD) * segments) >> self.chunk_shift) + 2;
+        if per_page == 0 {
+            return 0;
+        }
+        shares(segments, per_page) + chunks
+    }
+
+    /// Items that an index without pages of its own holds.
+    pub(crate) fn root_capacity(&self) -> u64 {
+        self.buckets.capacity() as u64
     }
 }
 
@@ -131,29 +113,27 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct Index {
     plan: Plan,
-    segment_class: Class,
-    chunk_class: Class,
+    /// Whether segments remember what was evicted.
+    ghosts: bool,
     level: u32,
     /// The lowest `level + 1` bits.
     wide: u32,
     len: u32,
-    /// A slot that holds no table: where rebuilds go.
-    spare: Id,
-    inline: [u32; INLINE as usize],
-    chunks: Table<u32>,
+    inline: [Id; INLINE as usize],
+    chunks: Table<Page>,
     chunks_held: u32,
     depths: Table<u32>,
-    epoch: u32,
+    slab: Slab,
     pub(crate) segments: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
 }
 
-/// The hash of the key in a slot.
-pub(crate) type Rehash<'a> = &'a dyn Fn(&Slab, Id) -> Hash;
+/// The hash of an item's key.
+pub(crate) type Rehash<'a> = &'a dyn Fn(&Pages, Id) -> Hash;
 
-const ROOT_BITS: u32 = 4;
-const ROOT_COUNT: usize = 1 << ROOT_BITS;
+/// The first segment.
+const ROOT: Segment = Segment(Id(0));
 
 /// Which of 16 roots eight bits of the hash belong to: root i gets a share of 2^(i/16) of them.
 ///
@@ -188,163 +168,86 @@ fn directory_bits(hash: Hash) -> u32 {
 }
 
 impl Index {
-    /// An index that [`Index::start`] is to give its first segment. The slab's last two classes are those of
-    /// [`Plan::extras`].
-    pub(crate) fn new(cutter: &mut Cutter, slab: &Slab, plan: Plan) -> Option<Self> {
-        let chunks = cutter.table(plan.chunks_max, Id::NONE.0)?;
-        let classes = slab.class_count();
+    /// An index that [`Index::start`] is to give its first segment, which lies before the pages.
+    pub(crate) fn new(
+        cutter: &mut Cutter,
+        plan: Plan,
+        page_size: usize,
+        ghosts: bool,
+    ) -> Option<Self> {
+        let granules = |size: usize| (size / GRANULE) as u32;
         Some(Self {
+            slab: Slab::new(granules(plan.buckets.size()), granules(page_size)),
+            chunks: cutter.table(plan.chunks_max, Page::NONE)?,
+            depths: cutter.table(plan.depths(), 0)?,
             plan,
-            segment_class: Class(classes - 2),
-            chunk_class: Class(classes - 1),
+            ghosts,
             level: 0,
             wide: 1,
             len: 1,
-            spare: Id::NONE,
-            inline: [Id::NONE.0; INLINE as usize],
-            chunks,
+            inline: [ROOT.0; INLINE as usize],
             chunks_held: 0,
-            depths: cutter.table(plan.depths(), 0)?,
-            epoch: 0,
             segments: 0,
             rebuilds: 0,
             splits: 0,
         })
     }
 
-    /// Starts anew, with one segment, in a slab that holds none. Returns whether the first two slots were
-    /// there.
-    pub(crate) fn start(&mut self, slab: &mut Slab) -> bool {
-        for c in 0..self.chunks_held {
-            *self.chunks.at_mut(c) = Id::NONE.0;
-        }
+    /// Starts anew with one segment, over pages that hold none.
+    pub(crate) fn start(&mut self, pages: &mut Pages) {
         self.chunks_held = 0;
+        self.slab.forget();
         self.set_level(0);
         self.len = 1;
         for depth in 0..self.depths.len() {
             *self.depths.at_mut(depth) = 0;
         }
-        let (Some(first), Some(spare)) = (
-            slab.alloc(self.segment_class, 0),
-            slab.alloc(self.segment_class, 0),
-        ) else {
-            return false;
-        };
-        let segment = Segment::create(slab, first, self.plan.buckets(), 0, 0);
-        self.inherit_ghosts(slab, segment, None, None);
-        self.spare = spare;
+        Segment::create(pages, ROOT.0, self.plan.buckets, 0, 0);
         self.segments = 1;
         self.count_depth(0, 1);
-        self.set_entry(slab, 0, segment);
-        true
+        self.set_entry(pages, 0, ROOT);
     }
 
-    /// As [`Index::start`], with segments for so many items where there is room for them, so that none has
-    /// to be split while they come; where code has to be small, they are.
-    pub(crate) fn start_for(&mut self, slab: &mut Slab, items: u32) -> bool {
-        if !self.start(slab) {
-            return false;
-        }
-        if cfg!(feature = "small") {
-            return true;
-        }
-        let mut depths = [0; ROOT_COUNT];
-        for (root, depth) in (0..).zip(&mut depths) {
-            *depth = self.depth_for(items, root);
-        }
-        let deepest = depths.iter().fold(0, |most, &depth| depth.max(most));
-        // Few segments come by splitting soon enough.
-        if depths.iter().any(|&depth| depth <= ROOT_BITS) || !self.fits(slab, &depths, deepest) {
-            return true;
-        }
-        self.fan_out(slab, &depths, deepest)
-    }
-
-    /// The depth at which the segments of a root are not due for a split yet, once its share of so many
-    /// items has come.
-    fn depth_for(&self, items: u32, root: u32) -> u32 {
-        let share = ROOTS.iter().filter(|&&r| u32::from(r) == root).count() as u64;
-        // One in twenty less than a split's, since no two segments get the same number.
-        let most = self.plan.buckets().split_at() as u64 * 19 / 20;
-        let mut depth = ROOT_BITS;
-        while u64::from(items) * share > (most * 256) << (depth - ROOT_BITS) && depth < LEVEL_MAX {
-            depth += 1;
-        }
-        depth
-    }
-
-    /// Whether free pages hold the segments of these depths and the directory over them.
-    fn fits(&self, slab: &Slab, depths: &[u32], deepest: u32) -> bool {
-        let segments: u32 = depths.iter().map(|depth| 1 << (depth - ROOT_BITS)).sum();
-        let chunks = 1 << deepest.saturating_sub(self.plan.chunk_shift);
-        let pages = segments.div_ceil(slab.slots_per_page(self.segment_class).max(1))
-            + chunks / slab.slots_per_page(self.chunk_class).max(1);
-        chunks <= self.plan.chunks_max && pages + 2 <= slab.pages_free()
-    }
-
-    /// Replaces the first segment by those of these depths.
-    fn fan_out(&mut self, slab: &mut Slab, depths: &[u32], deepest: u32) -> bool {
-        let first = self.entry(slab, 0);
-        while self.level < deepest {
-            if !self.extend(slab) {
-                return false;
-            }
-        }
-        for (root, &depth) in (0..).zip(depths) {
-            for upper in 0..1 << (depth - ROOT_BITS) {
-                let prefix = root | upper << ROOT_BITS;
-                let Some(slot) = slab.alloc(self.segment_class, 0) else {
-                    return false;
-                };
-                let segment = Segment::create(slab, slot, self.plan.buckets(), depth, prefix);
-                self.inherit_ghosts(slab, segment, None, None);
-                self.point(slab, depth, prefix, segment);
-                self.count_depth(depth, 1);
-                self.segments += 1;
-            }
-        }
-        self.count_depth(0, -1);
-        self.segments -= 1;
-        slab.free(first.0);
-        true
-    }
-
-    pub(crate) fn segment_class(&self) -> Class {
-        self.segment_class
+    /// Pages that the index has.
+    pub(crate) fn pages(&self) -> u32 {
+        self.slab.pages + self.chunks_held
     }
 
     // ---- directory -----------------------------------------------------------------------------
 
+    /// Where entry `i` lies behind the inline ones.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn entry(&self, slab: &Slab, i: u32) -> Segment {
-        if let Some(&id) = self.inline.get(i as usize) {
-            return Segment(Id(id));
-        }
-        let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
-        Segment(Id(slab.word(chunk, CHUNK_HEAD + (i & self.plan.chunk_mask))))
+    fn entry_at(&self, pages: &Pages, i: u32) -> u32 {
+        let chunk = *self.chunks.at(i >> self.plan.chunk_shift);
+        pages.start_of(chunk) + (i & (pages.granules() - 1))
     }
 
-    fn set_entry(&mut self, slab: &mut Slab, i: u32, segment: Segment) {
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn entry(&self, pages: &Pages, i: u32) -> Segment {
+        if let Some(&id) = self.inline.get(i as usize) {
+            return Segment(id);
+        }
+        Segment(Id(pages.word(self.entry_at(pages, i))))
+    }
+
+    fn set_entry(&mut self, pages: &mut Pages, i: u32, segment: Segment) {
         if let Some(entry) = self.inline.get_mut(i as usize) {
-            *entry = segment.0.0;
+            *entry = segment.0;
             return;
         }
-        let chunk = Id(*self.chunks.at(i >> self.plan.chunk_shift));
-        let at = CHUNK_HEAD + (i & self.plan.chunk_mask);
-        slab.set_word(chunk, at, segment.0.0);
+        pages.set_word(self.entry_at(pages, i), segment.0.0);
     }
 
+    /// The segment of a hash: until segments are split, joined or moved.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn segment(&self, slab: &Slab, hash: Hash) -> Segment {
+    pub(crate) fn segment(&self, pages: &Pages, hash: Hash) -> Segment {
         let i = directory_bits(hash) & self.wide;
-        self.entry(
-            slab,
-            if i < self.len {
-                i
-            } else {
-                i & (self.wide >> 1)
-            },
-        )
+        let i = if i < self.len {
+            i
+        } else {
+            i & (self.wide >> 1)
+        };
+        self.entry(pages, i)
     }
 
     fn set_level(&mut self, level: u32) {
@@ -353,25 +256,25 @@ impl Index {
     }
 
     /// Lets every entry that names a segment of this depth and prefix name another one.
-    fn point(&mut self, slab: &mut Slab, depth: u32, prefix: u32, to: Segment) {
+    fn point(&mut self, pages: &mut Pages, depth: u32, prefix: u32, to: Segment) {
         let mut i = prefix;
         while i < self.len {
-            self.set_entry(slab, i, to);
+            self.set_entry(pages, i, to);
             i += 1 << depth;
         }
     }
 
     /// Adds one entry to the directory.
-    fn extend(&mut self, slab: &mut Slab) -> bool {
+    fn extend(&mut self, pages: &mut Pages) -> bool {
         let i = self.len;
         if self.level >= LEVEL_MAX || i >> self.plan.chunk_shift >= self.plan.chunks_max {
             return false;
         }
-        if i >= INLINE && !self.hold_chunk(slab, i >> self.plan.chunk_shift) {
+        if i >= INLINE && !self.hold_chunk(pages, i >> self.plan.chunk_shift) {
             return false;
         }
-        let twin = self.entry(slab, i - (1 << self.level));
-        self.set_entry(slab, i, twin);
+        let twin = self.entry(pages, i - (1 << self.level));
+        self.set_entry(pages, i, twin);
         self.len += 1;
         if self.len == 2 << self.level {
             self.set_level(self.level + 1);
@@ -379,16 +282,14 @@ impl Index {
         true
     }
 
-    fn hold_chunk(&mut self, slab: &mut Slab, number: u32) -> bool {
+    fn hold_chunk(&mut self, pages: &mut Pages, number: u32) -> bool {
         if number < self.chunks_held {
             return true;
         }
-        let Some(id) = slab.alloc(self.chunk_class, 0) else {
+        let Some(page) = pages.take(Owner::Directory) else {
             return false;
         };
-        slab.set_word(id, 0, Kind::Chunk.word(0));
-        slab.set_word(id, 1, number);
-        *self.chunks.at_mut(number) = id.0;
+        *self.chunks.at_mut(number) = page;
         self.chunks_held = number + 1;
         true
     }
@@ -403,9 +304,9 @@ impl Index {
     }
 
     /// Adds entries after a split, so that the next segments find their halves addressed.
-    fn grow_ahead(&mut self, slab: &mut Slab) {
+    fn grow_ahead(&mut self, pages: &mut Pages) {
         for _ in 0..GROW_STEPS {
-            if self.len >= AHEAD * self.segments || !self.extend(slab) {
+            if self.len >= AHEAD * self.segments || !self.extend(pages) {
                 break;
             }
         }
@@ -413,7 +314,7 @@ impl Index {
 
     /// Halves a directory that is twice as large as it has to be where no segment needs its
     /// upper half, and gives one chunk back.
-    fn shrink(&mut self, slab: &mut Slab) {
+    fn shrink(&mut self, pages: &mut Pages) {
         if self.len <= 2 * AHEAD * self.segments {
             return;
         }
@@ -431,303 +332,108 @@ impl Index {
         };
         if self.chunks_held > needed {
             self.chunks_held -= 1;
-            // Where the inline entries fill a chunk, the first chunk is never taken.
-            if let Some(chunk) = Id(*self.chunks.at(self.chunks_held)).some() {
-                slab.free(chunk);
-            }
-            *self.chunks.at_mut(self.chunks_held) = Id::NONE.0;
+            pages.give(*self.chunks.at(self.chunks_held));
         }
     }
 
     // ---- entries -------------------------------------------------------------------------------
 
-    /// The segment of a hash: until [`Index::epoch`] changes.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn segment_of(&self, slab: &Slab, hash: Hash) -> Segment {
-        let segment = self.segment(slab, hash);
-        segment.prefetch_probe(slab, self.plan.buckets(), hash);
-        segment
-    }
-
     /// Asks for the lines that a lookup of this hash reads.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch(&self, slab: &Slab, segment: Segment, hash: Hash) {
-        segment.prefetch(slab, self.plan.buckets(), hash);
-    }
-
-    /// Whether the index is too large for the processor's caches, so that hints about its lines pay.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn is_far(&self) -> bool {
-        self.plan.buckets() == Buckets::B128
-    }
-
-    /// Counts whatever lets a hash belong to another segment.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
+    #[cfg(not(feature = "small"))]
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, pages: &Pages, segment: Segment, hash: Hash) {
+        segment.prefetch(pages, self.plan.buckets, hash);
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(&self, slab: &Slab, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
-        self.segment(slab, hash).find(slab, hash, is)
+    pub(crate) fn find(&self, pages: &Pages, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
+        self.segment(pages, hash).find(pages, hash, is)
     }
 
     /// Whether the next insert finds room in a segment, which is not due for a split.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn is_ready(&self, slab: &Slab, segment: Segment) -> bool {
-        segment.len(slab) < self.plan.buckets().split_at() && segment.has_room(slab)
+    pub(crate) fn is_ready(&self, pages: &Pages, segment: Segment) -> bool {
+        segment.len(pages) < self.plan.buckets.split_at() && segment.has_room(pages)
     }
 
-    #[inline]
-    pub(crate) fn has_room(&self, slab: &Slab, hash: Hash) -> bool {
-        self.segment(slab, hash).has_room(slab)
+    pub(crate) fn has_room(&self, pages: &Pages, hash: Hash) -> bool {
+        self.segment(pages, hash).has_room(pages)
     }
 
     /// Whether the segment of this hash has as many entries as it can ever have.
-    pub(crate) fn is_full(&self, slab: &Slab, hash: Hash) -> bool {
-        self.segment(slab, hash).len(slab) >= self.plan.buckets().capacity()
+    pub(crate) fn is_full(&self, pages: &Pages, hash: Hash) -> bool {
+        self.segment(pages, hash).len(pages) >= self.plan.buckets.capacity()
     }
 
-    /// Inserts, if there is room.
-    pub(crate) fn insert(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
-        self.segment(slab, hash).insert(slab, hash, id)
-    }
-
-    #[inline]
-    pub(crate) fn replace(&mut self, slab: &mut Slab, hash: Hash, from: Id, to: Id) -> bool {
-        self.segment(slab, hash).replace(slab, hash, from, to)
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn replace(&mut self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
+        self.segment(pages, hash).replace(pages, hash, from, to)
     }
 
     /// Takes an entry out. Returns whether the segment is nearly empty now: [`Index::merge`] then.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
-        let segment = self.segment(slab, hash);
-        segment.remove(slab, hash, id);
-        self.is_sparse(slab, segment)
+    pub(crate) fn remove(&mut self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
+        let segment = self.segment(pages, hash);
+        let removed = segment.remove(pages, hash, id);
+        debug_assert!(removed);
+        self.is_sparse(pages, segment)
     }
 
     /// As [`Index::remove`], and remembers the item.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn evict(&mut self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
-        let segment = self.segment_of(slab, hash);
-        segment.remove(slab, hash, id);
-        if self.plan.ghosts {
-            segment.add_ghost(slab, self.plan.buckets(), hash);
+    pub(crate) fn evict(&mut self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
+        let segment = self.segment(pages, hash);
+        let removed = segment.remove(pages, hash, id);
+        debug_assert!(removed);
+        if self.ghosts {
+            segment.add_ghost(pages, self.plan.buckets, hash);
         }
-        self.is_sparse(slab, segment)
+        self.is_sparse(pages, segment)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn is_sparse(&self, slab: &Slab, segment: Segment) -> bool {
+    fn is_sparse(&self, pages: &Pages, segment: Segment) -> bool {
         // Now and then is often enough to look at the neighbour.
-        let len = segment.len(slab);
-        len * 2 <= self.plan.buckets().merge_at() && len.is_multiple_of(8)
-    }
-
-    // ---- ghosts --------------------------------------------------------------------------------
-
-    fn inherit_ghosts(
-        &self,
-        slab: &mut Slab,
-        to: Segment,
-        from: Option<Segment>,
-        other: Option<Segment>,
-    ) {
-        if self.plan.ghosts {
-            to.inherit_ghosts(slab, self.plan.buckets(), from, other);
-        }
+        let len = segment.len(pages);
+        len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8)
     }
 
     /// Whether an item was evicted not long ago; from then on it is not remembered.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn take_ghost(&self, slab: &mut Slab, segment: Segment, hash: Hash) -> bool {
-        self.plan.ghosts && segment.take_ghost(slab, self.plan.buckets(), hash)
+    pub(crate) fn take_ghost(&self, pages: &mut Pages, segment: Segment, hash: Hash) -> bool {
+        self.ghosts && segment.take_ghost(pages, self.plan.buckets, hash)
     }
 
-    /// An item in the segment of this hash that is not pinned: somebody to evict where the segment is
-    /// full.
-    pub(crate) fn neighbour(&self, slab: &Slab, hash: Hash) -> Option<Id> {
-        let segment = self.segment(slab, hash);
-        let buckets = segment.buckets(slab).max(1);
-        let start = (upper(hash) >> 8) as usize % buckets;
+    /// An item in the segment of this hash that may go, where the segment is full. O(buckets of a segment).
+    pub(crate) fn neighbour(
+        &self,
+        pages: &Pages,
+        hash: Hash,
+        may_go: impl Fn(Id) -> bool,
+    ) -> Option<Id> {
+        let segment = self.segment(pages, hash);
+        let buckets = segment.buckets(pages).max(1);
+        let start = (upper(hash) >> 8) as usize;
         (0..buckets)
-            .filter_map(|i| segment.bucket(slab, (start + i) % buckets))
-            .find(|&id| slab.kind(id) == Kind::Item)
-    }
-
-    // ---- growing and shrinking -----------------------------------------------------------------
-
-    /// Whether the segment of this hash is due for a split and the directory can name its halves.
-    pub(crate) fn wants_split(&mut self, slab: &mut Slab, hash: Hash) -> bool {
-        let segment = self.segment(slab, hash);
-        let len = segment.len(slab);
-        if len < self.plan.buckets().split_at() {
-            return false;
-        }
-        // The nearer the segment is to being full, the more entries are added at once.
-        let steps = if len + 4 < self.plan.buckets().capacity() {
-            GROW_STEPS
-        } else {
-            GROW_STEPS_MAX
-        };
-        for _ in 0..steps {
-            if self.can_split(slab, segment) {
-                return true;
-            }
-            if !self.extend(slab) {
-                return false;
-            }
-        }
-        self.can_split(slab, segment)
-    }
-
-    fn can_split(&self, slab: &Slab, segment: Segment) -> bool {
-        let depth = segment.depth(slab);
-        depth < self.level
-            || depth == self.level && segment.prefix(slab) + (1 << self.level) < self.len
-    }
-
-    /// Splits the segment of this hash into the spare slot and `slot`. The caller asked
-    /// [`Index::wants_split`] with nothing in between.
-    pub(crate) fn split(&mut self, slab: &mut Slab, hash: Hash, slot: Id, rehash: Rehash<'_>) {
-        let old = self.segment(slab, hash);
-        let (depth, prefix) = (old.depth(slab), old.prefix(slab));
-        let low = self.make(slab, self.spare, (depth + 1, prefix), old, None);
-        let high = self.make(slab, slot, (depth + 1, prefix | 1 << depth), old, None);
-        Self::pour(slab, old, rehash, depth, [low, high]);
-        self.retire(slab, old);
-        self.count_depth(depth, -1);
-        self.count_depth(depth + 1, 2);
-        self.segments += 1;
-        self.splits += 1;
-        self.grow_ahead(slab);
-    }
-
-    /// Clears the segment of the marks that removed entries left behind.
-    pub(crate) fn rebuild(&mut self, slab: &mut Slab, hash: Hash, rehash: Rehash<'_>) {
-        let old = self.segment(slab, hash);
-        self.remake(slab, self.spare, old, rehash);
-        self.retire(slab, old);
-        self.rebuilds += 1;
-    }
-
-    /// Joins the segment of this hash with its neighbour, if the two are nearly empty.
-    #[cold]
-    pub(crate) fn merge(&mut self, slab: &mut Slab, hash: Hash, rehash: Rehash<'_>) {
-        let segment = self.segment(slab, hash);
-        let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
-        if depth == 0 {
-            return;
-        }
-        let twin = self.entry(slab, prefix ^ 1 << (depth - 1));
-        let len = segment.len(slab) + twin.len(slab);
-        if twin.depth(slab) != depth || len > self.plan.buckets().merge_at() {
-            return;
-        }
-        let low = prefix & !(1 << (depth - 1));
-        let new = self.make(slab, self.spare, (depth - 1, low), segment, Some(twin));
-        for old in [segment, twin] {
-            Self::pour(slab, old, rehash, 0, [new, new]);
-        }
-        self.retire(slab, segment);
-        slab.free(twin.0);
-        self.count_depth(depth, -2);
-        self.count_depth(depth - 1, 1);
-        self.segments -= 1;
-        self.shrink(slab);
-    }
-
-    /// A new segment in this slot: the directory names it instead of the old ones, whose ghosts it takes over.
-    fn make(
-        &mut self,
-        slab: &mut Slab,
-        slot: Id,
-        (depth, prefix): (u32, u32),
-        old: Segment,
-        other: Option<Segment>,
-    ) -> Segment {
-        let new = Segment::create(slab, slot, self.plan.buckets(), depth, prefix);
-        self.inherit_ghosts(slab, new, Some(old), other);
-        self.point(slab, depth, prefix, new);
-        new
-    }
-
-    /// The same segment in another slot.
-    fn remake(&mut self, slab: &mut Slab, slot: Id, old: Segment, rehash: Rehash<'_>) {
-        let place = (old.depth(slab), old.prefix(slab));
-        let new = self.make(slab, slot, place, old, None);
-        Self::pour(slab, old, rehash, 0, [new, new]);
-    }
-
-    /// Copies every entry of a segment into the one of two that a bit of its hash names.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
-    fn pour(
-        slab: &mut Slab,
-        from: Segment,
-        rehash: Rehash<'_>,
-        bit: u32,
-        [low, high]: [Segment; 2],
-    ) {
-        for bucket in 0..from.buckets(slab) {
-            if let Some(id) = from.bucket(slab, bucket) {
-                let hash = rehash(slab, id);
-                let to = if directory_bits(hash) >> bit & 1 == 0 {
-                    low
-                } else {
-                    high
-                };
-                // A table of the same capacity with fewer entries always has room.
-                to.insert(slab, hash, id);
-            }
-        }
-    }
-
-    fn retire(&mut self, slab: &mut Slab, segment: Segment) {
-        self.epoch = self.epoch.wrapping_add(1);
-        slab.set_word(segment.0, 0, Kind::Pending.word(0));
-        self.spare = segment.0;
-    }
-
-    // ---- moving --------------------------------------------------------------------------------
-
-    /// Moves a segment, a chunk or the spare slot to another slot of its class, and frees its own.
-    /// Returns whether the slot is the index's.
-    pub(crate) fn relocate(
-        &mut self,
-        slab: &mut Slab,
-        from: Id,
-        to: Id,
-        rehash: Rehash<'_>,
-    ) -> bool {
-        match slab.kind(from) {
-            Kind::Segment => {
-                self.remake(slab, to, Segment(from), rehash);
-                self.epoch = self.epoch.wrapping_add(1);
-            }
-            Kind::Chunk => {
-                slab.copy_slot(from, to);
-                slab.set_kind(to, Kind::Chunk);
-                let number = slab.word(from, 1);
-                *self.chunks.at_mut(number) = to.0;
-            }
-            _ if from == self.spare => self.spare = to,
-            _ => return false,
-        }
-        slab.free(from);
-        true
+            .filter_map(|i| segment.bucket(pages, (start + i) & (buckets - 1)))
+            .find(|&id| may_go(id))
     }
 
     // ---- walker --------------------------------------------------------------------------------
 
-    /// Walks directory and segments; calls `visit` with each entry, and its hash by `rehash` must
+    /// Walks directory and segments; calls `is_item` with each entry, and its hash by `rehash` must
     /// lead back to the same segment. Returns the number of entries, `None` where one is wrong.
-    pub(crate) fn check(&self, slab: &Slab, rehash: Rehash<'_>) -> Option<u64> {
+    pub(crate) fn check(
+        &self,
+        pages: &Pages,
+        is_item: impl Fn(Id) -> bool,
+        rehash: Rehash<'_>,
+    ) -> Option<u64> {
         let (mut entries, mut segments) = (0, 0);
         for i in 0..self.len {
-            let segment = self.entry(slab, i);
-            let (depth, prefix) = (segment.depth(slab), segment.prefix(slab));
-            let ok = slab.kind(segment.0) == Kind::Segment
+            let segment = self.entry(pages, i);
+            let (depth, prefix) = (segment.depth(pages), segment.prefix(pages));
+            let ok = Segment::is_in(pages, segment.0)
                 && depth <= self.level + 1
                 && i & ((1 << depth) - 1) == prefix;
             if !ok {
@@ -737,13 +443,13 @@ impl Index {
                 continue;
             }
             segments += 1;
-            for bucket in 0..segment.buckets(slab) {
-                let Some(id) = segment.bucket(slab, bucket) else {
+            for bucket in 0..segment.buckets(pages) {
+                let Some(id) = segment.bucket(pages, bucket) else {
                     continue;
                 };
-                let hash = rehash(slab, id);
-                let is_item = matches!(slab.kind(id), Kind::Item | Kind::Pinned);
-                if !is_item || self.find(slab, hash, |e| e == id) != Some(id) {
+                let found =
+                    is_item(id) && self.find(pages, rehash(pages, id), |e| e == id) == Some(id);
+                if !found {
                     return None;
                 }
                 entries += 1;
@@ -752,6 +458,10 @@ impl Index {
         let counted: u32 = (0..self.depths.len())
             .map(|depth| self.depth_count(depth))
             .sum();
-        (segments == self.segments && counted == segments).then_some(entries)
+        let sound = segments == self.segments
+            && counted == segments
+            && self.slab.used + 1 == segments
+            && self.slab.check(pages, |_| true);
+        sound.then_some(entries)
     }
 }

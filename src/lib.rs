@@ -1,34 +1,45 @@
 //! A cache that lives in the memory that you give it.
 //!
 //! ```text
-//!   your region      arena <- class <- slab <- pool
-//!                                       ^
-//!                    item, index (segment, hash), policy, expiry
-//!                                       ^
-//!                    shard (reclaim, sweep, optimize) <- cache <- monitor
-//!                                       ^
-//!                                      ffi     (C and C++: include/larder.h)
+//!   your region      region <- arena <- page <- slab <- class <- pool
+//!                                        ^       ^
+//!                    item, log, policy --+       +-- segment, index
+//!                                        ^
+//!                    store <- room, sweep, clean, optimize, pins, attach
+//!                                        ^
+//!                    shard <- cache <- monitor <- ffi     (C and C++: include/larder.h)
 //! ```
+//!
+//! The layers, from the ground up: a module uses those before it alone, which `tests/structure.rs` holds.
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | `status` | what a call may answer |
+//! | `hash`, `checksum`, `limits` | of keys; of items; the longest key, value and TTL |
+//! | `hosted`, `clock` | what the C library gives; where milliseconds come from |
+//! | `planted` | faults on purpose, in a build that tests the tests |
+//! | `callbacks`, `lock`, `ticker` | who is inside one; one lock; a thread that ticks |
 //! | `region` | raw bytes: the bounds of everything |
-//! | [`Arena`] | bump allocation over regions |
-//! | `class`, `slab` | size classes; pages, and the slots that they are cut into |
-//! | [`Pool`] | reusable blocks |
-//! | `allocators` | arenas and pools as the allocators of collections |
-//! | `item`, `checksum` | header, key and value in slots |
-//! | `hash`, `segment`, `index` | from a key's hash to its slot |
-//! | `policy` | whom to evict |
+//! | `arena` | [`Arena`]: bump allocation over regions |
+//! | `page` | pages of a region, each with one owner |
+//! | `slab` | equal slots in pages |
+//! | `class`, `blocks`, `pool` | size classes; reusable blocks; [`Pool`] |
+//! | `allocators`, `bare` | arenas and pools as the allocators of collections; no allocator |
+//! | `stamp` | what an earlier owner left in the region |
 //! | `expiry` | time, and when an item expires |
-//! | `limits` | the longest key, value and TTL |
-//! | `shard`, `footprint` | one lock's worth of all that; its layout |
-//! | `stamp`, `attach` | what an earlier owner left in the region |
-//! | `reclaim`, `sweep`, `optimize` | making room; what has expired; giving back |
-//! | `pins`, `view` | what is held outside the lock; values without copying |
-//! | [`Cache`] | shards over one region |
-//! | `batch` | many requests in one call |
-//! | [`Monitor`], `ticker` | watches a cache's pressure; a thread that ticks |
+//! | `item`, `log` | words of an item; items appended to pages |
+//! | `ghost`, `segment`, `index` | from a key's hash to its item, and whether it was there |
+//! | `policy`, `stats` | whom to evict; what is counted |
+//! | `progress` | how far making room has come |
+//! | `store` | the one place that tells index, policy and sums |
+//! | `sweep`, `clean`, `room` | what has expired; dead bytes; making room |
+//! | `optimize` | giving back |
+//! | `pins`, `attach`, `check` | what is held outside the lock; taking over a region; the walker |
+//! | `layout`, `config`, `sizing` | how a region is cut; what a cache is made with; which size is enough |
+//! | `shard` | one lock's worth of all that |
+//! | `cache` | [`Cache`]: shards over one region |
+//! | `batch`, `view`, `monitor` | many requests in one call; values without copying; [`Monitor`] |
+//! | `ffi` | the C interface |
 //!
 //! ```
 //! #[repr(align(16))]
@@ -65,14 +76,18 @@ mod allocators;
 mod arena;
 mod attach;
 mod batch;
+mod blocks;
 mod cache;
 mod callbacks;
+mod check;
 mod checksum;
 mod class;
+mod clean;
+mod clock;
 mod config;
 mod expiry;
 pub mod ffi;
-mod footprint;
+mod ghost;
 mod hash;
 #[cfg(feature = "hosted")]
 mod hosted;
@@ -80,15 +95,20 @@ mod index;
 #[cfg(all(loom, test))]
 mod interleavings;
 mod item;
+mod layout;
 mod limits;
 mod lock;
+mod log;
 mod monitor;
 mod optimize;
+mod page;
 mod pins;
+mod planted;
 mod policy;
 mod pool;
-mod reclaim;
+mod progress;
 mod region;
+mod room;
 mod segment;
 mod shard;
 mod sizing;
@@ -96,6 +116,7 @@ mod slab;
 mod stamp;
 mod stats;
 mod status;
+mod store;
 mod sweep;
 #[cfg(feature = "hosted")]
 mod ticker;
@@ -113,20 +134,21 @@ pub use allocator_api2;
 
 pub use arena::{ARENA_REGIONS_MAX, Arena, ArenaStats};
 pub use attach::AttachReport;
+pub use blocks::PoolStats;
 pub use cache::{Cache, Cursor};
+pub use class::PoolClassStats;
 pub use config::{Config, Event, EventKind, SHARDS_MAX};
-pub use expiry::TTL_NEVER;
+pub use expiry::{TTL_MAX, TTL_NEVER};
 pub use item::{KEY_LEN_MAX, Type};
 pub use limits::Limits;
 pub use lock::LockHooks;
 pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Sample};
 pub use optimize::OptimizeReport;
 pub use policy::PolicyKind;
-pub use pool::{Block, Pool, PoolConfig, PoolStats};
+pub use pool::{Block, Pool, PoolConfig};
 pub use region::ALIGN;
 pub use shard::ItemInfo;
-pub use slab::{ClassKind, ClassStats, PageInfo};
 pub use stamp::Found;
-pub use stats::CacheStats;
+pub use stats::{CacheStats, OwnerStats, PageInfo, PageOwner};
 pub use status::{Error, Result};
 pub use view::{Reservation, View};

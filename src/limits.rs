@@ -5,12 +5,17 @@
 
 #![forbid(unsafe_code)]
 
-use crate::item::{Format, LINK_SIZE};
+/// A length that was checked before: it has 32 bits.
+#[inline(always)]
+pub(crate) fn narrow(len: usize) -> u32 {
+    debug_assert!(u32::try_from(len).is_ok(), "a length is cut off");
+    len as u32
+}
 
 /// The limits of a cache, as they are now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Parts with a lock each. A region above 16 GiB has more than were asked for.
+    /// Parts with a lock each. A region above 4 GiB - 128 KiB has more than were asked for.
     pub shards: u32,
     /// Longest key in bytes.
     pub key_len_max: usize,
@@ -20,25 +25,4 @@ pub struct Limits {
     /// Longest time to live in milliseconds, but for [`TTL_NEVER`](crate::TTL_NEVER). A longer one is
     /// shortened to it.
     pub ttl_ms_max: u64,
-}
-
-/// Longest key that leaves room for every header in a slot of `slot` bytes.
-pub(crate) fn key_len_max(format: Format, slot: usize) -> usize {
-    slot.saturating_sub(format.header_size(true, true))
-}
-
-/// Longest value that fits beside a key of `key_len` bytes in `slots` slots of `slot` bytes. Its length has
-/// 32 bits in the item.
-pub(crate) fn value_len_max(format: Format, slot: usize, slots: usize, key_len: usize) -> usize {
-    let head = key_len_max(format, slot).saturating_sub(key_len);
-    let rest = slots
-        .saturating_sub(1)
-        .saturating_mul(slot.saturating_sub(LINK_SIZE));
-    head.saturating_add(rest).min(u32::MAX as usize)
-}
-
-/// Pages of a shard that one value can fill: its last part may be of another size class, and need a page of
-/// its own.
-pub(crate) fn pages_for_value(pages: usize) -> usize {
-    pages.saturating_sub(1).max(1)
 }

@@ -1,31 +1,25 @@
-//! The block pool: reusable blocks of any size over one region.
+//! The block pool: reusable blocks of any size over one region, behind one lock.
 //!
 //! # Layout
 //! ```text
-//! region   | state | tables | pages |
-//! block    | kind | generation | size, 64 bits | data, aligned to 16 ... |
+//! region   | state | what `blocks` cuts |
 //! ```
-//! Blocks of up to a page lie in the slots of a slab; larger ones take a run of neighbouring pages.
 //!
-//! # Invariants (walked by [`Pool::check`])
-//! 1. Those of the slab.
-//! 2. The generation in a block's header is the one that its owner was given, from the allocation to
-//!    the release: so a second release, by whichever copy, is told apart.
+//! # Not here
+//! Where blocks lie, and the invariants: `blocks`.
 #![allow(unsafe_code)]
 
-use crate::class::{AREA_MAX, Geometry};
-use crate::config::Clock;
+use crate::blocks::{Blocks, HEAD, PoolStats, SIZE_MAX};
+use crate::class::PoolClassStats;
+use crate::clock::Clock;
 use crate::lock::{Guarded, LockHooks, LockKind};
 use crate::region::{ALIGN, Cutter, check_region};
-use crate::slab::{Class, ClassStats, Id, Kind, Slab};
 use crate::status::{Error, Result};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LARDPOOL");
-const HEAD: usize = 16;
-
 /// How a pool is set up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolConfig {
@@ -64,128 +58,12 @@ pub(crate) struct RawBlock {
     pub(crate) allocated_at_ms: u64,
 }
 
-/// A pool's statistics. `used_size + free_size + overhead_size == total_size`, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolStats {
-    /// Blocks handed out since the start.
-    pub allocations: u64,
-    /// Those of them whose bytes had been used before.
-    pub reuses: u64,
-    /// Those of them that took fresh bytes.
-    pub misses: u64,
-    /// Blocks given back.
-    pub releases: u64,
-    /// Requests that could not be met.
-    pub failures: u64,
-    /// Bytes of the region.
-    pub total_size: usize,
-    /// Bytes of the slots and pages in blocks handed out.
-    pub used_size: usize,
-    /// Bytes that blocks could still take.
-    pub free_size: usize,
-    /// State, tables, page tails.
-    pub overhead_size: usize,
-    /// The most that used and overhead ever were together.
-    pub peak_used_size: usize,
-    /// Size classes.
-    pub class_count: u32,
-    /// Bytes of a page.
-    pub page_size: u32,
-    /// Pages.
-    pub page_count: u32,
-    /// Pages that no block lies in.
-    pub pages_free: u32,
-}
-
 /// What lies at the start of the region.
 pub(crate) struct State {
     magic: u64,
     lock: LockKind,
     clock: Clock,
-    region: usize,
-    inner: Guarded<Inner>,
-}
-
-struct Inner {
-    slab: Slab,
-    generation: u32,
-    used: usize,
-    run_pages: u32,
-    /// Runs of pages handed out, and those of them whose bytes had been used before.
-    run_allocs: u64,
-    run_reuses: u64,
-    releases: u64,
-    failures: u64,
-    keep_on_free: bool,
-}
-
-impl Inner {
-    fn alloc(&mut self, size: usize) -> Result<(NonNull<u8>, usize, u32)> {
-        let all = (self.slab.page_count() as usize) << self.slab.page_size().trailing_zeros();
-        let total = size
-            .checked_add(HEAD)
-            .filter(|&total| size > 0 && total <= all);
-        let total = total.ok_or(if size == 0 {
-            Error::Invalid
-        } else {
-            Error::TooLarge
-        })?;
-        let (id, capacity) = self.place(total).inspect_err(|_| self.failures += 1)?;
-        self.generation = self.generation.wrapping_add(1);
-        self.used += capacity;
-        self.slab.set_word(id, 0, Kind::Block.word(0));
-        self.slab.set_word(id, 1, self.generation);
-        self.slab.set_word(id, 2, total as u32);
-        self.slab.set_word(id, 3, (total as u64 >> 32) as u32);
-        let slot = self.slab.pointer(id, capacity).ok_or(Error::NoMemory)?;
-        // SAFETY: HEAD < capacity, inside the slot.
-        Ok((unsafe { slot.add(HEAD) }, capacity - HEAD, self.generation))
-    }
-
-    /// A slot, or a run of pages, of at least `total` bytes.
-    fn place(&mut self, total: usize) -> Result<(Id, usize)> {
-        let page = self.slab.page_size();
-        if total <= page {
-            let class = self.slab.class_for(total);
-            let id = self.slab.alloc(class, 0).ok_or(Error::NoMemory)?;
-            return Ok((id, self.slab.slot_size(class)));
-        }
-        let count = total.div_ceil(page) as u32;
-        let first = self.slab.find_free_run(count).ok_or(Error::NoMemory)?;
-        let reused = self.slab.claim_run(first, count);
-        self.run_pages += count;
-        self.run_allocs += 1;
-        self.run_reuses += u64::from(reused);
-        Ok((self.slab.page_start(first), count as usize * page))
-    }
-
-    fn release(&mut self, data: usize, generation: u32) -> Result<()> {
-        let id = data
-            .checked_sub(HEAD)
-            .and_then(|address| self.slab.offset_of(address))
-            .and_then(|offset| self.slab.slot_at(offset))
-            .filter(|&id| self.slab.kind(id) == Kind::Block && self.slab.word(id, 1) == generation)
-            .ok_or(Error::Stale)?;
-        let total =
-            self.slab.word(id, 2) as usize | (u64::from(self.slab.word(id, 3)) << 32) as usize;
-        self.releases += 1;
-        if total <= self.slab.page_size() {
-            self.used -= self.slab.slot_size(self.slab.class_of(id));
-            self.slab.free(id);
-            return Ok(());
-        }
-        let page = self.slab.page_size();
-        let count = total.div_ceil(page);
-        if self.keep_on_free {
-            self.slab.set_word(id, 0, Kind::Free.word(0));
-        } else {
-            self.slab.bytes_mut(id, 0, count * page).fill(0);
-        }
-        self.used -= count * page;
-        self.run_pages -= count as u32;
-        self.slab.release_run(self.slab.page_of(id), count as u32);
-        Ok(())
-    }
+    blocks: Guarded<Blocks>,
 }
 
 /// A pool of blocks inside a region that the caller gave.
@@ -236,7 +114,7 @@ impl<'r> Pool<'r> {
     ///
     /// # Errors
     /// `Misaligned` unless it starts at a multiple of [`ALIGN`]; `NoMemory` where it is too small
-    /// for a single page; `Invalid` where it is larger than 17,112,760,320 bytes (16 GiB - 64 MiB).
+    /// for a single page; `Invalid` where it is larger than 16 GiB.
     ///
     /// # Time
     /// O(pages).
@@ -254,7 +132,7 @@ impl<'r> Pool<'r> {
         config: &PoolConfig,
     ) -> Result<Self> {
         check_region(base, len)?;
-        if len as u64 > AREA_MAX {
+        if len as u64 > SIZE_MAX {
             return Err(Error::Invalid);
         }
         // SAFETY: the caller gave this memory.
@@ -264,26 +142,11 @@ impl<'r> Pool<'r> {
 
     fn lay_out(mut cutter: Cutter, len: usize, config: &PoolConfig) -> Option<Self> {
         let state = cutter.cut(size_of::<State>())?.cast::<State>();
-        let left = len.checked_sub(cutter.used())?;
-        let mut slab = Slab::new(&mut cutter, Geometry::for_blocks(left), left, len, &[])?;
-        slab.set_zero_on_free(!config.keep_on_free);
-        let inner = Inner {
-            slab,
-            generation: 0,
-            used: 0,
-            run_pages: 0,
-            run_allocs: 0,
-            run_reuses: 0,
-            releases: 0,
-            failures: 0,
-            keep_on_free: config.keep_on_free,
-        };
         let value = State {
             magic: MAGIC,
             lock: config.lock,
             clock: config.clock,
-            region: len,
-            inner: Guarded::new(inner),
+            blocks: Guarded::new(Blocks::new(&mut cutter, len, config.keep_on_free)?),
         };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { state.write(value) };
@@ -316,13 +179,13 @@ impl<'r> Pool<'r> {
         unsafe { self.state.as_ref() }
     }
 
-    fn enter<R>(&self, call: impl FnOnce(&mut Inner) -> R) -> Result<R> {
-        self.state().inner.with(&self.state().lock, call)
+    fn enter<R>(&self, call: impl FnOnce(&mut Blocks) -> R) -> Result<R> {
+        self.state().blocks.with(&self.state().lock, call)
     }
 
     pub(crate) fn alloc_raw(&self, size: usize) -> Result<RawBlock> {
         let now = self.state().clock.read().unwrap_or(0);
-        let (data, capacity, generation) = self.enter(|inner| inner.alloc(size))??;
+        let (data, capacity, generation) = self.enter(|blocks| blocks.alloc(size))??;
         Ok(RawBlock {
             data,
             size,
@@ -333,7 +196,7 @@ impl<'r> Pool<'r> {
     }
 
     pub(crate) fn release_raw(&self, data: usize, generation: u32) -> Result<()> {
-        self.enter(|inner| inner.release(data, generation))?
+        self.enter(|blocks| blocks.release(data, generation))?
     }
 
     /// A block of at least `size` bytes, aligned to [`ALIGN`]; it comes back when it is dropped.
@@ -345,7 +208,7 @@ impl<'r> Pool<'r> {
     /// `NoMemory` where too little is free.
     ///
     /// # Time
-    /// O(1) up to a page, O(pages) beyond.
+    /// O(1) up to a page, O(pages) beyond, plus the zeroing of a recycled page's bytes.
     pub fn alloc(&self, size: usize) -> Result<Block<'_>> {
         let raw = self.alloc_raw(size)?;
         Ok(Block {
@@ -387,51 +250,26 @@ impl<'r> Pool<'r> {
     /// # Errors
     /// `Busy` where a lock hook fails.
     pub fn stats(&self) -> Result<PoolStats> {
-        let region = self.state().region;
-        self.enter(|inner| {
-            let slab = &inner.slab;
-            let free = slab.free_bytes();
-            let (allocs, reuses) = slab.totals();
-            let (allocs, reuses) = (allocs + inner.run_allocs, reuses + inner.run_reuses);
-            PoolStats {
-                allocations: allocs,
-                reuses,
-                misses: allocs - reuses,
-                releases: inner.releases,
-                failures: inner.failures,
-                total_size: region,
-                used_size: inner.used,
-                free_size: free,
-                overhead_size: region - free - inner.used,
-                peak_used_size: slab.usage_peak(),
-                class_count: u32::from(slab.item_class_count()),
-                page_size: slab.page_size() as u32,
-                page_count: slab.page_count(),
-                pages_free: slab.pages_free(),
-            }
-        })
+        self.enter(|blocks| blocks.stats())
     }
 
-    /// What one size class holds; `NotFound` past the last one.
+    /// What one size class holds.
     ///
     /// # Errors
-    /// `NotFound`, or `Busy` where a lock hook fails.
-    pub fn class_stats(&self, index: u32) -> Result<ClassStats> {
-        self.enter(|inner| {
-            let slab = &inner.slab;
-            if index >= u32::from(slab.item_class_count()) {
-                return Err(Error::NotFound);
-            }
-            Ok(slab.class_stats(Class(index as u8)))
-        })?
+    /// `NotFound` past the last class; `Busy` where a lock hook fails.
+    pub fn class_stats(&self, index: u32) -> Result<PoolClassStats> {
+        self.enter(|blocks| blocks.class_stats(index).ok_or(Error::NotFound))?
     }
 
-    /// Walks every invariant. O(pages + free slots).
+    /// Walks every invariant.
     ///
     /// # Errors
-    /// `Corrupt` where one does not hold.
+    /// `Corrupt` where one does not hold, as after a write beyond a block; `Busy` where a lock hook fails.
+    ///
+    /// # Time
+    /// O(classes * pages + slots).
     pub fn check(&self) -> Result<()> {
-        let sound = self.enter(|inner| inner.slab.check(inner.run_pages))?;
+        let sound = self.enter(|blocks| blocks.check())?;
         if sound { Ok(()) } else { Err(Error::Corrupt) }
     }
 }

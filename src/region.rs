@@ -1,11 +1,5 @@
 //! The bytes of a region: the only place where raw memory becomes words, slices and tables.
 //!
-//! ```text
-//! word index   0      1      2      3
-//!            +------+------+------+------+--
-//! byte       0      4      8      12
-//! ```
-//!
 //! # Invariants
 //! 1. `base .. base + len` is memory that the caller gave to larder alone (guaranteed by whoever
 //!    calls the `unsafe` constructors: the region's `init` functions).
@@ -13,7 +7,7 @@
 //!    bounds reads zero or does nothing, so a broken invariant above can never corrupt the host.
 //!
 //! # Not here
-//! Who owns which bytes: `slab`. What they mean: `item`, `segment`.
+//! Who owns which bytes: `page`. What they mean: `item`, `segment`.
 #![allow(unsafe_code)]
 
 use crate::status::{Error, Result};
@@ -47,7 +41,8 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
     }
 }
 
-#[cfg_attr(not(feature = "small"), inline(always))]
+#[cfg(not(feature = "small"))]
+#[inline(always)]
 fn prefetch(p: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
     // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
@@ -134,7 +129,8 @@ impl Bytes {
     }
 
     /// The word at a word index; zero outside the bounds.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn word(&self, at: usize) -> u32 {
         if at >= self.words {
             return 0;
@@ -145,7 +141,8 @@ impl Bytes {
         unsafe { p.read() }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn set_word(&mut self, at: usize, word: u32) {
         if at >= self.words {
             return;
@@ -158,6 +155,7 @@ impl Bytes {
 
     /// `len` bytes at byte offset `at`; an empty slice if they leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
         if !self.holds(at, len) {
             return &[];
@@ -175,6 +173,7 @@ impl Bytes {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn slice_mut(&mut self, at: usize, len: usize) -> &mut [u8] {
         if !self.holds(at, len) {
             return &mut [];
@@ -187,6 +186,7 @@ impl Bytes {
 
     /// Whether the bytes at byte offset `at` are these.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn equal(&self, at: usize, other: &[u8]) -> bool {
         if !self.holds(at, other.len()) {
             return false;
@@ -199,7 +199,8 @@ impl Bytes {
     }
 
     /// Asks the processor to fetch the line that byte offset `at` lies in; a hint, where there is one.
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg(not(feature = "small"))]
+    #[inline(always)]
     pub(crate) fn prefetch(&self, at: usize) {
         if let Some(p) = self.pointer(at, 1) {
             prefetch(p);
@@ -208,6 +209,7 @@ impl Bytes {
 
     /// Copies bytes from byte offset `at`; nothing if they leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn copy_out(&self, at: usize, to: &mut [u8]) {
         if !self.holds(at, to.len()) {
             return;
@@ -220,6 +222,7 @@ impl Bytes {
 
     /// Copies bytes to byte offset `at`; nothing if they leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
         if !self.holds(at, from.len()) {
             return;
@@ -250,6 +253,7 @@ impl Bytes {
 
     /// A pointer to byte offset `at`, with `len` bytes behind it inside the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
         if !self.holds(at, len) {
             return None;
@@ -320,7 +324,8 @@ impl<T: Copy> Table<T> {
         self.len
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn at(&self, i: u32) -> &T {
         debug_assert!(i < self.len);
         let i = if i < self.len { i } else { 0 };
@@ -330,7 +335,8 @@ impl<T: Copy> Table<T> {
         unsafe { element.as_ref() }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn at_mut(&mut self, i: u32) -> &mut T {
         debug_assert!(i < self.len);
         let i = if i < self.len { i } else { 0 };
@@ -484,3 +490,9 @@ pub(crate) fn clean<T>(at: &mut T, value: T) {
     // SAFETY: as above.
     unsafe { at.write(value) };
 }
+
+#[cfg(test)]
+pub(crate) use tests::with_cutter;
+
+#[cfg(test)]
+mod tests;

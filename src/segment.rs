@@ -1,24 +1,27 @@
-//! One segment of the index: a hashbrown table of fixed capacity, in a slot.
+//! One segment of the index: a hashbrown table of fixed capacity.
 //!
 //! # Layout
 //! ```text
-//! word 0   | kind Segment | depth |     word 1   prefix
+//! word 0   | segment 1 | depth 31 |     word 1   prefix
 //! then     the table's head: pointer, mask, counts
 //! then     the table's block: buckets, then control bytes
-//! then     ghosts, four in a word, the newest in the low byte
+//! then     ghosts, four in a word
 //! ```
 //!
 //! # Invariants
 //! 1. A table is made with its final capacity and never asked to grow: [`Segment::has_room`] is
 //!    tested before each insert. So hashbrown's growing path is dead code and is not linked.
-//! 2. The table's block lies in the segment's own slot, so the slot never moves: its entries do.
+//! 2. The table's block lies beside its head, so a segment never moves: its entries do.
 //!
 //! # Source
 //! hashbrown (Swiss tables, A. Kulukundis et al., CppCon 2017).
 #![allow(unsafe_code)]
 
-use crate::hash::{Hash, mixed, wide};
-use crate::slab::{Id, Kind, Slab};
+use crate::ghost;
+use crate::hash::{Hash, wide};
+use crate::limits::narrow;
+use crate::page::{GRANULE, Id, Pages};
+use crate::planted;
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
 use core::ptr::NonNull;
 use hashbrown::HashTable;
@@ -62,8 +65,7 @@ const GROUP: usize = 16;
 const HEAD: usize = 8;
 const BLOCK_AT: usize = (HEAD + size_of::<Entries>()).next_multiple_of(16);
 
-/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused; in any page
-/// where code has to be small.
+/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buckets {
     B32,
@@ -71,15 +73,19 @@ pub(crate) enum Buckets {
     B128,
 }
 
-// A page of the smallest size holds a segment with its ghosts.
-const _: () = assert!(Buckets::B32.slot_size() + Buckets::B32.ghosts_size() <= 256);
+/// The most entries that a segment holds.
+pub(crate) const ENTRIES_MAX: usize = Buckets::B128.capacity();
+
+// A page of 256 bytes holds a segment with its ghosts.
+const _: () = assert!(Buckets::B32.size() <= 256);
 
 impl Buckets {
     pub(crate) fn for_page(page_size: usize) -> Self {
         match page_size {
-            _ if cfg!(feature = "small") => Self::B32,
-            ..2048 => Self::B32,
-            2048..16384 => Self::B64,
+            // No segment fits in such a page: there is the first one alone.
+            ..256 => Self::B64,
+            256..2048 => Self::B32,
+            2048..8192 => Self::B64,
             _ => Self::B128,
         }
     }
@@ -97,9 +103,13 @@ impl Buckets {
         self.count() / 8 * 7
     }
 
-    /// Entries from which on a segment is split.
+    /// Entries from which on a segment is split: where groups are narrow, or groups few, removed entries leave so many
+    /// marks behind that a fuller one would be rebuilt all the time.
     pub(crate) const fn split_at(self) -> usize {
-        self.count() * 13 / 16
+        match self {
+            Self::B128 if cfg!(target_feature = "sse2") => self.capacity(),
+            _ => self.count() * 13 / 16,
+        }
     }
 
     /// Two neighbours that together have no more than this are merged.
@@ -107,14 +117,18 @@ impl Buckets {
         self.count() / 2
     }
 
-    /// Bytes of a segment's slot without ghosts, a multiple of 16.
-    pub(crate) const fn slot_size(self) -> usize {
+    /// Bytes of a segment, a multiple of 16.
+    pub(crate) const fn size(self) -> usize {
+        self.table_size() + self.ghosts_size()
+    }
+
+    const fn table_size(self) -> usize {
         BLOCK_AT + self.block_size()
     }
 
-    /// Buckets of four ghosts behind the table, where the policy wants them: enough for as many ghosts
-    /// as a segment has entries, but for the fullest segments.
-    pub(crate) const fn ghost_buckets(self) -> u32 {
+    /// Buckets of four ghosts behind the table: enough for as many ghosts as a segment has entries, but for the
+    /// fullest segments.
+    const fn ghost_buckets(self) -> u32 {
         match self {
             Self::B32 => 6,
             Self::B64 => 12,
@@ -122,8 +136,7 @@ impl Buckets {
         }
     }
 
-    /// Bytes of the ghosts, a multiple of 16.
-    pub(crate) const fn ghosts_size(self) -> usize {
+    const fn ghosts_size(self) -> usize {
         (self.ghost_buckets() as usize * 4).next_multiple_of(16)
     }
 
@@ -197,25 +210,37 @@ mod search {
     }
 }
 
-/// A slot that holds a table. Made by [`Segment::create`] alone, or read back from the directory.
+/// Where a table lies. Made by [`Segment::create`] alone, or read back from the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment(pub(crate) Id);
 
+const IS_SEGMENT: u32 = 1 << 31;
+
 impl Segment {
-    /// Makes an empty table in a slot of [`Buckets::slot_size`] bytes.
+    /// Makes an empty table in [`Buckets::size`] bytes.
     pub(crate) fn create(
-        slab: &mut Slab,
+        pages: &mut Pages,
         id: Id,
         buckets: Buckets,
         depth: u32,
         prefix: u32,
     ) -> Self {
-        slab.set_word(id, 0, Kind::Segment.word(depth));
-        slab.set_word(id, 1, prefix);
-        let Some(slot) = slab.pointer(id, buckets.slot_size()) else {
-            return Self(id);
+        let segment = Self(id);
+        segment.set_place(pages, depth, prefix);
+        segment.write_table(pages, buckets);
+        for bucket in 0..buckets.ghost_buckets() {
+            segment.set_ghosts(pages, buckets, bucket, 0);
+        }
+        segment
+    }
+
+    /// Makes an empty table in the place of what was there.
+    fn write_table(self, pages: &mut Pages, buckets: Buckets) {
+        let Some(slot) = pages.bytes().pointer(self.at(0), buckets.size()) else {
+            debug_assert!(false);
+            return;
         };
-        // SAFETY: BLOCK_AT < slot_size.
+        // SAFETY: BLOCK_AT < size.
         let at = unsafe { slot.add(BLOCK_AT) };
         let block = Block { at };
         // Constants, so that the compiler sees that no capacity can overflow.
@@ -224,92 +249,97 @@ impl Segment {
             Buckets::B64 => Entries::with_capacity_in(const { Buckets::B64.capacity() }, block),
             Buckets::B128 => Entries::with_capacity_in(const { Buckets::B128.capacity() }, block),
         };
-        // SAFETY: HEAD < slot_size.
+        // SAFETY: HEAD < size.
         let head = unsafe { slot.add(HEAD) }.cast::<Entries>();
-        // SAFETY: the slot is the segment's alone, 16-aligned (page area and slot size are).
+        // SAFETY: the bytes are the segment's alone, 16-aligned (page area, pages and slots are).
         unsafe { head.write(table) };
-        Self(id)
+    }
+
+    /// Whether a segment lies in a slot, free or not.
+    pub(crate) fn is_in(pages: &Pages, slot: Id) -> bool {
+        pages.word(slot.0) & IS_SEGMENT != 0
+    }
+
+    /// The slot holds no segment any more.
+    pub(crate) fn retire(self, pages: &mut Pages) {
+        pages.set_word(self.0.0, 0);
+    }
+
+    pub(crate) fn set_place(self, pages: &mut Pages, depth: u32, prefix: u32) {
+        pages.set_word(self.0.0, IS_SEGMENT | depth);
+        pages.set_word(self.0.0 + 1, prefix);
+    }
+
+    fn at(self, byte: usize) -> usize {
+        self.0.0 as usize * GRANULE + byte
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn head(self, slab: &Slab) -> Option<NonNull<Entries>> {
-        let slot = slab.pointer(self.0, BLOCK_AT)?;
+    fn head(self, pages: &Pages) -> Option<NonNull<Entries>> {
+        let slot = pages.bytes().pointer(self.at(0), BLOCK_AT)?;
         // SAFETY: HEAD < BLOCK_AT, inside the slot.
         Some(unsafe { slot.add(HEAD) }.cast())
     }
 
     /// The table, to read.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn entries(self, slab: &Slab) -> Option<&Entries> {
-        let head = self.head(slab)?;
-        // SAFETY: `create` wrote a table there, and a segment's slot is not freed while the
-        // directory names it (index, inv. 1); `&Slab` keeps writers out.
+    fn entries(self, pages: &Pages) -> Option<&Entries> {
+        let head = self.head(pages)?;
+        // SAFETY: `create` wrote a table there, and a segment is not freed while the directory names it
+        // (index, inv. 1); `&Pages` keeps writers out.
         Some(unsafe { head.as_ref() })
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn entries_mut(self, slab: &mut Slab) -> Option<&mut Entries> {
-        let mut head = self.head(slab)?;
-        // SAFETY: as in `entries`; `&mut Slab` makes us the only user.
+    fn entries_mut(self, pages: &mut Pages) -> Option<&mut Entries> {
+        let mut head = self.head(pages)?;
+        // SAFETY: as in `entries`; `&mut Pages` makes us the only user.
         Some(unsafe { head.as_mut() })
     }
 
-    pub(crate) fn depth(self, slab: &Slab) -> u32 {
-        slab.word(self.0, 0) & 63
+    pub(crate) fn depth(self, pages: &Pages) -> u32 {
+        pages.word(self.0.0) & 63
     }
 
-    pub(crate) fn prefix(self, slab: &Slab) -> u32 {
-        slab.word(self.0, 1)
+    pub(crate) fn prefix(self, pages: &Pages) -> u32 {
+        pages.word(self.0.0 + 1)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn len(self, slab: &Slab) -> usize {
-        self.entries(slab).map_or(0, Entries::len)
+    pub(crate) fn len(self, pages: &Pages) -> usize {
+        self.entries(pages).map_or(0, Entries::len)
     }
 
     /// Whether an insert needs no growing. Exactly this comparison lets the compiler drop
     /// hashbrown's growing path.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn has_room(self, slab: &Slab) -> bool {
-        self.entries(slab).is_some_and(|t| t.capacity() != t.len())
+    pub(crate) fn has_room(self, pages: &Pages) -> bool {
+        self.entries(pages).is_some_and(|t| t.capacity() != t.len())
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(self, slab: &Slab, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
-        find(self.entries(slab)?, hash, is)
+    pub(crate) fn find(self, pages: &Pages, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
+        find(self.entries(pages)?, hash, is)
     }
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
     /// enough for a hint.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch(self, slab: &Slab, buckets: Buckets, hash: Hash) {
+    #[cfg(not(feature = "small"))]
+    #[inline(always)]
+    pub(crate) fn prefetch(self, pages: &Pages, buckets: Buckets, hash: Hash) {
         let control = BLOCK_AT + buckets.count() * size_of::<u32>();
         let position = hash as usize & (buckets.count() - 1);
-        // The entries of a group lie side by side, in two lines mostly, the last one first.
+        // The entries of a group lie side by side, the last one first.
         let entry = control - (position + 1) * size_of::<u32>();
-        let last = entry.saturating_sub(15 * size_of::<u32>()).max(BLOCK_AT);
-        let ghost = Self::ghost_at(buckets, Self::ghost_of(buckets, hash).0);
-        for at in [HEAD, control + position, entry, last, ghost as usize * 4] {
-            slab.prefetch(self.0, at / 4);
-        }
-    }
-
-    /// Asks for the lines of a probe that lie behind the table's head, so that they come with it and not
-    /// after it. Few segments lie in the processor's caches anyway.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn prefetch_probe(self, slab: &Slab, buckets: Buckets, hash: Hash) {
-        if matches!(buckets, Buckets::B128) {
-            const CONTROL: usize = BLOCK_AT + Buckets::B128.count() * size_of::<u32>();
-            let position = hash as usize & (Buckets::B128.count() - 1);
-            slab.prefetch(self.0, (CONTROL + position) / 4);
-            slab.prefetch(self.0, CONTROL / 4 - 1 - position);
+        for at in [HEAD, control + position, entry] {
+            pages.bytes().prefetch(self.at(at));
         }
     }
 
     /// Inserts, if there is room.
     #[inline(never)]
-    pub(crate) fn insert(self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
-        let Some(table) = self.entries_mut(slab) else {
+    pub(crate) fn insert(self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
+        let Some(table) = self.entries_mut(pages) else {
             return false;
         };
         if table.capacity() == table.len() {
@@ -319,11 +349,11 @@ impl Segment {
         true
     }
 
-    /// Lets an entry name another slot.
+    /// Lets an entry name another item.
     #[inline]
-    pub(crate) fn replace(self, slab: &mut Slab, hash: Hash, from: Id, to: Id) -> bool {
+    pub(crate) fn replace(self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
         let entry = self
-            .entries_mut(slab)
+            .entries_mut(pages)
             .and_then(|t| find_mut(t, hash, |id| id == from));
         match entry {
             Some(entry) => {
@@ -335,9 +365,9 @@ impl Segment {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(self, slab: &mut Slab, hash: Hash, id: Id) -> bool {
+    pub(crate) fn remove(self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
         let entry = self
-            .entries_mut(slab)
+            .entries_mut(pages)
             .and_then(|t| find_entry(t, hash, |e| e == id));
         match entry {
             Some(entry) => {
@@ -348,83 +378,77 @@ impl Segment {
         }
     }
 
-    // ---- ghosts --------------------------------------------------------------------------------
-
-    /// The bucket of four ghosts that this hash belongs to, and its fingerprint.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn ghost_of(buckets: Buckets, hash: Hash) -> (u32, u32) {
-        let mixed = mixed(hash) >> 8;
-        let bucket = ((mixed >> 8) * buckets.ghost_buckets()) >> 16;
-        (bucket, (mixed & 0xff).max(1))
+    /// Takes all entries out, and the marks that removed ones left behind: hashbrown's `clear` leaves these in a table
+    /// that has no entry.
+    pub(crate) fn clear(self, pages: &mut Pages, buckets: Buckets) {
+        if planted::is("marks stay") {
+            self.entries_mut(pages).into_iter().for_each(Entries::clear);
+        } else {
+            self.write_table(pages, buckets);
+        }
     }
 
-    /// The word of a bucket.
-    fn ghost_at(buckets: Buckets, bucket: u32) -> u32 {
-        buckets.slot_size() as u32 / 4 + bucket
+    // ---- ghosts --------------------------------------------------------------------------------
+
+    fn ghosts_at(self, buckets: Buckets, bucket: u32) -> u32 {
+        self.0.0 + (buckets.table_size() / GRANULE) as u32 + bucket
+    }
+
+    fn ghosts(self, pages: &Pages, buckets: Buckets, bucket: u32) -> u32 {
+        pages.word(self.ghosts_at(buckets, bucket))
+    }
+
+    fn set_ghosts(self, pages: &mut Pages, buckets: Buckets, bucket: u32, ghosts: u32) {
+        pages.set_word(self.ghosts_at(buckets, bucket), ghosts);
     }
 
     /// Remembers an item that was evicted.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn add_ghost(self, slab: &mut Slab, buckets: Buckets, hash: Hash) {
-        let (bucket, ghost) = Self::ghost_of(buckets, hash);
-        let at = Self::ghost_at(buckets, bucket);
-        let word = slab.word(self.0, at);
-        slab.set_word(self.0, at, word << 8 | ghost);
+    pub(crate) fn add_ghost(self, pages: &mut Pages, buckets: Buckets, hash: Hash) {
+        let (bucket, ghost) = ghost::of(hash, buckets.ghost_buckets());
+        let mut ghosts = self.ghosts(pages, buckets, bucket);
+        if planted::is("ghost added twice") {
+            ghosts = ghost::add(ghosts, ghost);
+        }
+        self.set_ghosts(pages, buckets, bucket, ghost::add(ghosts, ghost));
     }
 
     /// Whether an item is remembered; from then on it is not.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn take_ghost(self, slab: &mut Slab, buckets: Buckets, hash: Hash) -> bool {
-        let (bucket, ghost) = Self::ghost_of(buckets, hash);
-        let word = slab.word(self.0, Self::ghost_at(buckets, bucket));
-        // A byte of the four is the ghost where this has a zero byte.
-        let differs = word ^ (ghost * 0x0101_0101);
-        let none = differs.wrapping_sub(0x0101_0101) & !differs & 0x8080_8080 == 0;
-        !none && self.take_ghost_of(slab, buckets, bucket, ghost)
-    }
-
-    /// As many ghosts count as the segment has entries, the newest of each bucket: were there more, too
-    /// many newcomers would seem known.
-    fn take_ghost_of(self, slab: &mut Slab, buckets: Buckets, bucket: u32, ghost: u32) -> bool {
-        let at = Self::ghost_at(buckets, bucket);
-        let word = slab.word(self.0, at);
-        let all = buckets.ghost_buckets();
-        let count = (self.len(slab) as u32 + all - 1 - bucket) / all;
-        let Some(found) = (0..count.min(4)).find(|i| word >> (8 * i) & 0xff == ghost) else {
+    pub(crate) fn take_ghost(self, pages: &mut Pages, buckets: Buckets, hash: Hash) -> bool {
+        let (bucket, ghost) = ghost::of(hash, buckets.ghost_buckets());
+        let ghosts = self.ghosts(pages, buckets, bucket);
+        if planted::is("ghosts never consulted") || !ghost::holds(ghosts, ghost) {
             return false;
-        };
-        let newer = word & ((1 << (8 * found)) - 1);
-        let older = (u64::from(word) >> (8 * found + 8) << (8 * found)) as u32;
-        slab.set_word(self.0, at, newer | older);
-        true
+        }
+        // As many count as the segment has entries: were there more, too many newcomers would seem known.
+        let all = buckets.ghost_buckets();
+        let newest = (narrow(self.len(pages)) + all - 1 - bucket) / all;
+        let left = ghost::take(ghosts, ghost, newest);
+        if let Some(left) = left {
+            self.set_ghosts(pages, buckets, bucket, left);
+        }
+        left.is_some()
     }
 
-    /// Takes over the ghosts of one segment, or the newest of two.
-    pub(crate) fn inherit_ghosts(
-        self,
-        slab: &mut Slab,
-        buckets: Buckets,
-        from: Option<Self>,
-        other: Option<Self>,
-    ) {
+    /// Remembers what another segment does, too.
+    pub(crate) fn join_ghosts(self, pages: &mut Pages, buckets: Buckets, other: Self) {
         for bucket in 0..buckets.ghost_buckets() {
-            let at = Self::ghost_at(buckets, bucket);
-            let word = |from: Option<Self>| from.map_or(0, |from| slab.word(from.0, at));
-            let ghosts = match (word(from), word(other)) {
-                (all, 0) => all,
-                (new, also) => new & 0xffff | also << 16,
-            };
-            slab.set_word(self.0, at, ghosts);
+            let (mine, theirs) = (
+                self.ghosts(pages, buckets, bucket),
+                other.ghosts(pages, buckets, bucket),
+            );
+            self.set_ghosts(pages, buckets, bucket, ghost::join(mine, theirs));
         }
     }
 
     /// The entry in bucket `at`; buckets are numbered from 0 to [`Segment::buckets`].
-    pub(crate) fn bucket(self, slab: &Slab, at: usize) -> Option<Id> {
-        self.entries(slab)?.get_bucket(at).map(|&id| Id(id))
+    pub(crate) fn bucket(self, pages: &Pages, at: usize) -> Option<Id> {
+        self.entries(pages)?.get_bucket(at).map(|&id| Id(id))
     }
 
-    pub(crate) fn buckets(self, slab: &Slab) -> usize {
-        self.entries(slab).map_or(0, Entries::num_buckets)
+    pub(crate) fn buckets(self, pages: &Pages) -> usize {
+        self.entries(pages).map_or(0, Entries::num_buckets)
     }
 }
 

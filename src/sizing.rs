@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use crate::config::{Config, REGION_MAX};
-use crate::footprint::{Footprint, Needs};
+use crate::layout::{Layout, Needs, Setup};
+use crate::page::shares;
 use crate::region::{ALIGN, align_up};
-use crate::shard::Setup;
 use crate::status::{Error, Result};
 
 /// No line of the processor's caches is longer than this.
@@ -38,12 +38,11 @@ pub(crate) fn check_limit(
     setup: &Setup,
     region: usize,
     part: usize,
-) -> Option<Footprint> {
+) -> Option<Layout> {
     let count = config.shard_count(region);
-    let footprint = Footprint::of(part, setup)?;
-    let limit_min = footprint.limit_min(part)?;
+    let layout = Layout::of(part, setup)?;
     let outside = region.checked_sub(part.checked_mul(count as usize)?)?;
-    (share(limit_of(config, region), outside, count) >= limit_min).then_some(footprint)
+    (share(limit_of(config, region), outside, count) >= layout.limit_min()).then_some(layout)
 }
 
 /// See [`Cache::required_size`](crate::Cache::required_size). `head`: bytes before the parts of so many shards.
@@ -88,10 +87,10 @@ fn region_holds(
 ) -> Option<bool> {
     let count = config.shard_count(region);
     let part = part_size(region.checked_sub(head)?, count);
-    let footprint = check_limit(config, setup, region, part)?;
+    let layout = check_limit(config, setup, region, part)?;
     let limit = limit_of(config, region);
     let share = share(limit, region - part * count as usize, count);
-    Some(footprint.holds(needs, part, share))
+    Some(layout.holds(share, needs))
 }
 
 /// The limit of a cache in a region.
@@ -104,7 +103,7 @@ fn limit_of(config: &Config, region: usize) -> usize {
 
 /// The hash spreads items over shards unevenly: an allowance of six standard deviations.
 fn items_of_one_shard(items: u64, count: u32) -> u64 {
-    let mean = items.div_ceil(u64::from(count.max(1)));
+    let mean = shares(items, count.into());
     if count <= 1 || items == 0 {
         mean
     } else {

@@ -17,7 +17,7 @@ use crate::hash::{KeyHasher, wide};
 /// Its bytes tell the order of bytes, too.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"LRDR");
 /// Counts the changes of what lies where.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// What a region was found to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -64,6 +64,25 @@ impl Counters {
         self.gone.expired_bytes += bytes as u64;
     }
 
+    /// Adds what was counted to a cache's statistics.
+    pub(crate) fn add_to(&self, stats: &mut CacheStats) {
+        stats.hits += self.hits;
+        stats.misses += self.misses;
+        stats.sets += self.sets;
+        stats.updates += self.updates;
+        stats.deletes += self.deletes;
+        stats.evictions += self.evictions;
+        stats.expirations += self.expirations;
+        stats.failed_no_memory += self.failed_no_memory;
+        stats.failed_too_large += self.failed_too_large;
+        stats.failed_exists += self.failed_exists;
+        stats.failed_type_mismatch += self.failed_type_mismatch;
+        stats.failed_buffer_too_small += self.failed_buffer_too_small;
+        stats.failed_corrupt += u64::from(self.failed_corrupt);
+        stats.reclaim_passes += self.reclaim_passes;
+        stats.items_moved += self.items_moved;
+    }
+
     /// Counts a set that failed.
     pub(crate) fn count_failure(&mut self, error: Error) {
         match error {
@@ -116,9 +135,9 @@ pub struct CacheStats {
     pub limit_bytes: u64,
     /// Key and value bytes.
     pub payload_bytes: u64,
-    /// Bytes that items could still take.
+    /// Bytes that items could still take, dead ones included.
     pub free_bytes: u64,
-    /// Everything else: headers, index, tables, rounding, page tails.
+    /// Everything else: headers, index, tables, rounding to 4 bytes.
     pub overhead_bytes: u64,
     /// Bytes cut from the region so far: tables, and pages that were ever used.
     pub total_allocated: u64,
@@ -126,13 +145,13 @@ pub struct CacheStats {
     pub total_used: u64,
     /// The most that `total_used` ever was (the sum over shards of each one's peak).
     pub peak_used: u64,
-    /// Slots handed out whose bytes had been used before.
+    /// Pages taken whose bytes had been used before.
     pub pool_reuses: u64,
     /// Cuts made from the region: tables and pages.
     pub arena_allocs: u64,
     /// Optimize passes that came to their end.
     pub reclaim_passes: u64,
-    /// Slots moved to other pages.
+    /// Items copied to other pages.
     pub items_moved: u64,
     /// Index segments written anew.
     pub index_rebuilds: u64,
@@ -144,7 +163,7 @@ pub struct CacheStats {
     pub page_size: u32,
     /// Pages of the region.
     pub page_count: u32,
-    /// Pages that no class owns.
+    /// Pages without an owner.
     pub pages_free: u32,
     /// Shards.
     pub shards: u32,
@@ -156,4 +175,75 @@ pub struct CacheStats {
     pub reservations: u32,
     /// Reads of an item that was not what its checksum was made of: it was taken out.
     pub failed_corrupt: u64,
+    /// Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
+    /// without an eviction.
+    pub dead_bytes: u64,
+}
+
+/// Who has a page of a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PageOwner {
+    /// The log of newcomers.
+    #[default]
+    Window = 0,
+    /// The log of proven items; of all items, with exact LRU.
+    Main = 1,
+    /// Index, and the table of what is held.
+    Index = 2,
+    /// No owner.
+    Free = 3,
+}
+
+impl PageOwner {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Window, Self::Main, Self::Index, Self::Free];
+}
+
+/// What one owner of pages has: `live_bytes + dead_bytes + free_bytes == pages * page_size`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerStats {
+    /// Whose.
+    pub owner: PageOwner,
+    /// Bytes of a page.
+    pub page_size: usize,
+    /// Pages.
+    pub pages: u64,
+    /// Items, and reservations.
+    pub items: u64,
+    /// Bytes in which something lives, headers included.
+    pub live_bytes: u64,
+    /// Bytes of items that are gone, and page ends.
+    pub dead_bytes: u64,
+    /// Bytes not used yet.
+    pub free_bytes: u64,
+    /// Items evicted from here, since the start.
+    pub evictions: u64,
+}
+
+impl OwnerStats {
+    /// With another shard's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.owner = other.owner;
+        self.page_size = other.page_size;
+        self.pages += other.pages;
+        self.items += other.items;
+        self.live_bytes += other.live_bytes;
+        self.dead_bytes += other.dead_bytes;
+        self.free_bytes += other.free_bytes;
+        self.evictions += other.evictions;
+    }
+}
+
+/// One page of a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageInfo {
+    /// Who has it.
+    pub owner: PageOwner,
+    /// Granules of 4 bytes in which something lives.
+    pub live: u32,
+    /// Granules in the page.
+    pub granules: u32,
+    /// Whether it was ever used.
+    pub touched: bool,
 }

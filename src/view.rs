@@ -1,8 +1,8 @@
 //! Values without copying: views to read, reservations to write in place.
 //!
 //! A view holds an item: it is neither moved nor evicted nor overwritten, and its bytes stay readable
-//! until the view goes, even where the key is deleted or set anew meanwhile. A reservation holds slots
-//! that are nobody's item yet; with its commit they become one. Both are inside the limit.
+//! until the view goes, even where the key is deleted or set anew meanwhile. A reservation holds bytes
+//! that are no item yet; with its commit they become one. Both are inside the limit.
 //!
 //! # Invariants
 //! 1. Whoever got a pointer from here holds a ticket, and while a ticket is held nobody under the lock
@@ -10,9 +10,9 @@
 #![allow(unsafe_code)]
 
 use crate::cache::Cache;
+use crate::page::Id;
 use crate::pins::Ticket;
 use crate::shard::Shard;
-use crate::slab::Id;
 use crate::status::{Error, Result};
 use core::ptr::NonNull;
 
@@ -36,9 +36,13 @@ pub(crate) struct Hold {
 
 impl Shard {
     fn span(&self, id: Id, index: u32) -> Option<Span> {
-        let (id, at, len) = self.layout.span(&self.slab, id, index)?;
-        let data = self.slab.pointer_at(id, at, len)?;
-        Some(Span { data, len })
+        let store = &self.store;
+        let piece = store.layout.piece(&store.pages, id, index)?;
+        let data = store.pages.bytes().pointer(piece.at, piece.len)?;
+        Some(Span {
+            data,
+            len: piece.len,
+        })
     }
 
     fn hold(&self, shard: u32, (ticket, id): (Ticket, Id)) -> Result<Hold> {
@@ -46,8 +50,8 @@ impl Shard {
             shard,
             ticket,
             first: self.span(id, 0).ok_or(Error::Corrupt)?,
-            len: self.layout.value_len(&self.slab, id),
-            spans: self.layout.span_count(&self.slab, id),
+            len: self.store.layout.value_len(&self.store.pages, id),
+            spans: self.store.layout.piece_count(&self.store.pages, id),
         })
     }
 }
@@ -80,7 +84,7 @@ impl Cache<'_> {
         })
     }
 
-    pub(crate) fn hold_slots(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
+    pub(crate) fn hold_bytes(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
         self.with_key(key, true, |shard, hash| {
             let held = shard.reserve(key, value_len, ttl_ms)?;
             shard.hold(self.shard_of(hash), held)
@@ -95,14 +99,14 @@ impl Cache<'_> {
         })
     }
 
-    pub(crate) fn commit_slots(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
+    pub(crate) fn commit_bytes(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
         self.with_ticket(shard, |shard| {
             self.look_at_clock(shard, true);
             shard.commit(ticket, ttl_ms)
         })
     }
 
-    pub(crate) fn abort_slots(&self, shard: u32, ticket: Ticket) -> Result<()> {
+    pub(crate) fn abort_bytes(&self, shard: u32, ticket: Ticket) -> Result<()> {
         self.with_ticket(shard, |shard| shard.abort(ticket))
     }
 
@@ -112,7 +116,7 @@ impl Cache<'_> {
     /// `NotFound` on a miss; `NoMemory` where as many are held as [`Config::pins_max`] allows.
     ///
     /// # Time
-    /// O(parts of a large value), and O(`pins_max`).
+    /// O(`pins_max`), and where nothing was held before, a page is made free for the table of what is held.
     ///
     /// [`Config::pins_max`]: crate::Config::pins_max
     pub fn pin(&self, key: &[u8]) -> Result<View<'_>> {
@@ -123,17 +127,17 @@ impl Cache<'_> {
         })
     }
 
-    /// Slots for a value of `value_len` bytes, to be written where they lie; nobody finds the key there
+    /// Room for a value of `value_len` bytes, to be written where it will lie; the key is not found there
     /// before the commit. The bytes are whatever lay there before.
     ///
     /// # Errors
     /// As [`Cache::set`](Cache::set), and `NoMemory` where as many are held as
-    /// [`Config::pins_max`](crate::Config::pins_max) allows.
+    /// [`Config::pins_max`](crate::Config::pins_max) allows. It may have evicted items, what the key has among them.
     ///
     /// # Time
     /// As [`Cache::set`](Cache::set), without the copy.
     pub fn reserve(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Reservation<'_>> {
-        let hold = self.hold_slots(key, value_len, ttl_ms)?;
+        let hold = self.hold_bytes(key, value_len, ttl_ms)?;
         Ok(Reservation {
             cache: self.alias(),
             hold,
@@ -161,7 +165,7 @@ impl View<'_> {
         self.hold.len == 0
     }
 
-    /// Pieces that the value lies in: 1, but for those that do not fit in a slot.
+    /// Pieces that the value lies in, one for each of its pages.
     pub fn span_count(&self) -> u32 {
         self.hold.spans
     }
@@ -202,7 +206,7 @@ pub struct Reservation<'c> {
 }
 
 impl Reservation<'_> {
-    /// Pieces that the value lies in: 1, but for those that do not fit in a slot.
+    /// Pieces that the value lies in, one for each of its pages.
     pub fn span_count(&self) -> u32 {
         self.hold.spans
     }
@@ -232,13 +236,13 @@ impl Reservation<'_> {
     /// `NoMemory` where the index cannot take one more; the reservation is given up then.
     pub fn commit(self) -> Result<()> {
         let Hold { shard, ticket, .. } = self.hold;
-        self.cache.commit_slots(shard, ticket, self.ttl_ms)
+        self.cache.commit_bytes(shard, ticket, self.ttl_ms)
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         // After a commit the ticket is stale: nothing happens.
-        let _ = self.cache.abort_slots(self.hold.shard, self.hold.ticket);
+        let _ = self.cache.abort_bytes(self.hold.shard, self.hold.ticket);
     }
 }

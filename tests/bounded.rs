@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Region, Rng, checked, key, now_ms, set_now};
-use larder::{Cache, CacheStats, Config, PolicyKind};
+use larder::{Cache, CacheStats, Config, Error, PolicyKind, Result};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -13,12 +13,14 @@ const MIB: usize = 1024 * KIB;
 const WARM_UP: usize = 1_000_000;
 const COUNTED: usize = 20_000;
 
-/// Items that a set evicts or moves besides those whose place it takes: 24 of a page that is being emptied, 24 of one
-/// that it needs at once, 8 for a segment of the index, 8 in vain, some for a slot of another class or the table of
-/// what is held.
-const SET_STEPS: u64 = 80;
-/// No item is smaller than this, slot and all.
-const ITEM_MIN: u64 = 12;
+/// The least granules of 4 bytes that an item has: header, key of 8 bytes, value of one.
+const ITEM_MIN: u64 = 4;
+
+/// Items that a call evicts or copies for an item of so many granules: three times as many, and 32, are evicted,
+/// 16 times as many, and 512, are copied, and what has expired is found in 64 steps.
+fn items_for(granules: u64) -> u64 {
+    (3 * granules + 32 + 16 * granules + 512) / ITEM_MIN + 64 + 2
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
@@ -52,19 +54,19 @@ fn steps_between(before: &CacheStats, after: &CacheStats) -> Steps {
     }
 }
 
-/// The table: items and segments.
-fn bound(call: Call) -> (u64, u64) {
-    let place_of = |value_len: usize| value_len as u64 / ITEM_MIN;
+/// The table: items and segments. `longest`: bytes of the longest value.
+fn bound(call: Call, longest: usize) -> (u64, u64) {
+    let granules = |value_len: usize| (value_len as u64 + 8 + 16).div_ceil(4);
     match call {
         Call::Get | Call::Contains | Call::Ttl | Call::Delete => (1, 0),
-        // The first pin takes a slot for the table of what is held.
-        Call::Touch | Call::Pin => (SET_STEPS, 0),
+        Call::Touch => (items_for(granules(longest)), 2),
+        // The first pin takes a page for the table of what is held.
+        Call::Pin => (items_for(256), 2),
         Call::Set { value_len } | Call::Reserve { value_len, .. } => {
-            (SET_STEPS + place_of(value_len), 2)
+            (items_for(granules(value_len)), 2)
         }
         Call::Optimize { steps } => (u64::from(steps), u64::from(steps)),
-        // Eight evicted, and what has expired of 64 slots looked at.
-        Call::Limit => (8 + 64, 0),
+        Call::Limit => (8, 0),
     }
 }
 
@@ -134,28 +136,42 @@ impl<'c, 'r> Driver<'c, 'r> {
         } else {
             0
         };
+        let cache = self.cache;
         match call {
-            Call::Get => drop(self.cache.get(&key, &mut self.buffer)),
-            Call::Contains => drop(self.cache.contains(&key)),
-            Call::Ttl => drop(self.cache.ttl(&key)),
-            Call::Delete => drop(self.cache.delete(&key)),
-            Call::Touch => drop(self.cache.touch(&key, 1_000)),
-            Call::Set { value_len } => drop(self.cache.set(&key, &self.value[..value_len], ttl)),
-            Call::Optimize { steps } => drop(self.cache.optimize(steps)),
+            Call::Get => may_miss(cache.get(&key, &mut self.buffer)),
+            Call::Contains => drop(cache.contains(&key).unwrap()),
+            Call::Ttl => may_miss(cache.ttl(&key)),
+            Call::Delete => may_miss(cache.delete(&key)),
+            Call::Touch => may_miss(cache.touch(&key, 1_000)),
+            Call::Set { value_len } => cache.set(&key, &self.value[..value_len], ttl).unwrap(),
+            Call::Optimize { steps } => drop(cache.optimize(steps).unwrap()),
             Call::Limit => {
                 let limit = self.region / 2 + self.rng.below(self.region / 2);
-                self.cache.set_memory_limit(limit).unwrap();
+                cache.set_memory_limit(limit).unwrap();
             }
-            Call::Pin => drop(self.cache.pin(&key)),
+            Call::Pin => may_miss(cache.pin(&key)),
             Call::Reserve { value_len, commit } => {
-                if let Ok(reservation) = self.cache.reserve(&key, value_len, ttl)
-                    && commit
-                {
+                let reservation = cache.reserve(&key, value_len, ttl).unwrap();
+                if commit {
                     reservation.commit().unwrap();
                 }
             }
         }
     }
+}
+
+/// Nothing but that there is no such item keeps a call from being done.
+fn may_miss<T>(result: Result<T>) {
+    if let Err(error) = result {
+        assert_eq!(error, Error::NotFound);
+    }
+}
+
+/// Where nothing had to go in most of its sets, a cache was not full.
+fn was_full(before: &CacheStats, after: &CacheStats) -> bool {
+    let sets = after.sets - before.sets;
+    let gone = after.evictions + after.expirations - before.evictions - before.expirations;
+    sets > COUNTED as u64 / 4 && gone * 4 > sets
 }
 
 fn calls_stay_within_the_table(policy: PolicyKind) {
@@ -173,12 +189,13 @@ fn calls_stay_within_the_table(policy: PolicyKind) {
         checked(&cache);
         let (mut most, mut worst) = (0, None);
         let mut before = cache.stats();
+        let warm = before;
         for _ in 0..COUNTED {
             let call = driver.draw();
             driver.run(call);
             let after = cache.stats();
             let steps = steps_between(&before, &after);
-            let (items, segments) = bound(call);
+            let (items, segments) = bound(call, driver.value_max);
             assert!(
                 steps.items <= items && steps.segments <= segments,
                 "{policy:?} {size}: {call:?} did {steps:?}"
@@ -188,6 +205,7 @@ fn calls_stay_within_the_table(policy: PolicyKind) {
             }
             before = after;
         }
+        assert!(was_full(&warm, &before), "{warm:?}, then {before:?}");
         println!("{policy:?}, {size} B: at most {most} items by {worst:?}");
         checked(&cache);
     }

@@ -176,12 +176,12 @@ fn expired_items_go_before_others() {
                 }
                 let after = cache.stats();
                 let evicted = after.evictions - before.evictions;
-                // Some for the index, the more the narrower the groups of its tables are, and, where few have
-                // expired, for the steps that found none.
-                let for_index = if cfg!(target_feature = "sse2") { 2 } else { 4 };
+                // Some for the index, and for parts of items that lie in two pages, one of which was cleaned; where
+                // few have expired, for the steps that found none.
+                let allowed = 16 + expired / 50;
                 assert!(
-                    evicted <= for_index + expired / 50,
-                    "{evicted} of {n} evicted, {expired} had expired, {size} B"
+                    evicted <= allowed,
+                    "{evicted} of {n} evicted, {expired} had expired, {size} B, {policy:?}"
                 );
                 cache.check().unwrap();
             }

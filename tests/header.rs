@@ -141,6 +141,30 @@ fn every_exported_name_stands_in_the_header() {
     assert!(names >= 90, "only {names} names found");
 }
 
+/// Rust's own names are not C's.
+#[test]
+fn every_name_of_the_header_is_larder_s() {
+    let header = generate();
+    let mut names = 0;
+    for line in header.lines() {
+        let mut words = line.split([' ', '(']);
+        let name = match (words.next(), words.next()) {
+            (Some("#define"), name) => name,
+            (Some("struct" | "enum" | "union"), name) => name,
+            (Some("typedef"), _) if line.ends_with(';') && !line.contains("(*") => {
+                line.trim_end_matches(';').split(' ').next_back()
+            }
+            _ => None,
+        };
+        if let Some(name) = name {
+            let ours = name.starts_with("larder_") || name.starts_with("LARDER_");
+            assert!(ours, "{name} is in the header: {line}");
+            names += 1;
+        }
+    }
+    assert!(names >= 60, "only {names} names found");
+}
+
 fn exported_functions(source: &str) -> impl Iterator<Item = String> {
     source.lines().filter_map(|line| {
         let (_, rest) = line

@@ -7,14 +7,16 @@ mod common;
 use common::mapping::Mapping;
 use larder::{Cache, Config, Error, Pool, PoolConfig};
 
-/// Bytes of the largest region of a pool, and of one shard.
-const REACH: usize = (16 << 30) - (64 << 20);
+/// Bytes of the largest region of a pool.
+const POOL_MAX: usize = 16 << 30;
+/// Bytes of the largest part of a region that one shard has.
+const SHARD_MAX: usize = (4 << 30) - (128 << 10);
 /// Bytes of the largest region of a cache.
-const CACHE_MAX: usize = 64 * REACH;
+const CACHE_MAX: usize = 64 * SHARD_MAX;
 
 #[test]
 fn a_pool_uses_all_of_its_region_up_to_the_largest() {
-    for size in [1 << 30, 10 << 30, (16 << 30) - (65 << 20), REACH] {
+    for size in [1 << 30, 10 << 30, (16 << 30) - (65 << 20), POOL_MAX] {
         let mut region = Mapping::new(size).expect("address space");
         let pool = Pool::new(region.bytes(), &PoolConfig::default()).unwrap();
         let stats = pool.stats().unwrap();
@@ -30,7 +32,7 @@ fn a_pool_uses_all_of_its_region_up_to_the_largest() {
 
 #[test]
 fn a_larger_region_for_a_pool_is_refused_and_not_written() {
-    for size in [REACH + 1, 16 << 30, 64 << 30] {
+    for size in [POOL_MAX + 1, 17 << 30, 64 << 30] {
         let mut region = Mapping::new(size).expect("address space");
         let refused = Pool::new(region.bytes(), &PoolConfig::default());
         assert_eq!(refused.err(), Some(Error::Invalid), "{size} bytes");
@@ -40,7 +42,13 @@ fn a_larger_region_for_a_pool_is_refused_and_not_written() {
 
 #[test]
 fn a_cache_has_a_shard_for_each_part_that_ids_reach() {
-    for (size, shards) in [(REACH, 1), (REACH + 1, 2), (40 << 30, 3), (CACHE_MAX, 64)] {
+    let sizes = [
+        (SHARD_MAX, 1),
+        (SHARD_MAX + 1, 2),
+        (10 << 30, 3),
+        (CACHE_MAX, 64),
+    ];
+    for (size, shards) in sizes {
         let Some(mut region) = Mapping::new(size) else {
             continue;
         };
@@ -61,23 +69,25 @@ fn a_larger_region_for_a_cache_is_refused_and_no_size_lies_above() {
         assert_eq!(refused.err(), Some(Error::Invalid), "{size} bytes");
     }
     let required = |items| Cache::required_size(&Config::default(), items, 16, 1 << 20);
-    assert!(required(900_000).unwrap() <= CACHE_MAX);
-    assert_eq!(required(1_100_000), Err(Error::TooLarge));
+    assert!(required(200_000).unwrap() <= CACHE_MAX);
+    assert_eq!(required(300_000), Err(Error::TooLarge));
 }
 
-/// A value's length has 32 bits.
+/// A value whose length has more than 32 bits is refused whole, not stored in part.
 #[test]
-fn no_value_is_longer_than_its_length_can_say() {
-    let mut region = Mapping::new(12 << 30).expect("address space");
+fn no_value_is_longer_than_a_shard_can_hold() {
+    let mut region = Mapping::new(2 * SHARD_MAX).expect("address space");
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
-    assert_eq!(cache.limits().unwrap().value_len_max, u32::MAX as usize);
-    let value = Mapping::new((1 << 32) + 1);
-    if let Some(mut value) = value {
-        assert_eq!(cache.set(b"key", value.bytes(), 0), Err(Error::TooLarge));
-        assert_eq!(
-            cache.set(b"key", &value.bytes()[1..], 0),
-            Err(Error::TooLarge)
-        );
+    let longest = cache.limits().unwrap().value_len_max;
+    assert!(
+        longest < SHARD_MAX && longest > SHARD_MAX / 100 * 99,
+        "{longest}"
+    );
+    if let Some(mut value) = Mapping::new((1 << 32) + 5) {
+        for len in [longest + 1, SHARD_MAX, 1 << 32, (1 << 32) + 5] {
+            let refused = cache.set(b"key", &value.bytes()[..len], 0);
+            assert_eq!(refused, Err(Error::TooLarge), "{len} bytes");
+        }
     }
     assert_eq!(cache.item_count(), 0);
 }

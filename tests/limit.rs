@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{NEW_KEY, Region, audited, checked, fill, key, picture};
+use common::{NEW_KEY, Region, Rng, audited, checked, fill, key, picture};
 use larder::{Cache, CacheStats, Config, Error, PolicyKind};
 
 const KIB: usize = 1024;
@@ -41,7 +41,7 @@ fn assert_slice(before: &CacheStats, after: &CacheStats) {
     let need = if grown { 8 } else { 1 };
     assert!(
         evicted(before, after) <= SLICE + need,
-        "{} evictions",
+        "{} evictions {before:?} {after:?}",
         evicted(before, after)
     );
 }
@@ -51,7 +51,8 @@ fn lower(cache: &Cache<'_>, shards: u64) -> CacheStats {
     let before = audited(cache);
     cache.set_memory_limit(cache.memory_limit() / 4).unwrap();
     let after = audited(cache);
-    assert!(evicted(&before, &after) <= SLICE * shards);
+    // The first slice is made at once.
+    assert!((1..=SLICE * shards).contains(&evicted(&before, &after)));
     assert!(
         after.total_used > after.limit_bytes,
         "the region is too small to show anything"
@@ -204,7 +205,8 @@ fn a_raised_limit_holds_at_once() {
         assert_eq!(
             audited(cache).evictions,
             raised.evictions,
-            "evicted below the limit"
+            "evicted below the limit {}",
+            picture(cache)
         );
     });
 }
@@ -219,12 +221,61 @@ fn usage_never_passes_a_configured_limit() {
             let cache = Cache::new(region.bytes(), &config).unwrap();
             fill(&cache, &[10, 100, 1000, 10_000, 50]);
             assert!(audited(&cache).peak_used <= limit as u64);
+            // With exact LRU, a tenth may be dead.
+            let least = if policy == PolicyKind::Lru { 80 } else { 90 };
             assert!(
-                audited(&cache).total_used >= limit as u64 * 9 / 10,
+                audited(&cache).total_used >= limit as u64 * least / 100,
                 "{}",
                 picture(&cache)
             );
         }
+    }
+}
+
+/// Bytes of the region that are no free page's.
+fn touched(stats: &CacheStats) -> u64 {
+    stats.region_bytes - u64::from(stats.pages_free) * u64::from(stats.page_size)
+}
+
+#[test]
+fn pages_in_use_never_hold_more_than_a_configured_limit() {
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        for limit in [64 * KIB, 150 * KIB, 256 * KIB - 1] {
+            let mut region = Region::new(256 * KIB);
+            let mut config = config(policy, 1);
+            config.memory_limit = limit;
+            let cache = Cache::new(region.bytes(), &config).unwrap();
+            let mut rng = Rng::new(limit as u64);
+            let value = vec![5; cache.limits().unwrap().value_len_max];
+            for _ in 0..5_000 {
+                let len = rng.log_uniform(1, value.len());
+                let key = key(rng.below(2_000) as u64);
+                cache.set(&key, &value[..len], 0).unwrap();
+                let stats = cache.stats();
+                assert!(touched(&stats) <= limit as u64, "{len} {stats:?}");
+            }
+            checked(&cache);
+        }
+    }
+}
+
+/// Nothing that is held can go, so the limit alone ends this.
+#[test]
+fn what_is_held_does_not_lift_a_configured_limit() {
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        let mut region = Region::new(300 * KIB);
+        let mut config = config(policy, 1);
+        (config.memory_limit, config.pins_max) = (64 * KIB, 100);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let mut views = Vec::new();
+        let refused = (0..100).find_map(|n| {
+            let set = cache.set(&key(n), &[5; 900], 0);
+            assert!(touched(&cache.stats()) <= 64 * KIB as u64);
+            views.extend(cache.pin(&key(n)));
+            set.err()
+        });
+        assert_eq!(refused, Some(Error::NoMemory));
+        assert!(views.len() > 30, "{}", views.len());
     }
 }
 
@@ -354,6 +405,39 @@ fn a_value_of_a_quarter_of_the_limit_is_stored_whatever_fills_the_cache() {
                 let cache = Cache::new(region.bytes(), &config(policy, 1)).unwrap();
                 store_quarters(&cache, lens);
             }
+        }
+    }
+}
+
+#[test]
+fn a_pass_over_a_lowered_limit_ends() {
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        let size = [4, 5, 6, 8][rng.below(4)] << 10;
+        let mut config = Config::default();
+        config.policy = [PolicyKind::Default, PolicyKind::Lru][rng.below(2)];
+        let mut region = Region::new(size);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let mut held = Vec::new();
+        for round in 0..12 {
+            held.truncate(rng.below(4));
+            held.extend(cache.pin(&key(rng.below(size / 64) as u64)));
+            for _ in 0..rng.below(400) {
+                let key = key(rng.below(size / 64) as u64);
+                let value = vec![7; rng.log_uniform(1, size / 12)];
+                let _ = cache.set(&key, &value, 0);
+                if rng.one_in(4) {
+                    let _ = cache.delete(&key);
+                }
+            }
+            let _ = cache.set_memory_limit(size - rng.log_uniform(1, size / 2));
+            // Each step looks at a granule or copies one, and nothing is looked at for ever.
+            let mut steps = 0;
+            while !cache.optimize(64).unwrap().done {
+                steps += 64;
+                assert!(steps < 8 * size, "seed {seed}, round {round}");
+            }
+            checked(&cache);
         }
     }
 }

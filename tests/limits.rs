@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Region, checked, now_ms, picture, set_now};
-use larder::{Cache, Config, Error, KEY_LEN_MAX, PolicyKind, TTL_NEVER};
+use larder::{Cache, Config, Error, KEY_LEN_MAX, PolicyKind, TTL_MAX, TTL_NEVER};
 use proptest::prelude::*;
 
 const DAY: u64 = 86_400_000;
@@ -144,13 +144,15 @@ fn a_full_cache_takes_the_longest_value() {
 fn a_longer_ttl_is_shortened_to_the_longest() {
     let mut region = Region::new(64 << 10);
     let cache = Cache::new(region.bytes(), &Config::default().clock(now_ms)).unwrap();
-    for day in [0, 1, 400, 20_000, 25_000] {
+    // Long beyond what a clock of 41 bits shows, which the longest TTL does not depend on.
+    for day in [0, 1, 400, 20_000, 25_000, 50_000, 1_000_000_000] {
         set_now(day * DAY);
         let longest = cache.limits().unwrap().ttl_ms_max;
-        assert_eq!(longest, (1 << 41) - 2048 - day * DAY);
+        assert_eq!(longest, TTL_MAX);
         for more in [0, 1, DAY, 1 << 60] {
             cache.set(b"key", b"value", longest + more).unwrap();
-            assert_eq!(cache.ttl(b"key"), Ok(longest));
+            let left = cache.ttl(b"key").unwrap();
+            assert!(left <= longest && longest - left < 1024, "{left}");
         }
         cache.set(b"key", b"value", longest - 5000).unwrap();
         assert!(longest - 5000 - cache.ttl(b"key").unwrap() < 1024);
@@ -170,4 +172,25 @@ fn a_callback_that_asks_for_limits_is_turned_away() {
         true
     });
     assert_eq!(scan, Ok(true));
+}
+
+#[test]
+fn beside_the_longest_key_each_length_of_a_value_fits() {
+    for size in [4 << 10, 8 << 10, 40 << 10] {
+        for bits in 0..8 {
+            let mut config = Config::default();
+            config.policy = [PolicyKind::Default, PolicyKind::Lru][bits & 1];
+            (config.item_times, config.checksum) = (bits & 2 != 0, bits & 4 != 0);
+            let mut region = Region::new(size);
+            let cache = Cache::new(region.bytes(), &config).unwrap();
+            let limits = cache.limits().unwrap();
+            let key = vec![7; limits.key_len_max];
+            for len in 0..=limits.value_len_max.min(1_100) {
+                for (key, ttl) in [(&key[..], 50_000), (&key[..], 0), (&key[1..], 50_000)] {
+                    cache.set(key, &vec![1; len], ttl).unwrap();
+                    checked(&cache);
+                }
+            }
+        }
+    }
 }

@@ -158,7 +158,7 @@ fn as_many_are_held_as_the_configuration_says() {
             4 * KIB,
             |config| config.pins_max = most,
             |cache| {
-                let most = if most == 0 { 15 } else { most as usize };
+                let most = if most == 0 { 16 } else { most as usize };
                 cache.set(b"k", b"v", 0).unwrap();
                 let mut views: Vec<_> = (0..most).map(|_| cache.pin(b"k").unwrap()).collect();
                 assert_eq!(cache.pin(b"k").err(), Some(Error::NoMemory));
@@ -175,7 +175,7 @@ fn as_many_are_held_as_the_configuration_says() {
     }
     let mut region = Region::new(4 * KIB);
     let mut config = Config::default();
-    config.pins_max = 16;
+    config.pins_max = 17;
     assert_eq!(
         Cache::new(region.bytes(), &config).err(),
         Some(Error::NoMemory)

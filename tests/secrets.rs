@@ -5,8 +5,8 @@ mod common;
 
 use common::{Region, Rng, checked, now_ms, set_now};
 use larder::{
-    AttachReport, Cache, Config, Cursor, Error, Monitor, MonitorConfig, PolicyKind, Reservation,
-    View,
+    AttachReport, Cache, Config, Cursor, Error, Monitor, MonitorConfig, PageOwner, PolicyKind,
+    Reservation, View,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -346,6 +346,21 @@ fn a_deleted_key_is_gone_too() {
     }
 }
 
+/// Of the same number of granules, so that it lies where the longer one did.
+#[test]
+fn nothing_stays_behind_a_shorter_value() {
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        let mut region = Region::new(8 * KIB);
+        let base = region.bytes().as_ptr();
+        let cache = Cache::new(region.bytes(), &config(policy, 1)).unwrap();
+        cache.set(b"some key", b"123456789xyz", 0).unwrap();
+        cache.set(b"some key", b"123456789", 0).unwrap();
+        let region = bytes_of(base, 8 * KIB);
+        assert!(region.windows(9).any(|bytes| bytes == b"123456789"));
+        assert!(!region.windows(3).any(|bytes| bytes == b"xyz"));
+    }
+}
+
 #[test]
 fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
     let mut region = Region::new(16 * KIB);
@@ -371,7 +386,10 @@ fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
     let history = monitor.history(|sample| told += &format!("{sample:?}"));
     assert_eq!(history, Ok(()));
     for i in 0..100 {
-        told += &format!("{:?} {:?}", cache.class_stats(i), cache.page_info(i));
+        told += &format!("{:?}", cache.page_info(i));
+    }
+    for owner in PageOwner::ALL {
+        told += &format!("{:?}", cache.owner_stats(owner));
     }
     let errors = (-20..0).filter_map(Error::from_code);
     errors.for_each(|error| told += &format!("{error:?} {error} {:?}", error.text()));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What batches and threads bring; how long a full cache takes to be taken over; and the instructions of single calls
 # through the C interface: the median of each kind, and the longest of 200,000 calls on a full cache; at the end in the
-# table that README.md shows. Needs `make lib target/examples/threads`, a C compiler and valgrind.
+# table of medians and longest calls. Needs `make lib target/examples/threads`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls

@@ -3,13 +3,12 @@
 #![forbid(unsafe_code)]
 
 use super::{BY_HAND, Cache};
-use crate::ClassStats;
 use crate::limits::Limits;
 use crate::optimize::OptimizeReport;
+use crate::page::Page;
 use crate::shard::{ItemInfo, Shard};
 use crate::sizing;
-use crate::slab::{Class, Page, PageInfo};
-use crate::stats::CacheStats;
+use crate::stats::{CacheStats, OwnerStats, PageInfo, PageOwner};
 use crate::status::{Error, Result};
 use core::sync::atomic::Ordering;
 
@@ -39,9 +38,9 @@ impl Cache<'_> {
         done
     }
 
-    /// Moves the limit. What lies above the new one goes in slices: a few items now, up to eight
-    /// with each later call that stores, and all of it with [`Cache::optimize`]; usage does not
-    /// rise meanwhile.
+    /// Moves the limit. What lies above the new one goes in slices: up to eight items of each shard now, what
+    /// [`Cache::set`] says with each later call that stores, and all of it with [`Cache::optimize`]; usage does
+    /// not rise meanwhile.
     ///
     /// # Errors
     /// `Invalid` for 0 or more than the region; `NoMemory` for less than the fixed parts and one
@@ -98,29 +97,29 @@ impl Cache<'_> {
         Ok(limits)
     }
 
-    /// Every byte taken: items, index, headers, tables, page tails.
+    /// Every byte taken: fixed tables, pages of the index, and items with their headers. Dead bytes are free.
     pub fn memory_usage(&self) -> usize {
         let mut usage = self.head().outside;
-        let _ = self.each_shard(|shard| usage += shard.slab.usage());
+        let _ = self.each_shard(|shard| usage += shard.usage());
         usage
     }
 
     /// Items held; expired ones that nobody has met yet count.
     pub fn item_count(&self) -> u64 {
         let mut items = 0;
-        let _ = self.each_shard(|shard| items += u64::from(shard.items));
+        let _ = self.each_shard(|shard| items += u64::from(shard.store.items));
         items
     }
 
-    /// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller
-    /// ones: at most `step_max` slots looked at or moved. A report whose `done` is false means that
+    /// Takes out what has expired, reaches a lowered limit, and cleans pages with dead bytes: at most `step_max`
+    /// items and pages looked at or copied. A report whose `done` is false means that
     /// there is more to do: the next call goes on there. 0 = a whole pass, from the start.
     ///
     /// # Errors
     /// `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
-    /// O(`step_max`); a whole pass is O(slots). The lock is given back every 4,096 steps.
+    /// O(`step_max`); a whole pass is O(pages + items). The lock is given back every 4,096 steps.
     pub fn optimize(&self, step_max: u32) -> Result<OptimizeReport> {
         let mut report = OptimizeReport {
             done: true,
@@ -152,7 +151,7 @@ impl Cache<'_> {
         Ok(report)
     }
 
-    /// Takes out what has expired: at most `step_max` slots or pages looked at in each shard, 0 = all.
+    /// Takes out what has expired: at most `step_max` items or pages looked at in each shard, 0 = all.
     /// The next call goes on where this one stopped.
     pub(crate) fn sweep(&self, step_max: u32) -> Result<()> {
         for i in 0..self.head().cell_count {
@@ -161,7 +160,7 @@ impl Cache<'_> {
             while left > 0 && pages > 0 {
                 left -= self.with_shard(i, |shard| {
                     self.look_at_clock(shard, false);
-                    shard.sweep_lap(&mut pages, left.min(OPTIMIZE_SLICE))
+                    shard.store.sweep(&mut pages, left.min(OPTIMIZE_SLICE))
                 })?;
             }
         }
@@ -179,7 +178,7 @@ impl Cache<'_> {
     /// `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
-    /// O(slots).
+    /// O(pages + items).
     pub fn scan(
         &self,
         cursor: &mut Cursor,
@@ -188,7 +187,7 @@ impl Cache<'_> {
         self.turn_away()?;
         let head = self.head();
         loop {
-            let (mut shard, page, slot) = cursor.place();
+            let (mut shard, page, granule) = cursor.place();
             if shard >= head.cell_count {
                 return Ok(true);
             }
@@ -196,14 +195,14 @@ impl Cache<'_> {
             let cell = self.cell(shard);
             let next = cell.visit(&head.lock, &head.callbacks, |shard| {
                 self.look_at_clock(shard, false);
-                shard.scan((page, slot), |item| {
+                shard.scan((page, granule), |item| {
                     stop = !visit(&item);
                     false
                 })
             })?;
-            let (page, slot) = next.unwrap_or((0, 0));
+            let (page, granule) = next.unwrap_or((0, 0));
             shard += u32::from(next.is_none());
-            *cursor = Cursor::at(shard, page, slot);
+            *cursor = Cursor::at(shard, page, granule);
             if stop {
                 return Ok(false);
             }
@@ -231,19 +230,14 @@ impl Cache<'_> {
         stats
     }
 
-    /// What one size class holds, over all shards; `NotFound` past the last one.
+    /// What one owner of pages has, over all shards.
     ///
     /// # Errors
-    /// `NotFound`, or `Busy` from inside a callback.
-    pub fn class_stats(&self, index: u32) -> Result<ClassStats> {
-        let mut sum: Option<ClassStats> = None;
-        self.each_shard(|shard| {
-            if index < u32::from(shard.slab.class_count()) {
-                let one = shard.slab.class_stats(Class(index as u8));
-                sum = Some(sum.map_or(one, |sum| sum.plus(&one)));
-            }
-        })?;
-        sum.ok_or(Error::NotFound)
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    pub fn owner_stats(&self, owner: PageOwner) -> Result<OwnerStats> {
+        let mut sum = OwnerStats::default();
+        self.each_shard(|shard| sum.add(&shard.owner_stats(owner)))?;
+        Ok(sum)
     }
 
     /// One page of the region, counted over all shards; `NotFound` past the last one.
@@ -253,16 +247,16 @@ impl Cache<'_> {
     pub fn page_info(&self, index: u32) -> Result<PageInfo> {
         let (mut first, mut info) = (0, None);
         self.each_shard(|shard| {
-            let pages = shard.slab.page_count();
+            let pages = shard.store.pages.count();
             if info.is_none() && index - first < pages {
-                info = Some(shard.slab.page_info(Page((index - first) as u16)));
+                info = Some(shard.page_info(Page((index - first) as u16)));
             }
             first = (first + pages).min(index);
         })?;
         info.ok_or(Error::NotFound)
     }
 
-    /// Walks every invariant: pages, free lists, items, chains, index, sums.
+    /// Walks every invariant: pages, logs, items, index, order of exact LRU, sums.
     ///
     /// # Errors
     /// `Corrupt` where one does not hold.
@@ -304,15 +298,15 @@ impl Cache<'_> {
         head.clock_by_hand.store(BY_HAND, Ordering::Relaxed);
         let clock = if by_hand { None } else { head.clock.read() };
         self.each_shard(|shard| {
+            let (items, time) = (shard.store.items, &mut shard.store.kept.time);
             if let Some(now) = clock {
-                shard.time.observe(now);
-                shard.time.restart(now_ms);
-            } else if shard.time.is_unset() {
+                time.observe(now);
+                time.restart(now_ms);
+            } else if time.is_unset() {
                 // TTLs of an empty cache reach as far from any time on.
-                let start = if shard.items == 0 { now_ms } else { 0 };
-                shard.time.restart(start);
+                time.restart(if items == 0 { now_ms } else { 0 });
             }
-            shard.time.observe(now_ms);
+            shard.store.kept.time.observe(now_ms);
         })
     }
 }
@@ -327,23 +321,23 @@ pub(crate) fn pressure(used: u64, limit: u64) -> u32 {
 }
 
 const PAGE_BITS: u32 = 24;
-const SLOT_BITS: u32 = 24;
+const GRANULE_BITS: u32 = 24;
 
 impl Cursor {
-    fn at(shard: u32, page: u32, slot: u32) -> Self {
+    fn at(shard: u32, page: u32, granule: u32) -> Self {
         Self(
-            u64::from(shard) << (PAGE_BITS + SLOT_BITS)
-                | u64::from(page) << SLOT_BITS
-                | u64::from(slot),
+            u64::from(shard) << (PAGE_BITS + GRANULE_BITS)
+                | u64::from(page) << GRANULE_BITS
+                | u64::from(granule),
         )
     }
 
     fn place(self) -> (u32, u32, u32) {
         let low = |n: u64, bits: u32| (n & ((1 << bits) - 1)) as u32;
         (
-            (self.0 >> (PAGE_BITS + SLOT_BITS)) as u32,
-            low(self.0 >> SLOT_BITS, PAGE_BITS),
-            low(self.0, SLOT_BITS),
+            (self.0 >> (PAGE_BITS + GRANULE_BITS)) as u32,
+            low(self.0 >> GRANULE_BITS, PAGE_BITS),
+            low(self.0, GRANULE_BITS),
         )
     }
 }

@@ -84,14 +84,17 @@ unsafe fn set(
 
 /// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
 /// (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
-/// larder_cache_set_time says so. Every TTL ends at the latest 2^41 - 2048 ms (69.7 years) after the cache was made.
-/// `(NULL, 0)` is an empty value.
+/// larder_cache_set_time says so. A TTL above 2^40 ms (34.8 years) is shortened to that. `(NULL, 0)` is an empty value.
 ///
 /// LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
 /// a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
-/// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted; others may have gone by then.
-/// On any error the old value is still there.
-/// O(value_len), evictions included, plus a bounded slice of work under way.
+/// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted.
+/// On any error the key and its value are as before. Other items are, too, but for LARDER_NO_MEMORY: it may have evicted
+/// some.
+///
+/// O(n) for n = key_len + value_len and the header, whatever the number of items: a call evicts at most 3 n + 128 bytes
+/// and an item more, and copies at most 16 n + 2,048 bytes of other items and an item more. While pages hold views, or
+/// where the free pages do not suffice for a value of several pages, it goes on until the item fits.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; key and value can be read until the call returns.
@@ -305,7 +308,7 @@ pub unsafe extern "C" fn larder_cache_get_range(
     status(unsafe { with_key(cache, key, key_len, get) })
 }
 
-/// Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(parts) of a large value.
+/// Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(pages) of a large value.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read.
@@ -339,8 +342,9 @@ pub unsafe extern "C" fn larder_cache_contains(
 }
 
 /// Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
-/// LARDER_NOT_FOUND on a miss. O(1), but for the
-/// first TTL of an item that fills its slot, which moves.
+/// LARDER_NOT_FOUND on a miss. O(1), where the item has a TTL. Else it is copied to where it has room for one: as
+/// larder_cache_set, LARDER_NO_MEMORY included, after which the item has the TTL that it had. An item with a TTL is
+/// copied, too, where its page has held items with TTLs for 12 days or more.
 ///
 /// # Safety
 /// As for larder_cache_delete.

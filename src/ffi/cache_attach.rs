@@ -36,8 +36,7 @@ pub struct larder_attach_report {
     pub items_dropped: u64,
     /// Items whose time has come.
     pub items_expired: u64,
-    /// Slots that held a part of an item, or one whose expiry is unknown: being written or moved when the owner was
-    /// stopped, or damaged.
+    /// Parts of items, and items whose expiry is unknown: being written or moved when the owner was stopped, or damaged.
     pub items_torn: u64,
     /// Items that are not what their checksum was made of, with LARDER_CHECKSUM.
     pub items_corrupt: u64,
@@ -66,8 +65,7 @@ fn convert(report: &AttachReport) -> larder_attach_report {
 /// shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
 /// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
 /// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
-/// being written over in its slot is not, nor may a large one be of which a part was being moved. Nothing that lies
-/// in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+/// being written over by one of its size, in its place, is not. Nothing that lies in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
 ///
 /// fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
 /// holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
@@ -89,8 +87,8 @@ fn convert(report: &AttachReport) -> larder_attach_report {
 ///
 /// LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
 /// otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
-/// larder_cache_init. `report` may be NULL; it is written on these errors, too. O(slots) and a hash of each
-/// key; O(bytes) with LARDER_CHECKSUM.
+/// larder_cache_init. `report` may be NULL; it is written on these errors, too. O(pages + items) and a
+/// hash of each key; O(bytes) with LARDER_CHECKSUM.
 ///
 /// # Safety
 /// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many

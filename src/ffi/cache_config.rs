@@ -11,10 +11,10 @@ use core::ffi::c_void;
 
 /// The library's choice of whom to evict.
 pub const LARDER_POLICY_DEFAULT: u32 = 0;
-/// Exactly the least recently used item of a size class; 12 bytes more for each item.
+/// Exactly the least recently used item, of whatever size; 8 bytes more for each item.
 pub const LARDER_POLICY_LRU: u32 = 1;
 
-/// Zero every slot that is freed.
+/// Zero the bytes of every item that is gone.
 pub const LARDER_ZERO_ON_FREE: u32 = 1;
 /// Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item.
 pub const LARDER_ITEM_TIMES: u32 = 2;
@@ -63,25 +63,25 @@ pub struct larder_cache_config {
     /// Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
     /// than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest.
     pub key_len_max: usize,
-    /// Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit, and at most
-    /// 2^32 - 1. A longer value is LARDER_TOO_LARGE. larder_cache_limits tells the longest.
+    /// Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit. A longer value
+    /// is LARDER_TOO_LARGE. larder_cache_limits tells the longest.
     pub value_len_max: usize,
     /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
     pub expected_items: u64,
     /// LARDER_POLICY_..
     pub policy: u32,
     /// Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
-    /// shard: the more shards, the shorter the longest value. A region above 16,320 MiB (16 GiB - 64 MiB) has at least
-    /// one shard for each 16,320 MiB.
+    /// shard: the more shards, the shorter the longest value. A region has at least one shard for each 4,294,836,224
+    /// bytes (4 GiB - 128 KiB).
     pub shards: u32,
     /// Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
     /// larder_cache_set.
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
     pub flags: u32,
-    /// Views and reservations that each shard can have at a time; 0 = 16, or 15 in 4 KiB. As many as the
-    /// largest slot has room for: 15 in 4 KiB, 31 from 9 KiB, 63 from 33 KiB on; more than that are
-    /// LARDER_NO_MEMORY at the start.
+    /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
+    /// (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
+    /// 256 KiB, 128 below 1 MiB. More than that are LARDER_NO_MEMORY at the start.
     pub pins_max: u32,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
@@ -254,9 +254,9 @@ pub unsafe extern "C" fn larder_cache_required_size(
 /// be NULL. O(pages).
 ///
 /// LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
-/// is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is too
-/// large for a slot. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a `size` above
-/// 1,095,216,660,480 (64 times 16,320 MiB).
+/// is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is
+/// above an eighth of a page's bytes. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a
+/// `size` above 274,869,518,336 (64 times 4 GiB - 128 KiB).
 ///
 /// # Safety
 /// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many

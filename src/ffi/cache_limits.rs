@@ -12,15 +12,14 @@ use super::status::larder_status;
 pub struct larder_cache_limits_t {
     /// sizeof(larder_cache_limits_t); has to be set, as LARDER_CACHE_LIMITS_INIT does.
     pub struct_size: u32,
-    /// Shards: as configured, or more in a region above 16,320 MiB.
+    /// Shards: as configured, or more in a region above 4 GiB - 128 KiB.
     pub shards: u32,
     /// Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region.
     pub key_len_max: u64,
     /// Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
-    /// share of the memory limit, and at most 2^32 - 1.
+    /// share of the memory limit.
     pub value_len_max: u64,
-    /// Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^41 - 2048 less the age of the cache. A longer TTL
-    /// is shortened to it.
+    /// Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^40 (34.8 years). A longer TTL is shortened to it.
     pub ttl_ms_max: u64,
 }
 

@@ -96,7 +96,6 @@ pub unsafe extern "C" fn larder_cache_get_many(
                 // SAFETY: the caller's promise.
                 unsafe { key(request.key, request.key_len) }
             },
-            |_| None,
             |shard, request, key, hash| {
                 // SAFETY: the caller's promise.
                 let buffer = unsafe { buffer(request.buffer, request.capacity) };
@@ -149,12 +148,6 @@ pub unsafe extern "C" fn larder_cache_set_many(
                 unsafe { bytes(request.value, request.value_len) }?;
                 // SAFETY: the caller's promise.
                 unsafe { key(request.key, request.key_len) }
-            },
-            |request| {
-                request
-                    .key_len
-                    .checked_add(request.value_len)?
-                    .checked_add(4)
             },
             |shard, request, key, hash| {
                 // SAFETY: the caller's promise.

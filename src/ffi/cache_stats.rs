@@ -3,8 +3,8 @@
 use super::cache::{handle, larder_cache};
 use super::input::{ABI_VERSION, put, put_sized, required, status};
 use super::status::larder_status;
-use crate::slab::ClassKind;
-use crate::stats::CacheStats;
+use crate::stats::{CacheStats, PageOwner};
+use crate::status::Error;
 
 /// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
 /// payload_bytes + free_bytes + overhead_bytes == region_bytes, always.
@@ -49,9 +49,9 @@ pub struct larder_cache_stats_t {
     pub limit_bytes: u64,
     /// Key and value bytes.
     pub payload_bytes: u64,
-    /// Bytes that items could still take.
+    /// Bytes that items could still take, dead ones included.
     pub free_bytes: u64,
-    /// Everything else: headers, index, tables, rounding, page tails.
+    /// Everything else: headers, index, tables, rounding to 4 bytes.
     pub overhead_bytes: u64,
     /// Bytes cut from the region so far: tables, and pages that were ever used.
     pub total_allocated: u64,
@@ -59,13 +59,13 @@ pub struct larder_cache_stats_t {
     pub total_used: u64,
     /// The most that total_used ever was (the sum of each shard's).
     pub peak_used: u64,
-    /// Slots handed out whose bytes had been used before.
+    /// Pages taken whose bytes had been used before.
     pub pool_reuses: u64,
     /// Cuts made from the region: tables and pages.
     pub arena_allocs: u64,
     /// Optimize passes that came to their end.
     pub reclaim_passes: u64,
-    /// Slots moved to other pages.
+    /// Items copied to other pages.
     pub items_moved: u64,
     /// Index segments written anew.
     pub index_rebuilds: u64,
@@ -77,7 +77,7 @@ pub struct larder_cache_stats_t {
     pub page_size: u32,
     /// Pages of the region.
     pub page_count: u32,
-    /// Pages that no class owns.
+    /// Pages without an owner.
     pub pages_free: u32,
     /// Shards.
     pub shards: u32,
@@ -89,6 +89,9 @@ pub struct larder_cache_stats_t {
     pub reservations: u32,
     /// Reads of an item that was not what its checksum was made of: it was taken out.
     pub failed_corrupt: u64,
+    /// Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
+    /// without an eviction.
+    pub dead_bytes: u64,
 }
 
 /// [`larder_cache_stats_t`] as it is filled: what follows the first two fields is laid out as Rust's (a test
@@ -101,8 +104,11 @@ struct Filled {
     stats: CacheStats,
 }
 
-/// Earlier versions ended before this field.
-const OLDER: [usize; 1] = [core::mem::offset_of!(larder_cache_stats_t, failed_corrupt)];
+/// Earlier versions ended before these fields.
+const OLDER: [usize; 2] = [
+    core::mem::offset_of!(larder_cache_stats_t, failed_corrupt),
+    core::mem::offset_of!(larder_cache_stats_t, dead_bytes),
+];
 
 const _: () = assert!(size_of::<Filled>() == size_of::<larder_cache_stats_t>());
 const _: () = assert!(align_of::<Filled>() == align_of::<larder_cache_stats_t>());
@@ -130,68 +136,71 @@ pub unsafe extern "C" fn larder_cache_stats(
     }))
 }
 
-/// A class's slots hold items, and parts of items.
-pub const LARDER_CLASS_ITEMS: u32 = 0;
-/// A class's slots hold segments and directory of the index.
-pub const LARDER_CLASS_INDEX: u32 = 1;
+/// The log of newcomers.
+pub const LARDER_OWNER_WINDOW: u32 = 0;
+/// The log of proven items; of all items, with LARDER_POLICY_LRU.
+pub const LARDER_OWNER_MAIN: u32 = 1;
+/// Pages of the index, and of the table of what is held.
+pub const LARDER_OWNER_INDEX: u32 = 2;
+/// Pages without an owner.
+pub const LARDER_OWNER_FREE: u32 = 3;
 
-/// What one size class holds.
+/// What one owner of pages has, or one size class of a pool.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_class_stats {
     /// sizeof(larder_class_stats); has to be set, as LARDER_CLASS_STATS_INIT does.
     pub struct_size: u32,
-    /// LARDER_CLASS_..
+    /// LARDER_OWNER_..; 0 for a pool.
     pub kind: u32,
-    /// Bytes of a slot.
+    /// Bytes of a slot; of a page for a cache.
     pub slot_size: u64,
-    /// Slots in a page.
+    /// Slots in a page; 1 for a cache.
     pub slots_per_page: u64,
-    /// Pages of the class.
+    /// Pages.
     pub pages: u64,
-    /// Slots handed out.
+    /// Slots handed out; items and reservations for a cache.
     pub slots_used: u64,
-    /// Slots free in the class's pages.
+    /// Slots free in the class's pages; pages without an owner for a cache.
     pub slots_free: u64,
-    /// Key and value bytes in the slots.
+    /// Bytes in which something lives: slots handed out; items with their headers, or pages of the index, for a
+    /// cache.
     pub live_bytes: u64,
-    /// Bytes of free slots.
+    /// Bytes of free slots; bytes not used yet for a cache.
     pub free_bytes: u64,
-    /// The other bytes of the pages: headers, rounding, page tails; of an index class, all but the
-    /// free ones.
+    /// The other bytes of the pages: page ends, and for a cache, bytes of items that are gone.
     pub waste_bytes: u64,
-    /// Items evicted whose first slot was of this class, since the start.
+    /// Items evicted from here, since the start.
     pub evictions: u64,
-    /// Slots handed out since the start.
+    /// Slots handed out since the start; 0 for a cache.
     pub allocations: u64,
-    /// Those of them whose bytes had been used before.
+    /// Those of them whose bytes had been used before; 0 for a cache.
     pub reuses: u64,
 }
 
-/// A page belongs to no class.
-pub const LARDER_PAGE_FREE: u32 = 4294967295;
+/// The owner of a page without one.
+pub const LARDER_PAGE_FREE: u32 = LARDER_OWNER_FREE;
 
 /// One page.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_page_info {
-    /// The class that it belongs to, as for larder_cache_class_stats; LARDER_PAGE_FREE if none.
+    /// Who has it, as for larder_cache_class_stats.
     pub class_index: u32,
-    /// Slots handed out.
+    /// Granules of 4 bytes in which something lives.
     pub slots_used: u32,
-    /// Slots in the page.
+    /// Granules in the page.
     pub slots: u32,
     /// 1 where it was ever used, else 0.
     pub touched: u32,
 }
 
-const _: () =
-    assert!(LARDER_CLASS_INDEX == ClassKind::Index as u32 && LARDER_PAGE_FREE == u32::MAX);
+const _: () = assert!(LARDER_OWNER_FREE == PageOwner::Free as u32 && LARDER_PAGE_FREE == 3);
 
-/// What one size class holds, over all shards: live_bytes + free_bytes + waste_bytes is pages times
-/// page size. LARDER_NOT_FOUND past the last class. `out->struct_size` has to be set: LARDER_CLASS_STATS_INIT does.
-/// LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where it is more than the library's.
-/// O(shards).
+/// What one owner of pages has (window, main, index, free: LARDER_OWNER_..), over all shards: live_bytes +
+/// free_bytes + waste_bytes is pages times page size. LARDER_NOT_FOUND past the last owner. `out->struct_size` has to be
+/// set: LARDER_CLASS_STATS_INIT does. LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where
+/// it is more than the library's. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
@@ -204,21 +213,26 @@ pub unsafe extern "C" fn larder_cache_class_stats(
     // SAFETY: the caller's promise.
     status(unsafe { handle(cache) }.and_then(|cache| {
         let out = required(out)?;
-        let stats = cache.class_stats(index)?;
+        let owner = PageOwner::ALL.get(index as usize).ok_or(Error::NotFound)?;
+        let stats = cache.owner_stats(*owner)?;
         let value = larder_class_stats {
             struct_size: size_of::<larder_class_stats>() as u32,
-            kind: stats.kind as u32,
-            slot_size: stats.slot_size as u64,
-            slots_per_page: stats.slots_per_page as u64,
-            pages: stats.pages as u64,
-            slots_used: stats.used as u64,
-            slots_free: stats.free as u64,
-            live_bytes: stats.live,
-            free_bytes: (stats.free * stats.slot_size) as u64,
-            waste_bytes: stats.waste,
+            kind: stats.owner as u32,
+            slot_size: stats.page_size as u64,
+            slots_per_page: 1,
+            pages: stats.pages,
+            slots_used: stats.items,
+            slots_free: if *owner == PageOwner::Free {
+                stats.pages
+            } else {
+                0
+            },
+            live_bytes: stats.live_bytes,
+            free_bytes: stats.free_bytes,
+            waste_bytes: stats.dead_bytes,
             evictions: stats.evictions,
-            allocations: stats.allocs,
-            reuses: stats.reuses,
+            allocations: 0,
+            reuses: 0,
         };
         // SAFETY: the caller's promise.
         unsafe { put_sized(out, &value, &[]) }
@@ -240,9 +254,9 @@ pub unsafe extern "C" fn larder_cache_page_info(
         let out = required(out)?;
         let info = cache.page_info(index)?;
         let value = larder_page_info {
-            class_index: info.class.unwrap_or(LARDER_PAGE_FREE),
-            slots_used: info.used,
-            slots: info.slots,
+            class_index: info.owner as u32,
+            slots_used: info.live,
+            slots: info.granules,
             touched: u32::from(info.touched),
         };
         // SAFETY: the caller's promise.
@@ -256,158 +270,54 @@ mod tests {
     use super::*;
     use core::mem::offset_of;
 
+    macro_rules! places {
+        ($($field:ident),*) => {
+            [$((offset_of!(larder_cache_stats_t, $field), offset_of!(CacheStats, $field))),*]
+        };
+    }
+
     #[test]
     fn every_field_lies_where_rust_has_it() {
-        let places = [
-            (
-                offset_of!(larder_cache_stats_t, item_count),
-                offset_of!(CacheStats, item_count),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, hits),
-                offset_of!(CacheStats, hits),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, misses),
-                offset_of!(CacheStats, misses),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, sets),
-                offset_of!(CacheStats, sets),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, updates),
-                offset_of!(CacheStats, updates),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, deletes),
-                offset_of!(CacheStats, deletes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, evictions),
-                offset_of!(CacheStats, evictions),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, expirations),
-                offset_of!(CacheStats, expirations),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_no_memory),
-                offset_of!(CacheStats, failed_no_memory),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_too_large),
-                offset_of!(CacheStats, failed_too_large),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_exists),
-                offset_of!(CacheStats, failed_exists),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_type_mismatch),
-                offset_of!(CacheStats, failed_type_mismatch),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_buffer_too_small),
-                offset_of!(CacheStats, failed_buffer_too_small),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_busy),
-                offset_of!(CacheStats, failed_busy),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, region_bytes),
-                offset_of!(CacheStats, region_bytes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, limit_bytes),
-                offset_of!(CacheStats, limit_bytes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, payload_bytes),
-                offset_of!(CacheStats, payload_bytes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, free_bytes),
-                offset_of!(CacheStats, free_bytes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, overhead_bytes),
-                offset_of!(CacheStats, overhead_bytes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, total_allocated),
-                offset_of!(CacheStats, total_allocated),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, total_used),
-                offset_of!(CacheStats, total_used),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, peak_used),
-                offset_of!(CacheStats, peak_used),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, pool_reuses),
-                offset_of!(CacheStats, pool_reuses),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, arena_allocs),
-                offset_of!(CacheStats, arena_allocs),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, reclaim_passes),
-                offset_of!(CacheStats, reclaim_passes),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, items_moved),
-                offset_of!(CacheStats, items_moved),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, index_rebuilds),
-                offset_of!(CacheStats, index_rebuilds),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, index_splits),
-                offset_of!(CacheStats, index_splits),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, memory_pressure),
-                offset_of!(CacheStats, memory_pressure),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, page_size),
-                offset_of!(CacheStats, page_size),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, page_count),
-                offset_of!(CacheStats, page_count),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, pages_free),
-                offset_of!(CacheStats, pages_free),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, shards),
-                offset_of!(CacheStats, shards),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, policy),
-                offset_of!(CacheStats, policy),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, views),
-                offset_of!(CacheStats, views),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, reservations),
-                offset_of!(CacheStats, reservations),
-            ),
-            (
-                offset_of!(larder_cache_stats_t, failed_corrupt),
-                offset_of!(CacheStats, failed_corrupt),
-            ),
-        ];
+        let places = places!(
+            item_count,
+            hits,
+            misses,
+            sets,
+            updates,
+            deletes,
+            evictions,
+            expirations,
+            failed_no_memory,
+            failed_too_large,
+            failed_exists,
+            failed_type_mismatch,
+            failed_buffer_too_small,
+            failed_busy,
+            region_bytes,
+            limit_bytes,
+            payload_bytes,
+            free_bytes,
+            overhead_bytes,
+            total_allocated,
+            total_used,
+            peak_used,
+            pool_reuses,
+            arena_allocs,
+            reclaim_passes,
+            items_moved,
+            index_rebuilds,
+            index_splits,
+            memory_pressure,
+            page_size,
+            page_count,
+            pages_free,
+            shards,
+            policy,
+            views,
+            reservations,
+            failed_corrupt,
+            dead_bytes
+        );
         let head = offset_of!(Filled, stats);
         for (c, rust) in places {
             assert_eq!(c, head + rust);

@@ -21,7 +21,7 @@ pub struct larder_view {
     pub len: usize,
     /// Bytes at `data`.
     pub span_len: usize,
-    /// Pieces that the value lies in: larder_cache_view_span.
+    /// Pieces that the value lies in, one for each of its pages: larder_cache_view_span.
     pub spans: u32,
     /// The library's
     pub shard: u32,
@@ -31,7 +31,7 @@ pub struct larder_view {
     pub generation: u32,
 }
 
-/// Slots for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
+/// Room for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
 /// written until larder_cache_commit or larder_cache_abort.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ pub struct larder_reservation {
     pub span_len: usize,
     /// The TTL that was asked for, as for larder_cache_set; it counts from the commit on.
     pub ttl_ms: u64,
-    /// Pieces that the value lies in: larder_cache_reservation_span.
+    /// Pieces that the value lies in, one for each of its pages: larder_cache_reservation_span.
     pub spans: u32,
     /// The library's
     pub shard: u32,
@@ -87,7 +87,9 @@ fn of_reservation(reservation: larder_reservation) -> (u32, Ticket) {
 
 /// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
 /// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
-/// held as pins_max allows. O(parts of a large value + pins_max).
+/// held as pins_max allows. A value of any length may lie in two pages, and a longer one in more. The pages of what is
+/// held are not cleaned: bytes beside it come back once it is given back. O(pins_max), and where nothing was held before,
+/// a page is made free for the table of what is held.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -119,7 +121,7 @@ pub unsafe extern "C" fn larder_cache_pin(
 }
 
 /// Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
-/// O(parts of a large value + pins_max).
+/// O(pages of a large value + pins_max).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the view is NULL or can be read.
@@ -165,10 +167,11 @@ pub unsafe extern "C" fn larder_cache_view_span(
     }))
 }
 
-/// Takes slots for a value of `value_len` bytes, to be written without copying; nobody finds the key
-/// there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
+/// Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
+/// found there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
 /// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
-/// as many are held as pins_max allows, or where the table of what is held has no room beside the longest value.
+/// as many are held as pins_max allows, or where the table of what is held has no room beside the longest value. It may
+/// have evicted items, what the key has among them.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -183,7 +186,7 @@ pub unsafe extern "C" fn larder_cache_reserve(
 ) -> larder_status {
     let reserve = |cache: &Cache<'_>, key: &[u8]| {
         let out = required(out)?;
-        let hold = cache.hold_slots(key, value_len, ttl_ms)?;
+        let hold = cache.hold_bytes(key, value_len, ttl_ms)?;
         let reservation = larder_reservation {
             data: hold.first.data.as_ptr().cast(),
             len: hold.len,
@@ -246,11 +249,11 @@ pub unsafe extern "C" fn larder_cache_commit(
     let held = unsafe { taken(reservation, |r| (r.ttl_ms, of_reservation(r))) };
     status(cache.and_then(|cache| {
         let (ttl_ms, (shard, ticket)) = held?;
-        cache.commit_slots(shard, ticket, ttl_ms)
+        cache.commit_bytes(shard, ticket, ttl_ms)
     }))
 }
 
-/// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(parts).
+/// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(pages of a large value).
 ///
 /// # Safety
 /// As for larder_cache_commit.
@@ -265,6 +268,6 @@ pub unsafe extern "C" fn larder_cache_abort(
     let held = unsafe { taken(reservation, of_reservation) };
     status(cache.and_then(|cache| {
         let (shard, ticket) = held?;
-        cache.abort_slots(shard, ticket)
+        cache.abort_bytes(shard, ticket)
     }))
 }

@@ -17,13 +17,13 @@ pub struct larder_optimize_report {
     pub bytes_freed: u64,
     /// Items taken out because their time had come.
     pub items_expired: u64,
-    /// Slots moved to other pages.
+    /// Items copied to other pages.
     pub items_moved: u64,
     /// Pages given back.
     pub pages_freed: u64,
     /// 1 where the pass is through, else 0.
     pub done: u32,
-    /// Slots looked at or moved.
+    /// Items and pages looked at, and items copied.
     pub steps: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct larder_item_info {
     pub key_len: usize,
     /// The value's first bytes.
     pub value: *const c_void,
-    /// Bytes that can be read there: all of the value, unless it is larger than a slot.
+    /// Bytes that can be read there: all of the value, unless it lies in several pages.
     pub span_len: usize,
     /// Bytes of the value.
     pub value_len: usize,
@@ -83,8 +83,7 @@ fn convert(item: &ItemInfo<'_>) -> larder_item_info {
 }
 
 /// Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
-/// LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1), O(parts) of a large
-/// value.
+/// LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -128,9 +127,9 @@ pub unsafe extern "C" fn larder_cache_clear(cache: *mut larder_cache) -> larder_
     status(unsafe { handle(cache) }.and_then(|cache| cache.clear()))
 }
 
-/// Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items now, up
-/// to eight with each later call that stores, all of it with larder_cache_optimize; usage does not
-/// rise meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
+/// Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items of each shard now, what
+/// larder_cache_set says with each later call that stores, all of it with larder_cache_optimize; usage does not rise
+/// meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
 /// the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
 ///
 /// # Safety
@@ -154,7 +153,8 @@ pub unsafe extern "C" fn larder_cache_memory_limit(cache: *const larder_cache) -
     unsafe { handle(cache) }.map_or(0, |cache| cache.memory_limit())
 }
 
-/// Every byte taken: items, index, headers, tables, page tails; 0 for NULL. O(shards).
+/// Every byte taken: fixed tables, pages of the index, and items with their headers; 0 for NULL. Dead bytes, of items
+/// that are gone, are free. O(shards).
 ///
 /// # Safety
 /// `cache` is NULL or what larder_cache_init gave.
@@ -174,8 +174,8 @@ pub unsafe extern "C" fn larder_cache_item_count(cache: *const larder_cache) -> 
     unsafe { handle(cache) }.map_or(0, |cache| cache.item_count())
 }
 
-/// Takes out what has expired, reaches a lowered limit, and empties sparse pages into fuller ones: at
-/// most `step_max` slots looked at or moved, 0 = to the end. LARDER_OK where the pass is through,
+/// Takes out what has expired, reaches a lowered limit, and cleans pages with dead bytes: their items are copied
+/// together. At most `step_max` items and pages looked at or copied, 0 = to the end. LARDER_OK where the pass is through,
 /// LARDER_AGAIN where there is more to do. `out` may be NULL. O(step_max).
 ///
 /// # Safety
@@ -212,7 +212,7 @@ fn convert_report(report: &OptimizeReport) -> larder_optimize_report {
 /// Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
 /// where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
 /// come, go or move while other threads change the cache may be missed or met twice. The lock
-/// is given back after each item. LARDER_BUSY from inside a callback of this cache. O(slots).
+/// is given back after each item. LARDER_BUSY from inside a callback of this cache. O(pages + items).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called.
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn larder_cache_scan(
     }
 }
 
-/// Walks every invariant: pages, free lists, items, chains, index, sums. LARDER_CORRUPT where one does
+/// Walks every invariant: pages, logs, items, index, order of exact LRU, sums. LARDER_CORRUPT where one does
 /// not hold. O(region).
 ///
 /// # Safety
@@ -260,9 +260,8 @@ pub unsafe extern "C" fn larder_cache_check(cache: *const larder_cache) -> larde
 /// clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
 ///
 /// A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
-/// this call, or a later one, says its TTL or more. Where the first call finds items, TTLs end at 2^41 ms of that
-/// time (year 2039 of a calendar's milliseconds), so call it before the first item. In a hosted build the library's
-/// clock counts up to the first call.
+/// this call, or a later one, says its TTL or more. So call it before the first item, where the time is a calendar's.
+/// Later calls may say any time. In a hosted build the library's clock counts up to the first call.
 ///
 /// LARDER_INVALID where the host gave now_ms. O(shards).
 ///

@@ -2,7 +2,7 @@
 
 use super::input::{ABI_VERSION, check_abi, config, config_init, put, put_sized, required, status};
 use super::status::larder_status;
-use crate::config::Clock;
+use crate::clock::Clock;
 use crate::lock::{LockHooks, LockKind};
 use crate::pool::{Pool, PoolConfig, State};
 use crate::status::{Error, Result};
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn larder_pool_config_init(
 /// Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
 /// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
 /// `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
-/// 17,112,760,320 (16 GiB - 64 MiB): more could not be reached. O(pages).
+/// 17,179,869,184 (16 GiB): that is the largest pool. O(pages).
 ///
 /// # Safety
 /// `memory .. memory + size` is nobody else's while the pool is used; `out` can be written.

@@ -1,22 +1,29 @@
 //! Miniature simulations of the two queues, one for each rule: they tell which rule suits.
 //!
-//! A sample of the keys, by hash, also runs through a small cache of fingerprints for each rule, so
-//! small that its items are to all items as the sampled keys are to all keys. After a period of some
-//! times as many sampled requests as a shadow has slots, the rule with the most hits is adopted, if it
-//! has 2% more than the present one; the hits of older periods count less and less.
+//! A sample of the keys, by hash, also runs through a small cache of fingerprints for each rule. The simulated
+//! items are to all items as the sampled keys are to all keys, and weigh what theirs weigh beside the mean. After a
+//! period of sampled requests, the rule with the most hits is adopted if it has 2% more than the present one; the
+//! hits of older periods count less and less.
 //!
 //! # Layout
 //! ```text
 //! keys    | fingerprints of shadow 0, 16 bits each | of shadow 1 | ...      0 = an empty slot
 //! slots   | of shadow 0 | of shadow 1 | ...
-//! a slot  | main 1, uses 2 | ghost 8 |
+//! a slot  | size 5, main 1, uses 2 | ghost 8 |
 //! ```
 //! The ghosts form buckets of four of their own, first in first out; 0 = none.
+//!
+//! # Source
+//! Miniature simulations: C. Waldspurger et al., USENIX ATC 2017.
 
 #![forbid(unsafe_code)]
 
-use super::rule::{Dice, FREQ_MAX, MAIN_STEPS, RULES, Rule, WINDOW_STEPS};
+mod ghosts;
+
+use super::rule::{Dice, MAIN_STEPS, RULES, Rule, USES_MAX, WINDOW_STEPS};
+use super::size;
 use crate::hash::{Hash, mixed, upper};
+use crate::planted;
 use crate::region::{Cutter, Table};
 
 const SLOTS_MIN: usize = 8;
@@ -31,22 +38,31 @@ const SAMPLE: u32 = 16;
 const SLOTS_FEW: u32 = 24;
 /// Parts of fewer bytes have no shadows: they would cost more than they bring.
 const AREA_MIN: usize = 4 << 10;
-/// Parts of fewer bytes have the smallest shadows, and those of the first [`RULES_FEW`] rules only.
-const AREA_FEW: usize = 6 << 10;
-const RULES_FEW: usize = 3;
 /// Bytes of a part for each slot of a shadow: of the first [`SLOTS_CHEAP`], and of any more.
 const AREA_PER_SLOT: usize = 300;
 const SLOTS_CHEAP: usize = 64;
 const AREA_PER_FURTHER: usize = 16 << 10;
+/// Hits of a period below which no key seems to be asked for again: this, and one for each so many slots.
+const IDLE_HITS: u32 = 3;
+const IDLE_PER_SLOTS: u32 = 16;
 
-const MAIN: u8 = 4;
 const USES: u8 = 3;
+const MAIN: u8 = 4;
+const SIZE_SHIFT: u32 = 3;
+/// The size class of the mean.
+const MEAN: i32 = 16;
+/// What an item of the mean's size weighs.
+const UNIT: u32 = 128;
+/// Items that go for one request, and looks at main in one search, at most.
+const EVICTIONS_MAX: u32 = 4;
+const LOOKS_MAX: u32 = 24;
 
-/// One simulated cache. Its numbers are numbers of slots, but for the hits.
+/// One simulated cache.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shadow {
-    count: u16,
-    window_count: u16,
+    /// Weight of all items, and of those of the window.
+    weight: u32,
+    window_weight: u32,
     main_hand: u16,
     window_hand: u16,
     hits: u32,
@@ -56,6 +72,13 @@ struct Shadow {
 struct Slot {
     state: u8,
     ghost: u8,
+}
+
+/// What an item weighs whose size is of this class: half an octave apart.
+fn weight_of(class: u8) -> u32 {
+    let class = u32::from(class);
+    let half = if class & 1 == 0 { 128 } else { 181 };
+    ((half << (class >> 1)) >> (MEAN / 2)).max(1)
 }
 
 /// Keys that are compared at once.
@@ -83,73 +106,84 @@ fn find(keys: &[u16], key: u16) -> Option<usize> {
 pub(crate) struct Shadows {
     /// Slots of each in use.
     used: u16,
+    /// Slots of each.
+    slots: u16,
     /// Keys whose hash's upper half lies below are sampled: one in (items of the cache / `used`).
     below: u32,
     /// What `below` is while a key is pending, which lets every request through.
     sampled_below: u32,
-    /// A key that some of the shadows have seen, and how many; 0 = none.
+    /// A key that some of the shadows have seen, its size class, and how many have; 0 = none.
     pending: u16,
+    pending_class: u8,
     seen_by: u8,
-    /// Slots of each.
-    slots: u16,
+    requests: u16,
+    current: u8,
+    idle: bool,
     each: Table<Shadow>,
     keys: Table<u16>,
     table: Table<Slot>,
-    current: u8,
-    requests: u16,
     dice: Dice,
 }
 
-/// Rules, and slots of each one's shadow, for a part of so many bytes.
-fn extent(area: usize) -> (usize, usize) {
-    match area {
-        ..AREA_MIN => (0, 0),
-        AREA_MIN..AREA_FEW => (RULES_FEW, SLOTS_MIN),
-        _ => {
-            let cheap = (area / AREA_PER_SLOT).min(SLOTS_CHEAP);
-            let slots = cheap.max(area / AREA_PER_FURTHER).min(SLOTS_MAX);
-            (RULES.len(), slots & !3)
-        }
+/// Slots of each rule's shadow, for a part of so many bytes.
+fn extent(area: usize) -> usize {
+    if area < AREA_MIN {
+        return 0;
     }
+    let cheap = (area / AREA_PER_SLOT).min(SLOTS_CHEAP);
+    let slots = cheap.max(area / AREA_PER_FURTHER).min(SLOTS_MAX);
+    slots.max(SLOTS_MIN) & !3
+}
+
+/// Rules that are simulated.
+fn rules_for(area: usize) -> usize {
+    if area < AREA_MIN { 0 } else { RULES.len() }
 }
 
 impl Shadows {
     pub(crate) fn table_size(area: usize) -> Option<usize> {
-        let (rules, slots) = extent(area);
-        if rules == 0 {
-            return Some(0);
-        }
+        let (slots, rules) = (extent(area), rules_for(area));
         Table::<Shadow>::size(rules)?
             .checked_add(Table::<u16>::size(slots * rules)?)?
             .checked_add(Table::<Slot>::size(slots * rules)?)
     }
 
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
-        let (rules, slots) = extent(area);
+        let (slots, rules) = (extent(area), rules_for(area));
         Some(Self {
             used: slots as u16,
-            below: u32::MAX / SAMPLE_MAX,
+            slots: slots as u16,
+            below: if slots > 0 { u32::MAX / SAMPLE_MAX } else { 0 },
             sampled_below: 0,
             pending: 0,
+            pending_class: 0,
             seen_by: 0,
-            slots: slots as u16,
+            requests: 0,
+            current: 0,
+            idle: false,
             each: cutter.table(rules as u32, Shadow::default())?,
             keys: cutter.table((rules * slots) as u32, 0)?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
-            current: 0,
-            requests: 0,
             dice: Dice::new(),
         })
     }
 
-    #[inline]
-    pub(crate) fn rule(&self) -> &'static Rule {
-        RULES.get(usize::from(self.current)).unwrap_or(&RULES[0])
+    pub(crate) fn rule(&self) -> Rule {
+        if self.idle {
+            return Rule::IDLE;
+        }
+        RULES
+            .get(usize::from(self.current))
+            .copied()
+            .unwrap_or(RULES[0])
     }
 
     /// The cache holds about so many items when it is full: the sample is to be as small a part of
     /// all keys as a shadow is of those.
     pub(crate) fn scale(&mut self, items: u32) {
+        if self.slots == 0 {
+            return;
+        }
         let few = (items / SAMPLE_MAX).min(SLOTS_FEW);
         let used = ((items / SAMPLE).max(few) & !3)
             .max(4)
@@ -164,6 +198,9 @@ impl Shadows {
         self.below = (u64::from(self.used()) << 32)
             .checked_div(among)
             .unwrap_or(0) as u32;
+        if self.pending != 0 {
+            self.sampled_below = core::mem::replace(&mut self.below, u32::MAX);
+        }
     }
 
     /// A shadow begins anew; its hits stay.
@@ -179,20 +216,19 @@ impl Shadows {
         };
     }
 
-    /// A request: sampled or not.
+    /// Whether a request is of the sample.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn requested(&mut self, hash: Hash) {
-        if upper(hash) < self.below {
-            self.simulate(hash);
-        }
+    pub(crate) fn samples(&self, hash: Hash) -> bool {
+        upper(hash) < self.below
     }
 
-    /// A few shadows see a sampled key at once, the others with the next requests, whichever they are: no
-    /// request waits for all of them.
+    /// A request of the sample, for an item so many half octaves above the mean's size. A few shadows see it at
+    /// once, the others with the next requests: no request waits for all of them.
     #[cold]
-    fn simulate(&mut self, hash: Hash) {
+    pub(crate) fn simulate(&mut self, hash: Hash, above: i32) {
         if self.pending == 0 {
             self.pending = mixed(hash) as u16 | 1;
+            self.pending_class = (above + MEAN).max(1).min(31) as u8;
             self.seen_by = 0;
             self.sampled_below = core::mem::replace(&mut self.below, u32::MAX);
         }
@@ -218,21 +254,24 @@ impl Shadows {
     /// Some of the shadows see the pending key.
     fn see(&mut self, first: u32, end: u32) {
         for (i, rule) in (first..end).zip(RULES.iter().skip(first as usize)) {
-            let hit = self.access(i, rule, self.pending);
+            let hit = self.access(i, rule);
             self.shadow(i).hits += u32::from(hit);
         }
     }
 
-    fn hits(&self, i: usize) -> u64 {
-        u64::from(self.each.at(i as u32).hits)
+    fn hits(&self, i: u32) -> u32 {
+        self.each.at(i).hits
     }
 
     fn choose(&mut self) {
-        let best = (0..self.each.len() as usize)
+        let best = (0..self.each.len())
             .rev()
             .max_by_key(|&i| self.hits(i))
             .unwrap_or(0);
-        if self.hits(best) * 100 > self.hits(usize::from(self.current)) * 102 {
+        let most = self.hits(best);
+        self.idle = most < IDLE_HITS + self.used() / IDLE_PER_SLOTS;
+        let better = !self.idle && most * 100 > self.hits(u32::from(self.current)) * 102;
+        if better && !planted::is("rule never switched") {
             self.current = best as u8;
         }
         for i in 0..self.each.len() {
@@ -261,125 +300,166 @@ impl Shadows {
         self.keys.at_mut(i * self.slots() + slot)
     }
 
+    fn keys_of(&self, i: u32) -> &[u16] {
+        self.keys.slice(i * self.slots(), self.slots())
+    }
+
     fn shadow(&mut self, i: u32) -> &mut Shadow {
         self.each.at_mut(i)
     }
 
-    /// A request for a sampled key; whether it hits.
-    fn access(&mut self, i: u32, rule: &Rule, name: u16) -> bool {
-        let keys = self.keys.slice(i * self.slots(), self.used());
-        let Some(number) = find(keys, name) else {
-            self.miss(i, rule, name);
+    fn weight_max(&self) -> u32 {
+        self.used() * UNIT
+    }
+
+    fn share(&self, rule: &Rule) -> u32 {
+        rule.window_of(self.used()) * UNIT
+    }
+
+    fn credit(class: u8) -> i32 {
+        size::credit(MEAN, class.into())
+    }
+
+    /// An empty slot, where another item may come in.
+    fn free_slot(&self, i: u32, weight: u32) -> Option<u32> {
+        let fits = self.each.at(i).weight + weight <= self.weight_max();
+        find(self.keys_of(i), 0).map(|n| n as u32).filter(|_| fits)
+    }
+
+    fn access(&mut self, i: u32, rule: &Rule) -> bool {
+        let Some(number) = find(self.keys_of(i), self.pending) else {
+            self.miss(i, rule);
             return false;
         };
         let state = &mut self.slot(i, number as u32).state;
-        if u32::from(*state & USES) < FREQ_MAX {
+        if u32::from(*state & USES) < USES_MAX {
             *state += 1;
         }
         true
     }
 
-    fn miss(&mut self, i: u32, rule: &Rule, name: u16) {
+    fn miss(&mut self, i: u32, rule: &Rule) {
+        let (name, class) = (self.pending, self.pending_class);
+        let weight = weight_of(class);
         let remembered = self.take_ghost(i, name);
-        let shadow = *self.shadow(i);
-        let mut uses = 0;
-        let (number, main) = if u32::from(shadow.count) < self.used() {
-            self.shadow(i).count += 1;
-            let full = u32::from(shadow.window_count) >= rule.window_of(self.used());
-            (u32::from(shadow.count), remembered || full)
-        } else if remembered && self.main_is_full(i, rule) {
-            match self.gate(i, rule) {
-                Some(number) => {
-                    self.drop_slot(i, number);
-                    (number, true)
-                }
-                None => {
-                    uses = if rule.again { rule.uses as u8 } else { 0 };
-                    (self.evict(i, rule), false)
-                }
-            }
-        } else {
-            (self.evict(i, rule), remembered)
+        if weight > self.weight_max() / 2 {
+            return;
+        }
+        let (mut main, mut uses) = (remembered, 0);
+        if self.free_slot(i, weight).is_some() {
+            main |= self.shadow(i).window_weight >= self.share(rule);
+        } else if remembered && self.main_is_full(i, rule, weight) && !self.gate(i, rule, weight) {
+            main = false;
+            uses = if rule.again { rule.uses as u8 } else { 0 };
+        }
+        let mut evictions = 0;
+        while self.free_slot(i, weight).is_none() && evictions < EVICTIONS_MAX {
+            self.evict(i, rule);
+            evictions += 1;
+        }
+        // Above its share for now, if need be: later requests make up for it.
+        let Some(number) = find(self.keys_of(i), 0) else {
+            return;
         };
-        self.shadow(i).window_count += u16::from(!main);
+        let number = number as u32;
+        if main {
+            uses = size::first_uses(Self::credit(class)) as u8;
+        }
+        let shadow = self.shadow(i);
+        shadow.weight += weight;
+        shadow.window_weight += if main { 0 } else { weight };
         *self.key(i, number) = name;
-        self.slot(i, number).state = if main { MAIN } else { uses };
+        self.slot(i, number).state = if main { MAIN } else { 0 } | uses | class << SIZE_SHIFT;
     }
 
-    fn main_is_full(&mut self, i: u32, rule: &Rule) -> bool {
-        u32::from(self.shadow(i).window_count) <= rule.window_of(self.used())
+    fn main_is_full(&mut self, i: u32, rule: &Rule, weight: u32) -> bool {
+        self.shadow(i).window_weight < self.share(rule) + weight.max(UNIT)
     }
 
-    fn gate(&mut self, i: u32, rule: &Rule) -> Option<u32> {
-        let steps = if rule.looks == 0 {
-            MAIN_STEPS
+    fn gate(&mut self, i: u32, rule: &Rule, weight: u32) -> bool {
+        if rule.looks == 0 {
+            self.search_main(i, MAIN_STEPS, 0, true)
         } else {
-            rule.looks
-        };
-        self.search_main(i, steps, rule.looks == 0)
+            self.search_main(i, rule.looks, weight, false)
+        }
     }
 
-    fn search_main(&mut self, i: u32, steps: u32, must: bool) -> Option<u32> {
-        let mut best: Option<(u8, u32)> = None;
-        for _ in 0..steps {
-            let number = self.next(i, true)?;
-            let state = &mut self.slot(i, number).state;
-            if *state & USES == 0 {
-                return Some(number);
+    /// Looks at so many used items for so much weight of unused ones, which go.
+    fn search_main(&mut self, i: u32, looks: u32, weight: u32, must: bool) -> bool {
+        let (mut left, mut freed) = (looks, 0);
+        for _ in 0..LOOKS_MAX {
+            let Some(number) = self.next(i, true) else {
+                return false;
+            };
+            if left == 0 && !must {
+                return false;
             }
-            *state -= 1;
-            let uses = *state & USES;
-            if best.is_none_or(|(least, _)| uses < least) {
-                best = Some((uses, number));
+            let state = self.slot(i, number).state;
+            let class = state >> SIZE_SHIFT;
+            match size::aged(u32::from(state & USES), Self::credit(class), &mut self.dice) {
+                Some(uses) if left > 0 => {
+                    self.slot(i, number).state = state & !USES | uses as u8;
+                    left -= 1;
+                }
+                _ => {
+                    self.drop_slot(i, number);
+                    freed += weight_of(class);
+                    if must || freed >= weight {
+                        return true;
+                    }
+                }
             }
         }
-        best.filter(|_| must).map(|(_, number)| number)
+        false
     }
 
-    /// Evicts, and returns the slot that is free then.
-    fn evict(&mut self, i: u32, rule: &Rule) -> u32 {
-        let mut number = 0;
+    fn evict(&mut self, i: u32, rule: &Rule) {
         for left in (0..WINDOW_STEPS).rev() {
-            let window = u32::from(self.shadow(i).window_count);
-            if window < rule.window_of(self.used()) || window == 0 {
-                number = self.search_main(i, MAIN_STEPS, true).unwrap_or(0);
-                break;
+            let window = self.shadow(i).window_weight;
+            let low = window < self.share(rule) || window == 0;
+            if low && self.search_main(i, MAIN_STEPS, 0, true) {
+                return;
             }
-            number = self.next(i, false).unwrap_or(0);
-            let uses = u32::from(self.slot(i, number).state & USES);
-            let passes = uses >= rule.uses || self.dice.one_in(rule.lucky);
+            let Some(number) = self.next(i, false) else {
+                self.search_main(i, MAIN_STEPS, 0, true);
+                return;
+            };
+            let state = self.slot(i, number).state;
+            let (uses, class) = (u32::from(state & USES), state >> SIZE_SHIFT);
+            let passes =
+                size::passes(uses, rule.uses, Self::credit(class)) || self.dice.one_in(rule.lucky);
             if left == 0 || !passes {
-                break;
+                return self.drop_slot(i, number);
             }
-            if !self.main_is_full(i, rule) {
+            if !self.main_is_full(i, rule, weight_of(class)) {
                 self.pass(i, number);
-                continue;
+            } else if self.gate(i, rule, weight_of(class)) {
+                return self.pass(i, number);
+            } else if rule.stay && uses > 0 {
+                self.slot(i, number).state -= 1;
+            } else {
+                return self.drop_slot(i, number);
             }
-            if let Some(victim) = self.gate(i, rule) {
-                self.pass(i, number);
-                number = victim;
-                break;
-            }
-            if !rule.stay || uses == 0 {
-                break;
-            }
-            self.slot(i, number).state -= 1;
         }
-        self.drop_slot(i, number);
-        number
     }
 
     fn pass(&mut self, i: u32, number: u32) {
-        self.slot(i, number).state = MAIN;
-        self.shadow(i).window_count -= 1;
+        let class = self.slot(i, number).state >> SIZE_SHIFT;
+        let uses = size::first_uses(Self::credit(class)) as u8;
+        self.slot(i, number).state = MAIN | class << SIZE_SHIFT | uses;
+        let shadow = self.shadow(i);
+        shadow.window_weight = shadow.window_weight.saturating_sub(weight_of(class));
     }
 
     /// The slot's item goes, and is remembered.
     fn drop_slot(&mut self, i: u32, number: u32) {
         let name = core::mem::take(self.key(i, number));
-        if self.slot(i, number).state & MAIN == 0 {
-            let shadow = self.shadow(i);
-            shadow.window_count = shadow.window_count.saturating_sub(1);
+        let state = self.slot(i, number).state;
+        let weight = weight_of(state >> SIZE_SHIFT);
+        let shadow = self.shadow(i);
+        shadow.weight = shadow.weight.saturating_sub(weight);
+        if state & MAIN == 0 {
+            shadow.window_weight = shadow.window_weight.saturating_sub(weight);
         }
         self.add_ghost(i, name);
     }
@@ -392,8 +472,8 @@ impl Shadows {
         } else {
             shadow.window_hand
         });
-        for _ in 0..self.used() {
-            number = if number < self.used() { number } else { 0 };
+        for _ in 0..self.slots() {
+            number = if number < self.slots() { number } else { 0 };
             let state = self.slot(i, number).state;
             if *self.key(i, number) != 0 && (state & MAIN != 0) == main {
                 let shadow = self.shadow(i);
@@ -408,36 +488,5 @@ impl Shadows {
             number += 1;
         }
         None
-    }
-
-    // ---- its ghosts ----------------------------------------------------------------------------
-
-    /// First slot of the bucket that a key's ghost belongs to, and the ghost.
-    fn ghost(&self, name: u16) -> (u32, u8) {
-        let mixed = u32::from(name).wrapping_mul(0x9e37_79b1);
-        let bucket = ((mixed >> 16) * (self.used() / 4)) >> 16;
-        (bucket * 4, ((mixed >> 8) as u8).max(1))
-    }
-
-    fn add_ghost(&mut self, i: u32, name: u16) {
-        let (first, ghost) = self.ghost(name);
-        for number in (first..first + 3).rev() {
-            let newer = self.slot(i, number).ghost;
-            self.slot(i, number + 1).ghost = newer;
-        }
-        self.slot(i, first).ghost = ghost;
-    }
-
-    fn take_ghost(&mut self, i: u32, name: u16) -> bool {
-        let (first, ghost) = self.ghost(name);
-        let Some(found) = (first..first + 4).find(|&n| self.slot(i, n).ghost == ghost) else {
-            return false;
-        };
-        for number in found..first + 3 {
-            let older = self.slot(i, number + 1).ghost;
-            self.slot(i, number).ghost = older;
-        }
-        self.slot(i, first + 3).ghost = 0;
-        true
     }
 }

@@ -57,7 +57,7 @@ fn a_table_takes_exactly_its_block() {
             assert_eq!(table.capacity(), buckets.capacity());
             assert!(table.allocation_size() <= buckets.block_size());
         });
-        assert_eq!(buckets.slot_size() % 16, 0);
+        assert_eq!(buckets.size() % 16, 0);
     }
 }
 
@@ -105,6 +105,29 @@ fn each_entry_has_a_bucket_of_its_own() {
             for id in 0..buckets.capacity() as u32 {
                 let at = table.find_bucket_index(u64::from(id), |&e| e == id);
                 assert_eq!(at.and_then(|at| table.get_bucket(at)), Some(&id));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_cleared_segment_takes_as_many_entries_as_a_fresh_one() {
+    use crate::page::Descriptor;
+    for buckets in ALL {
+        crate::region::with_cutter(8 << 10, |cutter| {
+            let table = cutter.table(2, Descriptor::FREE).unwrap();
+            let bytes = cutter.bytes(buckets.size() + 2 * 1024).unwrap();
+            let start = (buckets.size() / GRANULE) as u32;
+            let mut pages = Pages::new(bytes, table, start, 8, false);
+            let segment = Segment::create(&mut pages, Id(0), buckets, 0, 0);
+            let all = 0..buckets.capacity() as u32;
+            for _ in 0..3 {
+                // Neighbours in the table, so that those which go leave marks behind.
+                let filled = all.clone().all(|i| segment.insert(&mut pages, 1, Id(i)));
+                assert!(filled && !segment.has_room(&pages));
+                assert!(all.clone().all(|i| segment.remove(&mut pages, 1, Id(i))));
+                assert_eq!(segment.len(&pages), 0);
+                segment.clear(&mut pages, buckets);
             }
         });
     }

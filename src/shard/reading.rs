@@ -5,98 +5,63 @@
 use super::{ItemInfo, Shard};
 use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
-use crate::item::Type;
-use crate::segment::Segment;
-use crate::slab::{Id, Kind};
+use crate::item::{Head, Items, Type};
+use crate::page::{GRANULE, Id};
+use crate::planted;
 use crate::status::{Error, Result};
 
 impl Shard {
-    /// The item with this key, expired or not, and the first word of its header.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(&self, hash: Hash, key: &[u8]) -> Option<(Id, u32)> {
-        self.find_in(self.index.segment_of(&self.slab, hash), hash, key)
-    }
-
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find_in(&self, segment: Segment, hash: Hash, key: &[u8]) -> Option<(Id, u32)> {
-        let (slab, layout) = (&self.slab, self.layout);
-        let mut word = 0;
-        let id = segment.find(slab, hash, |id| {
-            word = slab.word(id, 0);
-            layout.key_is(slab, id, word, key)
-        })?;
-        Some((id, word))
-    }
-
     /// The item with this key, if it is there and has not expired. One that has is taken out.
-    pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<Id> {
-        let (id, _) = self.find(hash, key)?;
-        if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
-            return None;
-        }
-        Some(id)
-    }
-
-    /// Takes an item out if its time has come.
-    pub(crate) fn expire_if_due(&mut self, id: Id, hash: Hash) -> bool {
-        let due = self.is_expired(id);
-        if due {
-            self.expire(id, hash);
-        }
-        due
-    }
-
-    pub(crate) fn is_expired(&self, id: Id) -> bool {
-        self.expiry_at(id).is_some_and(|at| at <= self.time.now())
+    pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
+        let found = self.store.find(hash, key);
+        self.unless_expired(found)
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
-    pub(super) fn touch_hit(&mut self, hash: Hash, key: &[u8]) -> Result<Id> {
-        self.policy.requested(hash);
-        let Some(id) = self.lookup(hash, key) else {
-            return self.miss(hash);
+    pub(crate) fn touch_hit(&mut self, hash: Hash, key: &[u8]) -> Result<Id> {
+        let Some((id, head)) = self.lookup(hash, key) else {
+            return self.miss();
         };
         self.check_sum(id, hash)?;
-        self.count_hit(id);
+        self.hit(id, head, hash);
         Ok(id)
     }
 
     /// `Corrupt` where an item is not what was set any more: it is taken out.
     #[inline]
     pub(crate) fn check_sum(&mut self, id: Id, hash: Hash) -> Result<()> {
-        if self.layout.is_intact(&self.slab, id, &self.hasher) {
+        let store = &self.store;
+        if store.layout.is_intact(&store.pages, id, &store.hasher) {
             return Ok(());
         }
-        self.remove_corrupt(id, hash)
-    }
-
-    #[cold]
-    fn remove_corrupt(&mut self, id: Id, hash: Hash) -> Result<()> {
-        self.counters.failed_corrupt += 1;
-        if self.layout.is_whole(&self.slab, id) {
-            self.remove(id, hash);
-        } else {
-            // Nobody knows which slots are its: they stay as they are until `clear` or `attach`.
-            self.index.remove(&mut self.slab, hash, id);
-            self.slab.set_kind(id, Kind::Pending);
-        }
+        self.store.counters.failed_corrupt += 1;
+        self.store.layout.mend(&mut self.store.pages, id);
+        self.store.remove(id, hash);
         Err(Error::Corrupt)
     }
 
-    pub(crate) fn count_hit(&mut self, id: Id) {
-        self.counters.hits += 1;
-        self.policy_hit(id);
-    }
-
-    pub(super) fn policy_hit(&mut self, id: Id) {
-        let word = self.slab.word(id, 0);
-        self.policy.hit(&mut self.slab, id, word);
+    /// Counts a hit of an item whose first word this is.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn hit(&mut self, id: Id, head: Head, hash: Hash) {
+        let store = &mut self.store;
+        store.counters.hits += 1;
+        if store.policy.is_lru() {
+            return self.lru_hit(id);
+        }
+        let used = head.used();
+        if used != head && !planted::is("hits never counted") {
+            Items::set_head(&mut store.pages, id, used);
+        }
+        let (pages, layout) = (&store.pages, store.layout);
+        store
+            .policy
+            .queues
+            .requested(hash, || layout.granules(pages, id));
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn miss<T>(&mut self, hash: Hash) -> Result<T> {
-        self.counters.misses += 1;
-        self.missed = hash as u32;
+    pub(crate) fn miss<T>(&mut self) -> Result<T> {
+        self.store.counters.misses += 1;
         Err(Error::NotFound)
     }
 
@@ -108,10 +73,9 @@ impl Shard {
         key: &[u8],
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
-        self.policy.requested(hash);
-        match self.find(hash, key) {
-            Some((id, word)) => self.get_found(id, word, hash, buffer),
-            None => self.miss(hash),
+        match self.store.find(hash, key) {
+            Some((id, head)) => self.get_found(id, head, hash, buffer),
+            None => self.miss(),
         }
     }
 
@@ -120,42 +84,47 @@ impl Shard {
     fn get_found(
         &mut self,
         id: Id,
-        word: u32,
+        head: Head,
         hash: Hash,
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
-        let Some((at, len)) = self.layout.plain_value(word) else {
-            return self.get_other(id, hash, buffer);
+        let Some(piece) = self.store.layout.plain_value(id, head) else {
+            return self.get_other(id, head, hash, buffer);
         };
-        self.counters.hits += 1;
-        self.policy.hit(&mut self.slab, id, word);
-        match buffer.get_mut(..len) {
+        self.hit(id, head, hash);
+        match buffer.get_mut(..piece.len) {
             Some(buffer) => {
-                self.slab.copy_out(id, at, buffer);
-                Ok((len, true))
+                self.store.pages.bytes().copy_out(piece.at, buffer);
+                Ok((piece.len, true))
             }
-            None => Ok(self.too_short(len)),
+            None => Ok(self.too_short(piece.len)),
         }
     }
 
     /// As [`Shard::get_found`], for an item that may expire, or whose value is in several pieces.
     #[inline(never)]
-    fn get_other(&mut self, id: Id, hash: Hash, buffer: &mut [u8]) -> Result<(usize, bool)> {
-        if self.layout.has_ttl(&self.slab, id) && self.expire_if_due(id, hash) {
-            return self.miss(hash);
+    fn get_other(
+        &mut self,
+        id: Id,
+        head: Head,
+        hash: Hash,
+        buffer: &mut [u8],
+    ) -> Result<(usize, bool)> {
+        if self.unless_expired(Some((id, head))).is_none() {
+            return self.miss();
         }
         self.check_sum(id, hash)?;
-        self.counters.hits += 1;
-        self.policy_hit(id);
+        self.hit(id, head, hash);
         Ok(self.copy_out(id, buffer))
     }
 
     /// Copies a value, if the buffer is long enough for it; its length, and whether it was.
     fn copy_out(&mut self, id: Id, buffer: &mut [u8]) -> (usize, bool) {
-        let len = self.layout.value_len(&self.slab, id);
+        let store = &self.store;
+        let len = store.layout.value_len(&store.pages, id);
         match buffer.get_mut(..len) {
             Some(buffer) => {
-                self.layout.read(&self.slab, id, 0, buffer);
+                store.layout.read(&store.pages, id, 0, buffer);
                 (len, true)
             }
             None => self.too_short(len),
@@ -164,7 +133,7 @@ impl Shard {
 
     #[cold]
     fn too_short(&mut self, len: usize) -> (usize, bool) {
-        self.counters.failed_buffer_too_small += 1;
+        self.store.counters.failed_buffer_too_small += 1;
         (len, false)
     }
 
@@ -177,8 +146,8 @@ impl Shard {
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
         let found = self.lookup(hash, key);
-        if found.is_some_and(|id| self.layout.value_type(&self.slab, id) != want) {
-            self.counters.failed_type_mismatch += 1;
+        if found.is_some_and(|(_, head)| head.value_type() != want) {
+            self.store.counters.failed_type_mismatch += 1;
             return Err(Error::TypeMismatch);
         }
         let id = self.touch_hit(hash, key)?;
@@ -194,11 +163,12 @@ impl Shard {
         buffer: &mut [u8],
     ) -> Result<usize> {
         let id = self.touch_hit(hash, key)?;
-        let len = self.layout.value_len(&self.slab, id);
+        let store = &self.store;
+        let len = store.layout.value_len(&store.pages, id);
         let left = len.checked_sub(offset).ok_or(Error::Invalid)?;
         let len = left.min(buffer.len());
         if let Some(buffer) = buffer.get_mut(..len) {
-            self.layout.read(&self.slab, id, offset, buffer);
+            store.layout.read(&store.pages, id, offset, buffer);
         }
         Ok(len)
     }
@@ -210,33 +180,40 @@ impl Shard {
     }
 
     pub(super) fn scalar(&mut self, id: Id, want: Type) -> Result<[u8; 8]> {
-        if self.layout.value_type(&self.slab, id) != want {
-            self.counters.failed_type_mismatch += 1;
+        if self.store.head(id).value_type() != want {
+            self.store.counters.failed_type_mismatch += 1;
             return Err(Error::TypeMismatch);
         }
         let mut bytes = [0; 8];
-        self.layout.read(&self.slab, id, 0, &mut bytes);
+        self.store.layout.read(&self.store.pages, id, 0, &mut bytes);
         Ok(bytes)
     }
 
+    pub(crate) fn value_type(&self, id: Id) -> Type {
+        self.store.head(id).value_type()
+    }
+
     pub(crate) fn info(&self, id: Id) -> ItemInfo<'_> {
-        let (slab, layout) = (&self.slab, self.layout);
+        let (store, layout) = (&self.store, self.store.layout);
+        let first = layout.first_piece(&store.pages, id);
         ItemInfo {
-            key: layout.key(slab, id),
-            span: layout.first_span(slab, id),
-            value_len: layout.value_len(slab, id),
-            value_type: layout.value_type(slab, id),
-            memory: layout.footprint(slab, id),
+            key: layout.key(&store.pages, id),
+            span: store.pages.bytes().slice(first.at, first.len),
+            value_len: layout.value_len(&store.pages, id),
+            value_type: self.value_type(id),
+            memory: store.granules(id) as usize * GRANULE,
             ttl_ms: self.ttl_of(id),
-            age_ms: layout.set_time(slab, id).map(|t| self.time.since(t)),
+            age_ms: layout
+                .set_time(&store.pages, id)
+                .map(|t| store.time().since(t)),
         }
     }
 
     /// Milliseconds until an item expires; [`TTL_NEVER`] if it does not.
     pub(crate) fn ttl_of(&self, id: Id) -> u64 {
-        match self.expiry_at(id) {
-            Some(at) if at != u64::MAX => at.saturating_sub(self.time.now()),
-            _ => TTL_NEVER,
+        match self.store.expires_at(id) {
+            u64::MAX => TTL_NEVER,
+            at => at.saturating_sub(self.store.time().now()),
         }
     }
 }

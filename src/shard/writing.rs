@@ -1,16 +1,13 @@
 //! Storing items, changing them and taking them out.
-//!
-//! Decide, then do: whatever may fail is asked before anything changes, so that a verb which fails leaves every
-//! item as it was.
 
 #![forbid(unsafe_code)]
 
 use super::{NewValue, SetMode, Shard};
 use crate::expiry::{Instant, NEVER};
 use crate::hash::Hash;
-use crate::index::{Index, Rehash};
-use crate::item::{Draft, Items, Shape, Type};
-use crate::slab::{Class, Id, Kind, Slab};
+use crate::item::{Draft, Head, Shape, State, Type};
+use crate::page::Id;
+use crate::planted;
 use crate::status::{Error, Result};
 
 impl Shard {
@@ -24,8 +21,11 @@ impl Shard {
     ) -> Result<()> {
         let done = self.set_uncounted(hash, key, value, mode);
         match done {
-            Ok(()) => self.counters.sets += 1,
-            Err(error) => self.counters.count_failure(error),
+            Ok(()) => {
+                self.store.counters.sets += 1;
+                self.note_usage();
+            }
+            Err(error) => self.store.counters.count_failure(error),
         }
         done
     }
@@ -38,19 +38,11 @@ impl Shard {
         value: &NewValue<'_>,
         mode: SetMode,
     ) -> Result<()> {
-        let expiry = self.time.expiry(self.effective_ttl(value.ttl_ms));
-        let segment = self.index.segment_of(&self.slab, hash);
+        let expiry = self.store.time().expiry(self.effective_ttl(value.ttl_ms));
         let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some());
-        if self.index.is_far() {
-            // While the lines for this key are on their way, those for the likely victim can be, too.
-            self.index.prefetch(&self.slab, segment, hash);
-            self.prefetch_victim(&shape);
-        }
-        let old = self.find_in(segment, hash, key);
-        let old = match old {
-            Some((id, word)) if Items::word_has_ttl(word) && self.expire_if_due(id, hash) => None,
-            old => old.map(|(id, _)| id),
-        };
+        let segment = self.store.index.segment(&self.store.pages, hash);
+        let found = self.store.find_in(segment, hash, key);
+        let old = self.unless_expired(found);
         match (mode, old) {
             (SetMode::Add, Some(_)) => return Err(Error::Exists),
             (SetMode::Replace, None) => return Err(Error::NotFound),
@@ -63,406 +55,211 @@ impl Shard {
             value_len: value.bytes.len(),
             value_type: value.value_type,
             expiry,
-            set_time: self.layout.format.stamp(&self.time),
+            uses: 0,
         };
-        // A set that fills a miss belongs to the request that missed.
-        if self.missed != hash as u32 {
-            self.policy.requested(hash);
+        // A miss is a request for an item of unknown size: it counts with the set that fills it.
+        if !self.store.policy.is_lru() {
+            self.store
+                .policy
+                .queues
+                .requested(hash, || shape.granules());
         }
         match old {
-            // Where something is under way, the item moves: its storing does a slice of it.
-            Some(old) if self.fits_in_place(old, &shape) && !self.has_work() => {
-                self.overwrite(old, shape.head, &draft);
-                Ok(())
-            }
-            // Where items are held, there may be too little room in the end: the old value stays then.
-            Some(old) if self.pins.any() => self.store_held(old, hash, &draft, &shape),
-            old => self.store(hash, &draft, &shape, old.is_some()),
+            Some((id, head)) => self.set_over(hash, id, head, &shape, &draft),
+            None => self.set_new(hash, &shape, draft),
         }
     }
 
+    /// Takes what was found out where its time has come.
+    #[inline]
+    pub(crate) fn unless_expired(&mut self, found: Option<(Id, Head)>) -> Option<(Id, Head)> {
+        let (id, head) = found?;
+        if head.has_ttl() && self.store.is_expired(id, head) {
+            self.store.expire(id);
+            return None;
+        }
+        Some((id, head))
+    }
+
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn set_new(&mut self, hash: Hash, shape: &Shape, mut draft: Draft<'_>) -> Result<()> {
+        let store = &mut self.store;
+        store.ready_index(hash)?;
+        let segment = store.index.segment(&store.pages, hash);
+        let remembered = store.index.take_ghost(&mut store.pages, segment, hash);
+        let granules = shape.granules().saturating_add(store.chain_granules(shape));
+        let (owner, uses) = store.admit(granules, remembered);
+        draft.uses = uses;
+        let (id, head) = store.append_with_room(owner, shape, &draft)?;
+        // Making room may have joined segments.
+        let segment = store.index.segment(&store.pages, hash);
+        store.insert(segment, hash, id, head);
+        Ok(())
+    }
+
+    /// Gives a key that has a value another one.
     #[cold]
-    fn store_held(&mut self, old: Id, hash: Hash, draft: &Draft<'_>, shape: &Shape) -> Result<()> {
-        let was_free = self.keep(old);
-        let stored = self.store(hash, draft, shape, true);
-        // Stored, the old item is nobody's: it goes now. Not stored, it is an item again.
-        if was_free {
-            self.let_go(old);
+    fn set_over(
+        &mut self,
+        hash: Hash,
+        id: Id,
+        head: Head,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> Result<()> {
+        if self.fits_in_place(id, head, shape, draft) {
+            let draft = Draft {
+                uses: head.used().uses(),
+                ..*draft
+            };
+            self.store.overwrite(id, shape, &draft);
+            self.lru_hit(id);
+            return Ok(());
+        }
+        // With exact LRU, it is the newest before others go for it.
+        self.lru_hit(id);
+        // Where items are held, there may be too little room in the end: the old value stays then.
+        let kept = self.store.held > 0 && self.store.keep(id);
+        let stored = self.set_beside(hash, head, shape, draft);
+        if kept {
+            // Stored, the old item is nobody's: it goes now. Not stored, it is an item again.
+            self.store.let_be(id);
         }
         stored
     }
 
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn prefetch_victim(&self, shape: &Result<Shape>) {
-        if let Ok(shape) = shape
-            && let Some(id) = self.policy.next_up(&self.slab, shape.head)
-        {
-            let hash = self.hash_of(id);
-            let segment = self.index.segment_of(&self.slab, hash);
-            self.index.prefetch(&self.slab, segment, hash);
+    /// Whether a value can be written over the one that an item has.
+    fn fits_in_place(&mut self, id: Id, head: Head, shape: &Shape, draft: &Draft<'_>) -> bool {
+        let store = &mut self.store;
+        // While a lowered limit is reached, every set gives a little back.
+        if !head.is_live() || head.is_long() || shape.long || store.pages.excess() > 0 {
+            return false;
         }
+        let here = store.layout.granules_here(&store.pages, id, head);
+        let page = store.pages.page_of(id);
+        shape.granules() == here
+            && (draft.expiry.is_none() || store.kept.time.fits(store.pages.get_mut(page)))
     }
 
-    /// Whether the new item fits in the slot of the old one, and would get one of that class anyway.
-    fn fits_in_place(&self, old: Id, shape: &Shape) -> bool {
-        self.slab.kind(old) == Kind::Item
-            && !self.layout.is_chained(&self.slab, old)
-            && !shape.is_chained()
-            && self.slab.class_of(old) == shape.head
-    }
-
-    /// Writes an item over the one in this slot.
-    fn overwrite(&mut self, id: Id, class: Class, draft: &Draft<'_>) {
-        self.uncount(id, class);
-        self.slab.withdraw(id);
-        self.note_new_expiry(id, draft.expiry);
-        let word = self.layout.rewrite(&mut self.slab, id, draft);
-        self.publish(id, word);
-        self.count(id, class);
-        self.policy_hit(id);
-        self.counters.updates += 1;
-    }
-
-    /// Stores an item in slots of its own, and takes out the one that had its key.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn store(
+    /// Appends the new item, and takes out the old one, wherever it is by then.
+    fn set_beside(
         &mut self,
         hash: Hash,
-        draft: &Draft<'_>,
+        old: Head,
         shape: &Shape,
-        replaces: bool,
+        draft: &Draft<'_>,
     ) -> Result<()> {
-        if self.has_work() {
-            self.work_ahead(shape.head, 1 + shape.parts().min(8) as u32);
-        }
-        let mut segment = self.index.segment_of(&self.slab, hash);
-        if !self.index.is_ready(&self.slab, segment) {
-            self.ready_index(hash)?;
-            segment = self.index.segment_of(&self.slab, hash);
-        }
-        let remembered = self.index.take_ghost(&mut self.slab, segment, hash);
-        self.policy.expect(remembered);
-        let epoch = self.index.epoch();
-        let (id, class) = if shape.is_chained() {
-            (self.write_chained(draft, shape)?, shape.head)
-        } else {
-            let (id, class) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
-            self.note_new_expiry(id, draft.expiry);
-            let word = self.layout.write(&mut self.slab, id, draft);
-            self.publish(id, word);
-            self.items += 1;
-            self.slab.add_live(class, draft.payload() as isize);
-            (id, class)
+        let store = &mut self.store;
+        store.ready_index(hash)?;
+        let draft = Draft {
+            uses: if store.policy.is_lru() {
+                0
+            } else {
+                old.used().uses()
+            },
+            ..*draft
         };
-        if draft.expiry.is_some() || shape.is_chained() {
-            self.ttl_items += 1;
+        let owner = match store.find(hash, draft.key) {
+            Some((id, _)) => store.owner_of(id),
+            None => store.newcomers(),
+        };
+        let (id, head) = store.append_with_room(owner, shape, &draft)?;
+        match store.find(hash, draft.key) {
+            Some((old, _)) => store.replace(hash, old, id, head),
+            None => {
+                let segment = store.index.segment(&store.pages, hash);
+                store.insert(segment, hash, id, head);
+            }
         }
-        self.policy.inserted(&mut self.slab, id, class);
-        if replaces {
-            // Making room may have moved the old item, or taken it out.
-            let old = self.find(hash, draft.key);
-            self.put_in_place(hash, old.map(|(old, _)| old), id);
-            return Ok(());
-        }
-        if self.index.epoch() != epoch {
-            segment = self.index.segment_of(&self.slab, hash);
-        }
-        segment.insert(&mut self.slab, hash, id);
         Ok(())
     }
 
-    /// The head of a new item whose value lies in several slots; counted.
-    #[cold]
-    fn write_chained(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
-        let id = self.write_parts(draft, shape)?;
-        // A chained item always has one.
-        self.note_new_expiry(id, draft.expiry.or(Some(NEVER)));
-        self.complete(id);
-        self.items += 1;
-        self.count_parts(id, 1);
-        Ok(id)
-    }
-
-    /// What lies in a pending slot, its parts included, is an item from now on.
-    pub(crate) fn complete(&mut self, id: Id) {
-        let parts = self.layout.first_part(&self.slab, id);
-        Items::seal(&mut self.slab, parts);
-        let word = Kind::Item.word(self.slab.word(id, 0));
-        self.publish(id, word);
-    }
-
-    /// What is written in a pending slot is an item from now on, whose first word this is.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn publish(&mut self, id: Id, word: u32) {
-        self.layout.sum_up(&mut self.slab, id, word, &self.hasher);
-        self.slab.publish(id, word);
-    }
-
-    fn write_parts(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
-        let first = self.take_parts(shape)?;
-        let Some((id, _)) = self.take_slot(shape.head) else {
-            self.free_parts(first);
-            return Err(Error::NoMemory);
-        };
-        let word = self.layout.write_chained(&mut self.slab, id, first, draft);
-        self.slab.set_word(id, 0, Kind::Pending.word(word));
-        Ok(id)
-    }
-
-    /// The head of an item that is to be completed later, still pending.
-    pub(crate) fn write_new(&mut self, draft: &Draft<'_>, shape: &Shape) -> Result<Id> {
-        if shape.is_chained() {
-            return self.write_parts(draft, shape);
-        }
-        let (id, _) = self.take_slot(shape.head).ok_or(Error::NoMemory)?;
-        let word = self.layout.write(&mut self.slab, id, draft);
-        self.slab.set_word(id, 0, Kind::Pending.word(word));
-        Ok(id)
-    }
-
-    /// Lets the index name a new item, instead of the one that has its key.
-    pub(crate) fn put_in_place(&mut self, hash: Hash, old: Option<Id>, id: Id) {
-        match old {
-            Some(old) => {
-                self.index.replace(&mut self.slab, hash, old, id);
-                self.policy.replaced(&mut self.slab, old, id);
-                self.drop_item(old);
-                self.counters.updates += 1;
-            }
-            None => {
-                self.index.insert(&mut self.slab, hash, id);
-            }
-        }
-    }
-
-    /// The parts behind the head of a chained item, linked.
-    fn take_parts(&mut self, shape: &Shape) -> Result<Id> {
-        let mut first = Id::NONE;
-        for i in 0..shape.parts() {
-            let class = match shape.last {
-                Some(last) if i == 0 => last,
-                _ => self.slab.largest_class(),
-            };
-            let Some((part, _)) = self.take_slot(class) else {
-                self.free_parts(first);
-                return Err(Error::NoMemory);
-            };
-            Items::link(&mut self.slab, part, first);
-            first = part;
-        }
-        Ok(first)
-    }
-
-    pub(crate) fn free_parts(&mut self, first: Id) {
-        let mut part = first;
-        while let Some(p) = part.some() {
-            part = Items::next_part(&self.slab, p);
-            self.slab.free(p);
-        }
-    }
-
-    /// As [`Shard::ready_index`], where it is not ready.
-    pub(crate) fn ready_index_for(&mut self, hash: Hash) -> Result<()> {
-        let segment = self.index.segment_of(&self.slab, hash);
-        if self.index.is_ready(&self.slab, segment) {
-            return Ok(());
-        }
-        self.ready_index(hash)
-    }
-
-    /// Makes sure that the index takes one more entry for this hash.
-    #[cold]
-    fn ready_index(&mut self, hash: Hash) -> Result<()> {
-        // While a lowered limit is being reached, items go: the index does not grow for them.
-        if self.slab.ceiling() <= self.limit
-            && self.index.wants_split(&mut self.slab, hash)
-            && let Some(slot) = self.segment_slot(self.index.segment_class())
+    pub(crate) fn lru_hit(&mut self, id: Id) {
+        let store = &mut self.store;
+        if store.policy.is_lru()
+            && store.head(id).is_live()
+            && !planted::is("LRU hit not promoting")
         {
-            // Evictions may have changed the segment meanwhile.
-            if self.index.wants_split(&mut self.slab, hash) {
-                self.with_index(|index, slab, rehash| index.split(slab, hash, slot, rehash));
-            } else {
-                self.slab.free(slot);
-            }
+            store.kept.lru.hit(&mut store.pages, id);
         }
-        if self.index.has_room(&self.slab, hash) {
-            return Ok(());
-        }
-        if self.index.is_full(&self.slab, hash) {
-            let victim = self
-                .index
-                .neighbour(&self.slab, hash)
-                .ok_or(Error::NoMemory)?;
-            self.evict(victim);
-        }
-        self.with_index(|index, slab, rehash| index.rebuild(slab, hash, rehash));
-        if self.index.has_room(&self.slab, hash) {
-            Ok(())
-        } else {
-            Err(Error::NoMemory)
-        }
-    }
-
-    /// Calls with index, slab and the hash of the key in a slot.
-    pub(crate) fn with_index<T>(
-        &mut self,
-        call: impl FnOnce(&mut Index, &mut Slab, Rehash<'_>) -> T,
-    ) -> T {
-        let (layout, hasher) = (self.layout, self.hasher);
-        let rehash = |slab: &Slab, id: Id| hasher.hash(layout.key(slab, id));
-        call(&mut self.index, &mut self.slab, &rehash)
-    }
-
-    #[cold]
-    pub(crate) fn merge_segments(&mut self, hash: Hash) {
-        self.with_index(|index, slab, rehash| index.merge(slab, hash, rehash));
-    }
-
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn hash_of(&self, id: Id) -> Hash {
-        self.hasher.hash(self.layout.key(&self.slab, id))
-    }
-
-    /// Adds an item to the sums.
-    #[inline]
-    pub(crate) fn count(&mut self, id: Id, class: Class) {
-        let word = self.slab.word(id, 0);
-        self.items += 1;
-        self.ttl_items += u32::from(Items::word_has_ttl(word));
-        match self.layout.plain_payload(word) {
-            Some(bytes) => self.slab.add_live(class, bytes as isize),
-            None => self.count_parts(id, 1),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn uncount(&mut self, id: Id, class: Class) {
-        let word = self.slab.word(id, 0);
-        self.items -= 1;
-        self.ttl_items -= u32::from(Items::word_has_ttl(word));
-        match self.layout.plain_payload(word) {
-            Some(bytes) => self.slab.add_live(class, -(bytes as isize)),
-            None => self.count_parts(id, -1),
-        }
-    }
-
-    /// Adds, or takes off, the bytes of a chained item where they lie.
-    fn count_parts(&mut self, id: Id, sign: isize) {
-        let here =
-            self.layout.key_len(&self.slab, id) + self.layout.first_span(&self.slab, id).len();
-        self.slab
-            .add_live(self.slab.class_of(id), sign * here as isize);
-        let mut left = self.layout.payload(&self.slab, id) - here;
-        let mut part = self.layout.first_part(&self.slab, id);
-        while let Some(p) = part.some() {
-            let here = Items::part_room(&self.slab, p).min(left);
-            left -= here;
-            self.slab
-                .add_live(self.slab.class_of(p), sign * here as isize);
-            part = Items::next_part(&self.slab, p);
-        }
-    }
-
-    /// Frees the slots of an item that the index does not name any more.
-    pub(crate) fn drop_item(&mut self, id: Id) {
-        let class = self.slab.class_of(id);
-        if self.slab.kind(id) == Kind::Pinned {
-            return self.orphan(id, class);
-        }
-        self.forget(id, class);
-        let parts = self.layout.first_part(&self.slab, id);
-        self.free_parts(parts);
-        self.slab.free(id);
-    }
-
-    /// Takes an item, whose slot is of this class, out of sums and policy.
-    #[inline]
-    pub(crate) fn forget(&mut self, id: Id, class: Class) {
-        self.uncount(id, class);
-        self.policy.removed(&mut self.slab, id, class);
-    }
-
-    /// Takes an item out of index and slots.
-    pub(crate) fn remove(&mut self, id: Id, hash: Hash) {
-        if self.index.remove(&mut self.slab, hash, id) {
-            self.merge_segments(hash);
-        }
-        self.drop_item(id);
     }
 
     pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
-        let id = self.lookup(hash, key).ok_or(Error::NotFound)?;
-        self.remove(id, hash);
-        self.counters.deletes += 1;
+        let (id, _) = self.lookup(hash, key).ok_or(Error::NotFound)?;
+        self.store.remove(id, hash);
+        self.store.counters.deletes += 1;
         Ok(())
-    }
-
-    pub(crate) fn expire(&mut self, id: Id, hash: Hash) {
-        self.counters
-            .count_expiration(self.layout.payload(&self.slab, id));
-        self.remove(id, hash);
     }
 
     /// Gives an item another time to live.
     pub(crate) fn touch(&mut self, hash: Hash, key: &[u8], ttl_ms: u64) -> Result<()> {
         let id = self.touch_hit(hash, key)?;
-        let expiry = self.time.expiry(self.effective_ttl(ttl_ms));
-        if self.layout.has_ttl(&self.slab, id) {
-            self.change_expiry(id, expiry.unwrap_or(NEVER));
+        let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
+        let has_ttl = self.store.head(id).has_ttl();
+        if !has_ttl && expiry.is_none() {
             return Ok(());
         }
-        match expiry {
-            Some(expiry) => self.add_expiry(id, hash, expiry),
-            None => Ok(()),
+        let expiry = expiry.unwrap_or((NEVER, u64::MAX));
+        if has_ttl && self.store.set_expiry(id, expiry) {
+            return Ok(());
+        }
+        self.copy_with_expiry(hash, id, expiry)
+    }
+
+    /// Copies an item to where its header has a word for its expiry, in a page that takes it.
+    #[cold]
+    fn copy_with_expiry(&mut self, hash: Hash, id: Id, expiry: (Instant, u64)) -> Result<()> {
+        let store = &mut self.store;
+        if !store.keep(id) {
+            return self.copy_held(hash, id, expiry);
+        }
+        let granules = store.granules(id).saturating_add(1);
+        store.make_room(granules);
+        let (mut cleanings, mut gained) = (store.pages.granules(), true);
+        loop {
+            store.let_be(id);
+            if store.copy_with_expiry(id, expiry).is_some() {
+                self.note_usage();
+                return Ok(());
+            }
+            if !gained {
+                return Err(Error::NoMemory);
+            }
+            store.keep(id);
+            gained = store.gain_by_force(&mut cleanings);
         }
     }
 
-    /// Gives an expiry to an item that has no word for one: in its slot, or in a larger one.
-    fn add_expiry(&mut self, id: Id, hash: Hash, expiry: Instant) -> Result<()> {
-        let size = self.layout.size(&self.slab, id) + 4;
-        let free = self.slab.kind(id) == Kind::Item;
-        if free && size <= self.slab.slot_size(self.slab.class_of(id)) {
-            self.slab.withdraw(id);
-            self.note_new_expiry(id, Some(expiry));
-            let word = self.layout.add_expiry(&mut self.slab, id, id, expiry);
-            self.slab.publish(id, word);
-            self.ttl_items += 1;
-            return Ok(());
-        }
-        let class = self.slab.class_for(size);
-        let to = self.take_slot_beside(id, class);
-        let (to, class) = to.ok_or(Error::NoMemory)?;
-        self.note_new_expiry(to, Some(expiry));
-        let word = self.layout.add_expiry(&mut self.slab, id, to, expiry);
-        self.slab.publish(to, word);
-        self.index.replace(&mut self.slab, hash, id, to);
-        self.count(to, class);
-        self.policy.inserted(&mut self.slab, to, class);
-        self.policy.replaced(&mut self.slab, id, to);
-        self.drop_item(id);
+    /// What is held stays where it is, and as it is: the key gets a copy with another expiry.
+    fn copy_held(&mut self, hash: Hash, id: Id, expiry: (Instant, u64)) -> Result<()> {
+        let store = &mut self.store;
+        let (old, owner) = (store.head(id), store.owner_of(id));
+        let value_len = store.layout.value_len(&store.pages, id);
+        let draft = Draft {
+            key: &[],
+            value: &[],
+            value_len,
+            value_type: old.value_type(),
+            expiry: Some(expiry),
+            uses: old.uses(),
+        };
+        let page = store.pages.page_size();
+        let shape = store.layout.shape(page, old.key_len(), value_len, true);
+        let (to, new) = store.append_with_room(owner, &shape, &draft)?;
+        let new = store
+            .layout
+            .copy_whole(&mut store.pages, id, old, to, new)
+            .with_state(State::Live);
+        store.replace(hash, id, to, new);
+        store.counters.updates -= 1;
+        self.note_usage();
         Ok(())
-    }
-
-    /// A slot for a copy of an item, which is neither moved nor evicted for it.
-    fn take_slot_beside(&mut self, id: Id, class: Class) -> Option<(Id, Class)> {
-        let own = self.slab.class_of(id);
-        let is_free = self.keep(id);
-        if self.has_work() {
-            self.work_ahead(class, 1);
-        }
-        let slot = self.take_slot(class);
-        if is_free {
-            self.slab.set_kind(id, Kind::Item);
-            self.policy.returned(&mut self.slab, id, own);
-        }
-        slot
     }
 
     /// Adds to an integer; a sum that leaves the type's range is `Invalid` and changes nothing.
     pub(crate) fn increment(&mut self, hash: Hash, key: &[u8], by: i64) -> Result<i64> {
         let id = self.touch_hit(hash, key)?;
-        let value_type = self.layout.value_type(&self.slab, id);
-        let (new, out) = if value_type == Type::U64 {
+        let (new, out) = if self.store.head(id).value_type() == Type::U64 {
             let old = u64::from_ne_bytes(self.scalar(id, Type::U64)?);
             let new = old.checked_add_signed(by).ok_or(Error::Invalid)?;
             let out = i64::try_from(new).map_err(|_| Error::Invalid)?;
@@ -472,27 +269,34 @@ impl Shard {
             let new = old.checked_add(by).ok_or(Error::Invalid)?;
             (new.to_ne_bytes(), new)
         };
-        if self.slab.kind(id) == Kind::Pinned {
-            self.store_beside(id, hash, key, &new)?;
-        } else {
-            self.layout
-                .set_value(&mut self.slab, id, &new, &self.hasher);
-        }
+        self.change_value(id, hash, key, &new)?;
         Ok(out)
     }
 
-    /// Gives a key that somebody reads another value, of the same length, type and expiry.
-    fn store_beside(&mut self, id: Id, hash: Hash, key: &[u8], value: &[u8]) -> Result<()> {
-        let (slab, layout) = (&self.slab, self.layout);
+    /// Gives an item another value of the same length, type and expiry.
+    fn change_value(&mut self, id: Id, hash: Hash, key: &[u8], value: &[u8]) -> Result<()> {
+        let store = &self.store;
+        let head = store.head(id);
+        let expiry = store.layout.expiry(&store.pages, id);
         let draft = Draft {
             key,
             value,
             value_len: value.len(),
-            value_type: layout.value_type(slab, id),
-            expiry: layout.expiry(slab, id),
-            set_time: layout.set_time(slab, id).unwrap_or(0),
+            value_type: head.value_type(),
+            expiry: expiry.map(|instant| (instant, store.expires_at(id))),
+            uses: head.uses(),
         };
-        let shape = self.shape_for(key.len(), value.len(), draft.expiry.is_some())?;
-        self.store(hash, &draft, &shape, true)
+        let shape = self.shape_for(key.len(), value.len(), expiry.is_some())?;
+        if head.is_live() && !head.is_long() {
+            self.store.overwrite(id, &shape, &draft);
+            self.store.counters.updates -= 1;
+            return Ok(());
+        }
+        let kept = self.store.held > 0 && self.store.keep(id);
+        let stored = self.set_beside(hash, head, &shape, &draft);
+        if kept {
+            self.store.let_be(id);
+        }
+        stored
     }
 }

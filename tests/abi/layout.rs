@@ -108,6 +108,7 @@
     ("larder_cache_stats_t.views", offset_of!(larder_cache_stats_t, views)),
     ("larder_cache_stats_t.reservations", offset_of!(larder_cache_stats_t, reservations)),
     ("larder_cache_stats_t.failed_corrupt", offset_of!(larder_cache_stats_t, failed_corrupt)),
+    ("larder_cache_stats_t.dead_bytes", offset_of!(larder_cache_stats_t, dead_bytes)),
     ("larder_class_stats", size_of::<larder_class_stats>()),
     ("larder_class_stats.struct_size", offset_of!(larder_class_stats, struct_size)),
     ("larder_class_stats.kind", offset_of!(larder_class_stats, kind)),

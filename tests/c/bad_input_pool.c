@@ -81,6 +81,23 @@ static void bad_pool_configs_are_refused(void)
     region_free(&region);
 }
 
+/* The memory is never looked at: it is much smaller than the size that is said. */
+static void pools_above_16_gib_are_refused(void)
+{
+#if SIZE_MAX > 0xFFFFFFFF
+    static const size_t sizes[] = {((size_t)1 << 34) + 1, (size_t)1 << 35, (size_t)1 << 36, SIZE_MAX / 4};
+    struct region region = region_new(REGION_SIZE);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        larder_pool *pool = (larder_pool *)&unwritten;
+        set_context("pool_init", "above 16 GiB");
+        CHECK_STATUS(larder_pool_init(region.memory, sizes[i], NULL, &pool), LARDER_INVALID);
+        CHECK(pool == (larder_pool *)&unwritten);
+        CHECK(all_bytes_are(region.memory, region.size, DIRT_BYTE));
+    }
+    region_free(&region);
+#endif
+}
+
 /* Refused calls may be counted as failures; nothing else moves. */
 static void check_pool_unchanged(const larder_pool *pool, const larder_pool_stats_t *before)
 {
@@ -233,20 +250,21 @@ static void pool_calls(void)
     region_free(&region);
 }
 
-/* Blocks beyond 16 GiB - 64 MiB could not be reached: such a region is refused before it is looked at. */
+/* Blocks beyond 16 GiB, and items of a shard beyond 4 GiB - 128 KiB, could not be reached: such a region is refused
+ * before it is looked at. */
 static void larger_regions_than_can_be_reached_are_refused(void)
 {
     struct region region = region_new(REGION_SIZE);
-    uint64_t most = UINT64_C(17112760320);
+    uint64_t pool_max = UINT64_C(17179869184), cache_max = 64 * UINT64_C(4294836224);
     larder_pool *pool = NULL;
     set_context("pool_init", "size");
-    for (uint64_t size = most + 1; size < SIZE_MAX / 4; size += size / 2) {
+    for (uint64_t size = pool_max + 1; size < SIZE_MAX / 4; size += size / 2) {
         CHECK_STATUS(larder_pool_init(region.memory, (size_t)size, NULL, &pool), LARDER_INVALID);
         CHECK(pool == NULL && all_bytes_are(region.memory, region.size, DIRT_BYTE));
     }
     larder_cache *cache = NULL;
     set_context("cache_init", "size");
-    for (uint64_t size = 64 * most + 1; size < SIZE_MAX / 4; size += size / 2) {
+    for (uint64_t size = cache_max + 1; size < SIZE_MAX / 4; size += size / 2) {
         CHECK_STATUS(larder_cache_init(region.memory, (size_t)size, NULL, &cache), LARDER_INVALID);
         CHECK(cache == NULL && all_bytes_are(region.memory, region.size, DIRT_BYTE));
     }
@@ -257,6 +275,7 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     bad_pool_configs_are_refused();
+    pools_above_16_gib_are_refused();
     pool_calls();
     larger_regions_than_can_be_reached_are_refused();
     return check_end("bad_input_pool");

@@ -562,9 +562,9 @@ static void scan_callback_that_reenters_is_told_busy(void)
     region_free(&region);
 }
 
-/* ---- classes and pages ---- */
+/* ---- owners and pages ---- */
 
-enum { CLASSES_MAX = 256, MAP_REGION_SIZE = 512 * 1024 };
+enum { OWNERS = LARDER_OWNER_FREE + 1, MAP_REGION_SIZE = 512 * 1024 };
 
 struct map_case {
     const char *name;
@@ -575,69 +575,75 @@ struct map_case {
 static const struct map_case map_cases[] = {
     {"defaults", 0, LARDER_POLICY_DEFAULT, 0, 100},
     {"LRU", 0, LARDER_POLICY_LRU, 0, 100},
-    {"times, zeroed slots", 0, LARDER_POLICY_DEFAULT, LARDER_ITEM_TIMES | LARDER_ZERO_ON_FREE, 100},
+    {"times, zeroed bytes", 0, LARDER_POLICY_DEFAULT, LARDER_ITEM_TIMES | LARDER_ZERO_ON_FREE, 100},
     {"four shards", 4, LARDER_POLICY_DEFAULT, 0, 100},
     {"four shards, LRU, half the region", 4, LARDER_POLICY_LRU, 0, 50},
     {"a quarter of the region", 0, LARDER_POLICY_DEFAULT, 0, 25},
 };
 
-/* What classes tell, and what their pages do when they are counted one by one, is what the statistics say. */
-static void check_classes_and_pages(const larder_cache *cache)
+/* Pages and live bytes of each owner, counted page by page. */
+struct page_sums {
+    uint64_t pages[OWNERS], live_bytes[OWNERS], count, touched;
+};
+
+static struct page_sums count_pages(const larder_cache *cache, uint64_t page_size)
+{
+    struct page_sums sums;
+    larder_page_info page;
+    memset(&sums, 0, sizeof sums);
+    while (larder_cache_page_info(cache, (uint32_t)sums.count, &page) == LARDER_OK) {
+        sums.count++;
+        sums.touched += page.touched;
+        CHECK(page.touched <= 1 && page.slots * UINT64_C(4) == page_size);
+        if (!CHECK(page.class_index < OWNERS))
+            continue;
+        if (page.class_index == LARDER_PAGE_FREE)
+            CHECK(page.slots_used == 0);
+        else
+            CHECK(page.touched == 1 && page.slots_used > 0 && page.slots_used <= page.slots);
+        sums.pages[page.class_index]++;
+        sums.live_bytes[page.class_index] += page.slots_used * UINT64_C(4);
+    }
+    return sums;
+}
+
+/* What owners have is what their pages have when they are counted one by one, and what the statistics say. */
+static void check_owners_and_pages(const larder_cache *cache)
 {
     larder_cache_stats_t stats = stats_of(cache);
-    uint64_t pages_of[CLASSES_MAX] = {0}, used_in[CLASSES_MAX] = {0}, pages_free = 0, touched = 0;
-    larder_page_info page;
-    uint32_t page_count = 0, class_count = 0;
-    while (larder_cache_page_info(cache, page_count, &page) == LARDER_OK) {
-        page_count++;
-        CHECK(page.touched <= 1 && page.slots_used <= page.slots);
-        touched += page.touched;
-        if (page.class_index == LARDER_PAGE_FREE) {
-            pages_free++;
-            CHECK(page.slots == 0 && page.slots_used == 0);
-        } else if (CHECK(page.class_index < CLASSES_MAX)) {
-            CHECK(page.touched == 1 && page.slots > 0);
-            pages_of[page.class_index]++;
-            used_in[page.class_index] += page.slots_used;
-        }
-    }
-    CHECK(page_count == stats.page_count && pages_free == stats.pages_free);
-
-    larder_class_stats sum, one;
-    memset(&sum, 0, sizeof sum);
-    uint64_t page_size = stats.page_size, slot_size_before = 0;
-    for (one = sum; one.struct_size = sizeof one, larder_cache_class_stats(cache, class_count, &one) == LARDER_OK;
-         class_count++) {
-        if (!CHECK(class_count < CLASSES_MAX))
-            return;
-        CHECK(one.struct_size == sizeof one);
-        CHECK(one.pages == pages_of[class_count] && one.slots_used == used_in[class_count]);
-        CHECK(one.slots_used + one.slots_free == one.pages * one.slots_per_page);
-        CHECK(one.slot_size * one.slots_per_page <= page_size);
-        CHECK(one.free_bytes == one.slots_free * one.slot_size);
+    uint64_t page_size = stats.page_size, pages = 0, live = 0, dead = 0, evictions = 0;
+    struct page_sums sums = count_pages(cache, page_size);
+    larder_class_stats one = LARDER_CLASS_STATS_INIT;
+    for (uint32_t owner = 0; owner < OWNERS; owner++) {
+        CHECK_STATUS(larder_cache_class_stats(cache, owner, &one), LARDER_OK);
+        CHECK(one.struct_size == sizeof one && one.kind == owner);
+        CHECK(one.slot_size == page_size && one.slots_per_page == 1);
+        CHECK(one.pages == sums.pages[owner] && one.live_bytes == sums.live_bytes[owner]);
         CHECK(one.live_bytes + one.free_bytes + one.waste_bytes == one.pages * page_size);
-        CHECK(one.live_bytes <= one.slots_used * one.slot_size);
-        CHECK(one.slots_used <= one.allocations && one.reuses <= one.allocations);
-        if (one.kind == LARDER_CLASS_ITEMS)
-            CHECK(one.slot_size > slot_size_before);
-        else
-            CHECK(one.kind == LARDER_CLASS_INDEX && one.live_bytes == 0 && one.evictions == 0);
-        slot_size_before = one.slot_size;
-        sum.pages += one.pages;
-        sum.live_bytes += one.live_bytes;
-        sum.free_bytes += one.free_bytes;
-        sum.waste_bytes += one.waste_bytes;
-        sum.evictions += one.evictions;
-        sum.reuses += one.reuses;
+        CHECK(one.slots_free == (owner == LARDER_OWNER_FREE ? one.pages : 0));
+        CHECK(owner != LARDER_OWNER_INDEX || (one.free_bytes == 0 && one.waste_bytes == 0));
+        CHECK(owner != LARDER_OWNER_FREE || (one.live_bytes == 0 && one.waste_bytes == 0));
+        if (owner == LARDER_OWNER_WINDOW || owner == LARDER_OWNER_MAIN) {
+            CHECK(one.slots_used > 0 || one.live_bytes == 0);
+            live += one.slots_used;
+        } else {
+            CHECK(one.slots_used == 0 && one.evictions == 0);
+        }
+        pages += one.pages;
+        dead += one.waste_bytes;
+        evictions += one.evictions;
     }
-    uint64_t fixed = stats.total_allocated - touched * page_size;
-    CHECK(sum.pages + pages_free == page_count);
-    CHECK(sum.live_bytes == stats.payload_bytes);
-    CHECK(sum.free_bytes + pages_free * page_size == stats.free_bytes);
-    CHECK(sum.waste_bytes + fixed == stats.overhead_bytes);
-    CHECK((sum.pages + pages_free) * page_size + fixed == stats.region_bytes);
-    CHECK(sum.evictions == stats.evictions);
-    CHECK(sum.reuses == stats.pool_reuses);
+    CHECK_STATUS(larder_cache_class_stats(cache, OWNERS, &one), LARDER_NOT_FOUND);
+    CHECK(live == stats.item_count + stats.reservations);
+    CHECK(pages == stats.page_count && pages == sums.count && sums.pages[LARDER_OWNER_FREE] == stats.pages_free);
+    CHECK(evictions == stats.evictions && dead == stats.dead_bytes);
+    /* Bytes taken: fixed parts, pages of the index, and what lives. All others of the region are free. */
+    uint64_t fixed = stats.region_bytes - pages * page_size;
+    CHECK(stats.total_used == fixed + sums.live_bytes[LARDER_OWNER_WINDOW] + sums.live_bytes[LARDER_OWNER_MAIN] +
+                                  sums.live_bytes[LARDER_OWNER_INDEX]);
+    CHECK(stats.total_used == stats.region_bytes - stats.free_bytes);
+    CHECK(stats.total_allocated == fixed + sums.touched * page_size);
+    CHECK(stats.payload_bytes <= sums.live_bytes[LARDER_OWNER_WINDOW] + sums.live_bytes[LARDER_OWNER_MAIN]);
 }
 
 /* Small values and chained ones, short-lived and long-lived, come, change, go, expire and are evicted. */
@@ -665,12 +671,12 @@ static void mix(larder_cache *cache, uint64_t *now_ms, uint64_t *random, int rou
         if (i % 100 == 0) {
             status = larder_cache_optimize(cache, (uint32_t)(next_random(random) % 200 + 1), NULL);
             CHECK(status == LARDER_OK || status == LARDER_AGAIN);
-            check_classes_and_pages(cache);
+            check_owners_and_pages(cache);
         }
     }
 }
 
-static void classes_and_pages_add_up(void)
+static void owners_and_pages_add_up(void)
 {
     for (size_t i = 0; i < sizeof map_cases / sizeof map_cases[0]; i++) {
         const struct map_case *c = &map_cases[i];
@@ -682,23 +688,23 @@ static void classes_and_pages_add_up(void)
         config.flags |= c->flags;
         larder_cache *cache = cache_new(&region, &config);
         set_context("class_stats, page_info", c->name);
-        check_classes_and_pages(cache);
+        check_owners_and_pages(cache);
         mix(cache, &now_ms, &random, check_rounds(10000, 1000));
         CHECK(stats_of(cache).evictions > 0 && stats_of(cache).expirations > 0);
         check_cache(cache, &region);
         CHECK_STATUS(larder_cache_set_memory_limit(cache, MAP_REGION_SIZE / 100 * c->limit_percent), LARDER_OK);
-        check_classes_and_pages(cache);
+        check_owners_and_pages(cache);
         mix(cache, &now_ms, &random, check_rounds(5000, 500));
         now_ms += HOUR_MS;
         CHECK_STATUS(larder_cache_optimize(cache, 0, NULL), LARDER_OK);
-        check_classes_and_pages(cache);
+        check_owners_and_pages(cache);
         check_cache(cache, &region);
         uint64_t evictions = stats_of(cache).evictions;
         CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
-        check_classes_and_pages(cache);
+        check_owners_and_pages(cache);
         CHECK(stats_of(cache).evictions == evictions);
         mix(cache, &now_ms, &random, check_rounds(1000, 100));
-        check_classes_and_pages(cache);
+        check_owners_and_pages(cache);
         check_cache(cache, &region);
         region_free(&region);
     }
@@ -720,6 +726,6 @@ int main(int argc, char **argv)
     large_values_are_stored();
     scans_see_each_item_once();
     scan_callback_that_reenters_is_told_busy();
-    classes_and_pages_add_up();
+    owners_and_pages_add_up();
     return check_end("behaviour_cache");
 }

@@ -2,7 +2,7 @@
 #include "check.h"
 
 enum {
-    REGION_SIZE = 64 * 1024,
+    REGION_SIZE = 40 * 1024,
     LARGE_REGION_SIZE = 1024 * 1024,
     HOUR_MS = 3600 * 1000,
     BATCH_MAX = 1000,

@@ -81,7 +81,7 @@ memory_map_has_a_legend() {
     limited target/examples/memory_map >"$out/said"
     sed '/^==/,$d' "$out/said" >"$out/legend"
     cat "$out/legend"
-    for sign in : - = + '*' '#' % @ I: .: _:; do
+    for sign in : - = + '*' '#' % @ W: M: I: .: _: x; do
         grep -qF -e " $sign" -e "$sign " "$out/legend" || { echo "the legend does not name $sign"; return 1; }
     done
 }

@@ -34,6 +34,8 @@ struct setting {
 static const struct setting settings[] = {
     { "roomy", 32 * 1024, LARDER_POLICY_DEFAULT, 0, 12, 1, 80 },
     { "roomy, LRU", 32 * 1024, LARDER_POLICY_LRU, LARDER_ZERO_ON_FREE, 12, 1, 80 },
+    { "roomy, long", 32 * 1024, LARDER_POLICY_DEFAULT, 0, 5, 1, 3000 },
+    { "roomy, long, LRU", 32 * 1024, LARDER_POLICY_LRU, LARDER_CHECKSUM, 5, 1, 3000 },
     { "full", 4096, LARDER_POLICY_DEFAULT, 0, 60, 0, 150 },
     { "full, zeroed", 8192, LARDER_POLICY_DEFAULT, LARDER_ZERO_ON_FREE, 60, 0, 600 },
     { "full, LRU, times", 16 * 1024, LARDER_POLICY_LRU, LARDER_ITEM_TIMES, 60, 0, 3000 },

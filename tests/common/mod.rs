@@ -7,7 +7,7 @@
 #[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 pub(crate) mod mapping;
 
-use larder::{Cache, CacheStats};
+use larder::{Cache, CacheStats, PageOwner};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -185,7 +185,7 @@ pub(crate) fn checked(cache: &Cache<'_>) {
     );
 }
 
-/// A cache's pages and slots, a line for each class that has any.
+/// A cache's pages, a line for each owner.
 pub(crate) fn picture(cache: &Cache<'_>) -> String {
     let s = cache.stats();
     let mut lines = format!(
@@ -199,16 +199,16 @@ pub(crate) fn picture(cache: &Cache<'_>) -> String {
         s.page_size,
         s.pages_free
     );
-    for class in (0..)
-        .map_while(|i| cache.class_stats(i).ok())
-        .filter(|class| class.pages > 0)
-    {
-        let slots = class.used + class.free;
-        let bar = "#".repeat((class.used * 40).div_ceil(slots.max(1)));
+    for owner in PageOwner::ALL {
+        let Ok(owned) = cache.owner_stats(owner) else {
+            continue;
+        };
+        let all = owned.pages as usize * owned.page_size;
+        let bar = "#".repeat((owned.live_bytes as usize * 40).div_ceil(all.max(1)));
         let _ = writeln!(
             lines,
-            "  slot {:5} | pages {:5} | used {:7} of {slots:7} |{bar:40}|",
-            class.slot_size, class.pages, class.used
+            "  {owner:8?} | pages {:5} | items {:7} | dead {:7} |{bar:40}|",
+            owned.pages, owned.items, owned.dead_bytes
         );
     }
     lines
@@ -233,3 +233,34 @@ pub(crate) fn fill(cache: &Cache<'_>, lens: &[usize]) {
 
 /// The first key that [`fill`] has not used.
 pub(crate) const NEW_KEY: u64 = 1 << 40;
+
+/// Bytes of a page's descriptor: next 2, prev 2, live 2, first 2, due 4, era 2, owner 1, mark 1.
+pub(crate) const DESCRIPTOR: usize = 16;
+
+/// Where the page descriptors of a region lie that was just set up, and how many: a table for each shard. There, each
+/// free page names the next one.
+pub(crate) fn page_tables(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+    let is_free = |at: usize| {
+        at + DESCRIPTOR <= bytes.len()
+            && half(at + 2) == u16::MAX
+            && bytes[at + 4..at + DESCRIPTOR] == [0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]
+    };
+    let (mut tables, mut at) = (Vec::new(), 0);
+    while at + DESCRIPTOR <= bytes.len() {
+        let place = |n: usize| at + n * DESCRIPTOR;
+        let linked =
+            (0..).take_while(|&n| is_free(place(n)) && usize::from(half(place(n))) == n + 1);
+        match linked.count() {
+            0 => at += 4,
+            // The last one names none.
+            n if is_free(place(n)) && half(place(n)) == u16::MAX => {
+                tables.push((at, n + 1));
+                at = place(n + 1);
+            }
+            n => at = place(n),
+        }
+    }
+    assert!(!tables.is_empty(), "where are the descriptors?");
+    tables
+}

@@ -28,7 +28,7 @@
 #define DELAY_STEP 6
 #define DELAY_FIRST 60 /* before the call, but behind what sets the timer up */
 
-#define INSTRUCTIONS_MAX 65536
+#define INSTRUCTIONS_MAX 131072
 #define CODE_SIZE_MAX (256 * 1024)
 #define ITEMS_MAX 128
 #define VALUE_LEN 24
@@ -273,8 +273,10 @@ static void check_items(const struct scenario *scenario, const larder_cache_stat
     uint64_t evictions = stats.evictions - before->evictions;
     bool handler_stored = handled.fired && handled.set == LARDER_OK;
     CHECK(stats.failed_busy - before->failed_busy == (handled.fired && handled.set == LARDER_BUSY ? 2 : 0));
-    CHECK((evictions > 0) == (scenario->free_items == 0));
-    CHECK((stats.items_moved > before->items_moved) == (scenario->call == optimize_it));
+    /* What is deleted becomes room only when its page is cleaned: the others may evict, too. */
+    CHECK(evictions > 0 || scenario->free_items > 0);
+    /* Making room for a set may move items, too. */
+    CHECK(stats.items_moved > before->items_moved || scenario->call != optimize_it);
 
     unsigned gone = 0;
     for (unsigned i = 0; i < item_count; i++) {

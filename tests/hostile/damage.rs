@@ -1,7 +1,7 @@
 //! What may happen to a region while nobody looks: bits, words, runs and pages change, and now and then
 //! somebody knows where it hurts.
 
-use crate::common::Rng;
+use crate::common::{DESCRIPTOR, Rng};
 use crate::image::Image;
 
 /// Numbers that lie at the ends of something.
@@ -125,57 +125,74 @@ fn resize(bytes: &mut Vec<u8>, rng: &mut Rng) {
     bytes.resize(len, with);
 }
 
-/// A page's descriptor: its class, what it is used for, where its slots were never used, its base.
+/// A page's descriptor: its neighbours, what lives in it and from where on, its due and era, its owner.
 fn change_descriptor(image: &mut Image, rng: &mut Rng) {
     let (start, count) = image.descriptors[rng.below(image.descriptors.len())];
-    let at = start + rng.below(count) * 24;
-    let other = start + rng.below(count) * 24;
+    let at = start + rng.below(count) * DESCRIPTOR;
+    let other = start + rng.below(count) * DESCRIPTOR;
     let bytes = &mut image.bytes;
-    if start + count * 24 > bytes.len() {
+    if start + count * DESCRIPTOR > bytes.len() {
         return;
     }
-    match rng.below(6) {
-        0 => bytes[at + 14] = rng.below(256) as u8,
+    match rng.below(8) {
+        0 => bytes[at + 14] = rng.below(8) as u8,
         1 => bytes[at + 14] = bytes[other + 14],
-        2 => bytes[at + 15] = rng.below(16) as u8,
-        3 => {
-            let slots = rng.log_uniform(0, 65_535) as u16;
-            bytes[at + 12..at + 14].copy_from_slice(&slots.to_ne_bytes());
+        2 | 3 => {
+            let field = at + 2 * rng.below(4);
+            let half = match rng.below(3) {
+                0 => rng.log_uniform(0, 65_535),
+                1 => rng.below(count + 2),
+                _ => 65_535,
+            };
+            bytes[field..field + 2].copy_from_slice(&(half as u16).to_ne_bytes());
         }
         4 => {
-            let base = some_word(bytes, at + 16, rng);
-            put_word(bytes, at + 16, base);
+            let due = some_word(bytes, at + 8, rng);
+            put_word(bytes, at + 8, due);
         }
-        _ => bytes.copy_within(at..at + 24, other),
+        5 => bytes[at + 12] = rng.below(6) as u8,
+        6 => bytes.copy_within(at..at + DESCRIPTOR, other),
+        _ => {
+            for i in 0..DESCRIPTOR {
+                bytes.swap(at + i, other + i);
+            }
+        }
     }
 }
 
-/// A word that may be the first one of a slot: what the slot holds, lengths, what else is in the header.
+/// A word that may be an item's first one: lengths, uses, state, type, and the words behind it.
 fn change_header(bytes: &mut [u8], rng: &mut Rng) {
     let start = place(bytes, rng);
     let last = bytes.len().saturating_sub(3);
+    let is_head = |word: u32| (4..=90).contains(&(word & 0xff)) && word >> 8 != 0;
     let Some(at) = (start..last)
         .step_by(4)
         .take(200)
-        .find(|&at| word_at(bytes, at) >> 29 != 0)
+        .find(|&at| is_head(word_at(bytes, at)))
     else {
         return;
     };
     let word = word_at(bytes, at);
-    let low = word & 0x1fff_ffff;
     let word = match rng.below(8) {
-        0 => word ^ 1 << 24,
-        1 => word ^ 1 << 25,
+        0 => word ^ 1 << 26,
+        1 => word ^ 1 << (27 + rng.below(2)),
         2 => word ^ 3 << 24,
         3 => word & !0xff | rng.below(256) as u32,
-        4 => word & !(0x1fff << 8) | (rng.log_uniform(0, 8191) as u32) << 8,
-        5 => word & !(7 << 21) | (rng.below(8) as u32) << 21,
-        _ => (rng.below(8) as u32) << 29 | low,
+        4 => word & !(0xffff << 8) | (rng.log_uniform(0, 65_535) as u32) << 8,
+        5 => {
+            word & !(0xffff << 8)
+                | (word >> 8)
+                    .wrapping_add(rng.below(9) as u32)
+                    .wrapping_sub(4)
+                    << 8
+                    & 0xff_ff00
+        }
+        _ => (rng.below(8) as u32) << 29 | word & 0x1fff_ffff,
     };
     put_word(bytes, at, word);
     if rng.one_in(3) {
-        // Parts of chains come next.
-        let at = (at + 4 * (1 + rng.below(4))).min(last / 4 * 4 - 4);
+        // Links, expiry, lengths and pages come next.
+        let at = (at + 4 * (1 + rng.below(6))).min(last / 4 * 4 - 4);
         let word = some_word(bytes, at, rng);
         put_word(bytes, at, word);
     }

@@ -1,6 +1,6 @@
 //! Regions as an owner leaves them: caches of every layout, with items whose values tell their keys.
 
-use crate::common::{Region, Rng, now_ms, set_now};
+use crate::common::{Region, Rng, now_ms, page_tables, set_now};
 use larder::{Cache, Config, Error, PolicyKind, Result, TTL_NEVER, Type};
 use std::mem::forget;
 use std::sync::OnceLock;
@@ -138,7 +138,7 @@ pub(crate) fn left_behind(seed: u64) -> Image {
     set_now(THEN);
     let mut region = Region::new(size);
     Cache::new(region.bytes(), &config).expect("large enough");
-    let descriptors = tables(region.bytes());
+    let descriptors = page_tables(region.bytes());
     let cache = Cache::new(region.bytes(), &config).expect("large enough");
     work(&cache, &mut rng, size);
     Image {
@@ -171,31 +171,4 @@ fn work(cache: &Cache<'_>, rng: &mut Rng, size: usize) {
         let _ = cache.reserve(&key, len, ttl_of(n)).map(forget);
         let _ = store(cache, rng, n, len);
     }
-}
-
-/// A page's descriptor while nobody has it.
-const DESCRIPTOR: [u8; 24] = [
-    255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0,
-    0, 0,
-];
-
-/// The descriptors of pages that were never used: tables of some, in a region that was just set up.
-fn tables(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let size = DESCRIPTOR.len();
-    let (mut tables, mut at) = (Vec::new(), 0);
-    while at + size <= bytes.len() {
-        let run = bytes[at..]
-            .chunks_exact(size)
-            .take_while(|chunk| *chunk == DESCRIPTOR);
-        match run.count() {
-            0 => at += 4,
-            count => {
-                // The first ones are the index's.
-                tables.push((at, count));
-                at += count * size;
-            }
-        }
-    }
-    assert!(!tables.is_empty(), "where are the descriptors?");
-    tables
 }

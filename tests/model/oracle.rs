@@ -3,7 +3,7 @@
 use crate::common::{audited, now_ms, picture, set_now};
 use crate::ops::{Op, Value};
 use larder::{
-    AttachReport, Cache, CacheStats, ClassStats, Config, Cursor, Error, Found, Result, TTL_NEVER,
+    AttachReport, Cache, CacheStats, Config, Cursor, Error, Found, PageOwner, Result, TTL_NEVER,
     Type,
 };
 use std::collections::BTreeMap;
@@ -173,7 +173,7 @@ impl<'c> Oracle<'c> {
             let may_rise = self.shards > 1;
             assert!(
                 may_rise || s.total_used <= before.total_used,
-                "usage rises above a lowered limit"
+                "usage rises above a lowered limit: {before:?} {s:?}"
             );
         }
     }
@@ -344,16 +344,17 @@ impl<'c> Oracle<'c> {
         let s = &self.stats;
         let left = (s.item_count, s.payload_bytes);
         assert_eq!(left, (0, 0), "{}", picture(self.cache));
-        let classes: Vec<ClassStats> = (0..)
-            .map_while(|i| self.cache.class_stats(i).ok())
-            .collect();
-        // The index comes last: each shard keeps its first two segments, and a page of directory.
-        let Some((items, [segments, chunks])) = classes.split_last_chunk() else {
-            panic!("fewer than two classes")
-        };
-        let shards = s.shards as usize;
-        assert!(items.iter().all(|class| class.used == 0));
-        let least = segments.used == 2 * shards && chunks.pages <= shards;
+        let owned = |owner| self.cache.owner_stats(owner).expect("no callback runs");
+        let heads = [PageOwner::Window, PageOwner::Main].map(owned);
+        // Each shard keeps the first page of its logs, and a page of the directory.
+        let shards = u64::from(s.shards);
+        assert!(
+            heads
+                .iter()
+                .all(|log| log.items == 0 && log.live_bytes == 0)
+        );
+        let least =
+            heads.iter().all(|log| log.pages <= shards) && owned(PageOwner::Index).pages <= shards;
         assert!(least, "not all came back\n{}", picture(self.cache));
     }
 }

@@ -11,7 +11,7 @@
 //! | `byte_lru` | LRU of items that differ in size and expire |
 
 // Every test is a crate of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod arc;
 mod byte_lru;

@@ -1,0 +1,363 @@
+//! Making a cache in a region, or taking over one that an earlier owner left there.
+
+use super::{CELLS_AT, Cache, Header};
+use crate::attach::{Adopt, AttachReport};
+use crate::callbacks::Callbacks;
+use crate::config::{Config, REGION_MAX};
+use crate::expiry::Time;
+use crate::hash::{KeyHasher, Place};
+use crate::layout::{Cuts, Layout, Setup};
+use crate::lock::{Guarded, LockKind};
+use crate::page::Tables;
+use crate::planted;
+use crate::region::{ALIGN, Cutter, Shared, barrier, check_region, clean};
+use crate::shard::{Origin, Shard};
+use crate::sizing;
+use crate::stamp::{Found, Stamp};
+use crate::status::{Error, Result};
+use crate::store::Kept;
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicUsize};
+
+impl<'r> Cache<'r> {
+    /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
+    ///
+    /// # Errors
+    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`](crate::ALIGN); `NoMemory` where it is too
+    /// small for anything ([`Cache::required_size`] says what is needed); `Invalid` for a
+    /// configuration out of range, which a limit above the region is, or a region above 1,095,216,660,480 bytes.
+    ///
+    /// # Time
+    /// O(pages of the region).
+    pub fn new(region: &'r mut [u8], config: &Config) -> Result<Self> {
+        let len = region.len();
+        let base = NonNull::from(region).cast();
+        // SAFETY: the region is borrowed for as long as the cache lives.
+        unsafe { Self::new_at(base, len, config) }
+    }
+
+    /// # Safety
+    /// `base .. base + len` is memory that nobody else touches for `'r`.
+    pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
+        Self::check_arguments(base, len, config)?;
+        // SAFETY: the caller gave this memory.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let cache = Self::lay_out(cutter, len, config, None).ok_or(Error::NoMemory)?;
+        cache.begin(config)
+    }
+
+    /// Takes over the cache that an earlier owner left in `region`, made with the same `config` (limit,
+    /// hooks, `zero_on_free`, lengths and default TTL may differ): after a reset, in another process, at
+    /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; a value that
+    /// was being written over by one of its size, in its place, does not. Views, reservations, locks and statistics of
+    /// the earlier owner are void, and so is what the default policy remembers of evicted items.
+    ///
+    /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
+    /// anew since then, as after a reset, counts as one that stood still meanwhile.
+    ///
+    /// One owner at a time is the caller's to ensure: two processes must not use one mapping at once. The child of
+    /// a fork attaches to its copy before any other call: a thread of the parent may have held a lock.
+    ///
+    /// # Errors
+    /// The report's `found` tells what is there instead, and nothing was changed: `NotFound` where there is no
+    /// cache, `VersionMismatch` where there is one that was made otherwise. Else as [`Cache::new`].
+    ///
+    /// # Time
+    /// O(pages + items), and a hash of each key; O(bytes) with checksums.
+    pub fn attach(
+        region: &'r mut [u8],
+        config: &Config,
+        report: &mut AttachReport,
+    ) -> Result<Self> {
+        let len = region.len();
+        let base = NonNull::from(region).cast();
+        // SAFETY: the region is borrowed for as long as the cache lives.
+        unsafe { Self::attach_at(base, len, config, report) }
+    }
+
+    /// # Safety
+    /// As for [`Cache::new_at`].
+    pub(crate) unsafe fn attach_at(
+        base: NonNull<u8>,
+        len: usize,
+        config: &Config,
+        report: &mut AttachReport,
+    ) -> Result<Self> {
+        *report = AttachReport {
+            found: Found::Nothing,
+            ..AttachReport::default()
+        };
+        Self::check_arguments(base, len, config)?;
+        if len < size_of::<Header>() {
+            return Err(Error::NotFound);
+        }
+        let hasher = KeyHasher::new(config.hash_seed);
+        // SAFETY: at least so many bytes, aligned; words may be any bits.
+        let words = unsafe { base.cast::<[u32; 4]>().read() };
+        report.found = Self::stamp(config, len, &hasher).compare(&Stamp::of_words(words));
+        match report.found {
+            Found::Cache => {}
+            Found::Nothing => return Err(Error::NotFound),
+            _ => return Err(Error::VersionMismatch),
+        }
+        // SAFETY: the caller gave this memory.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let left = Some((report, Adopt::new()));
+        let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
+        cache.begin(config)
+    }
+
+    fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
+        config.check()?;
+        check_region(base, len)?;
+        if config.memory_limit > len || len as u64 > REGION_MAX {
+            return Err(Error::Invalid);
+        }
+        Ok(())
+    }
+
+    fn begin(self, config: &Config) -> Result<Self> {
+        self.observe_time();
+        if config.memory_limit != 0 {
+            self.set_memory_limit(config.memory_limit)?;
+        }
+        Ok(self)
+    }
+
+    /// What tells this cache from others.
+    fn stamp(config: &Config, len: usize, hasher: &KeyHasher) -> Stamp {
+        let build = [
+            size_of::<usize>(),
+            size_of::<Header>(),
+            size_of::<Guarded<Shard>>(),
+            Self::KEPT_AT,
+        ];
+        let Config {
+            policy,
+            item_times,
+            checksum,
+            ..
+        } = *config;
+        let layout = [
+            len,
+            config.shard_count(len) as usize,
+            policy as usize,
+            usize::from(item_times),
+            usize::from(checksum),
+        ];
+        let wide = |n: usize| n as u64;
+        Stamp::new(&build.map(wide), &layout.map(wide), hasher)
+    }
+
+    /// Bytes before the parts of `count` shards: header, cells, hasher.
+    fn head_size(count: u32) -> usize {
+        let cells = sizing::cells_size::<Guarded<Shard>>(count);
+        CELLS_AT + cells + size_of::<KeyHasher>().next_multiple_of(ALIGN)
+    }
+
+    /// Where what outlives its owner lies in a shard's cell.
+    const KEPT_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::KEPT_AT;
+
+    /// Cuts the region; `left`: where an earlier owner left something there.
+    fn lay_out(
+        mut cutter: Cutter,
+        len: usize,
+        config: &Config,
+        mut left: Option<(&mut AttachReport, Adopt)>,
+    ) -> Option<Self> {
+        let count = config.shard_count(len);
+        let mut header = cutter.cut(size_of::<Header>())?.cast::<Header>();
+        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
+        let setup = config.setup();
+        let hasher = cutter.place()?;
+        debug_assert!(cutter.used() <= Self::head_size(count));
+        let part = sizing::part_size(len.checked_sub(Self::head_size(count))?, count);
+        let layout = sizing::check_limit(config, &setup, len, part)?;
+        // Nothing was written before this.
+        let by_hand = match &left {
+            // SAFETY: the header that the earlier owner wrote was cut above.
+            Some(_) => unsafe { Self::clock_left_by_hand(header) },
+            None => {
+                // Until the end, there is no cache.
+                // SAFETY: cut above; the stamp's magic comes first.
+                unsafe { header.cast::<u32>().write(0) };
+                barrier();
+                0
+            }
+        };
+        let stamp = Self::stamp(config, len, &KeyHasher::new(setup.seed));
+        let seed = if planted::is("seed ignored") {
+            0
+        } else {
+            setup.seed
+        };
+        let hasher = hasher.fill(KeyHasher::new(seed));
+        let stride = sizing::cell_stride::<Guarded<Shard>>(count);
+        let mut cuts = cutter.cuts();
+        let sizes = (&setup, &layout, part);
+        for number in 0..count {
+            let at = cutter.cut(part)?;
+            // SAFETY: `cut` hands out each byte once.
+            let cutter = unsafe { Cutter::new(at, part) };
+            // SAFETY: number < count, and room for count cells was cut.
+            let cell = unsafe { cells.add(number as usize * stride) };
+            let left = left.as_mut().map(|(report, adopt)| (&mut **report, *adopt));
+            let place = Place { number, count };
+            // SAFETY: as above; an earlier owner wrote the cell where it left something.
+            cuts += unsafe { Self::lay_out_shard(cell, cutter, place, sizes, hasher, left)? };
+        }
+        let mut value = Self::header(config, len, part * count as usize, hasher, cuts);
+        value.clock_by_hand = AtomicU32::new(by_hand);
+        // A region that is taken over holds a cache all the time.
+        let magic = stamp.magic;
+        value.stamp = match left {
+            Some(_) => stamp,
+            None => stamp.unfinished(),
+        };
+        // SAFETY: cut above, aligned to ALIGN.
+        unsafe { header.write(value) };
+        // SAFETY: written just now, and nobody knows of it yet.
+        Self::clean_hooks(unsafe { header.as_mut() });
+        barrier();
+        // SAFETY: as above; the stamp's magic comes first.
+        unsafe { header.cast::<u32>().write(magic) };
+        Some(Self {
+            header,
+            region: PhantomData,
+        })
+    }
+
+    /// Cuts a shard's part and starts the shard in its cell; returns the number of cuts.
+    ///
+    /// # Safety
+    /// `cell` is a place for a shard, aligned, and nobody else's; initialised where something was `left`.
+    unsafe fn lay_out_shard(
+        cell: NonNull<u8>,
+        mut cutter: Cutter,
+        place: Place,
+        (setup, layout, part): (&Setup, &Layout, usize),
+        hasher: Shared<KeyHasher>,
+        left: Option<(&mut AttachReport, Adopt)>,
+    ) -> Option<u32> {
+        let (origin, tables, kept) = match left {
+            None => (Origin::Fresh, Tables::FRESH, None),
+            Some((report, adopt)) => {
+                // SAFETY: by the caller's promise.
+                let kept = unsafe { Self::kept_left(cell) };
+                let origin = Origin::Left(kept, place, report, adopt);
+                (origin, adopt.tables, kept)
+            }
+        };
+        // Where the time is not known, the next owner is not to believe it either.
+        let time = match origin {
+            Origin::Fresh => Time::default(),
+            Origin::Left(..) => Time::UNKNOWN,
+        };
+        let kept = kept.unwrap_or(Kept::new(time));
+        let mut cell = cell.cast::<Guarded<Shard>>();
+        let made = layout.cut(&mut cutter, setup, part, &tables)?;
+        // SAFETY: by the caller's promise.
+        unsafe { Self::write_cell(cell, made, setup, layout, hasher, kept) };
+        // SAFETY: written above, and no other thread knows of it yet.
+        unsafe { cell.as_mut() }.get_mut().start(origin);
+        Some(cutter.cuts())
+    }
+
+    /// Puts a new shard into its cell. Apart, so that its copies leave the stack before it starts.
+    ///
+    /// # Safety
+    /// `cell` is a place for one, aligned, and nobody else's.
+    #[inline(never)]
+    unsafe fn write_cell(
+        cell: NonNull<Guarded<Shard>>,
+        cuts: Cuts,
+        setup: &Setup,
+        layout: &Layout,
+        hasher: Shared<KeyHasher>,
+        kept: Kept,
+    ) {
+        let shard = Shard::new(cuts, setup, layout, hasher, kept);
+        // SAFETY: by the caller's promise.
+        unsafe { cell.write(Guarded::new(shard)) };
+    }
+
+    /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.
+    fn clean_hooks(header: &mut Header) {
+        match header.lock {
+            LockKind::Default => clean(&mut header.lock, LockKind::Default),
+            LockKind::None => clean(&mut header.lock, LockKind::None),
+            LockKind::Hooks(_) => {}
+        }
+        if header.on_event.get_mut().is_none() {
+            clean(header.on_event.get_mut(), None);
+        }
+    }
+
+    /// What outlives its owner in a shard's cell, if it can be that.
+    ///
+    /// # Safety
+    /// `cell` has as many bytes as a cell, initialised.
+    unsafe fn kept_left(cell: NonNull<u8>) -> Option<Kept> {
+        // SAFETY: inside the cell.
+        let kept = unsafe { cell.add(Self::KEPT_AT) };
+        // SAFETY: as above, aligned as what lies there; words may be any bits.
+        Kept::left_behind(unsafe { kept.cast::<[u64; 8]>().read() })
+    }
+
+    /// # Safety
+    /// `header` has as many bytes as one, initialised.
+    unsafe fn clock_left_by_hand(header: NonNull<Header>) -> u32 {
+        let at = core::mem::offset_of!(Header, clock_by_hand);
+        // SAFETY: inside the header, by the caller's promise.
+        let word = unsafe { header.cast::<u8>().add(at) };
+        // SAFETY: as above, and aligned as the header is; a word may be any bits.
+        unsafe { word.cast::<u32>().read() }
+    }
+
+    fn header(
+        config: &Config,
+        region: usize,
+        parts: usize,
+        hasher: Shared<KeyHasher>,
+        cuts: u32,
+    ) -> Header {
+        Header {
+            stamp: Stamp::NONE,
+            region,
+            outside: region - parts,
+            limit: AtomicUsize::new(region),
+            cell_stride: sizing::cell_stride::<Guarded<Shard>>(config.shard_count(region)) as u32,
+            cell_count: config.shard_count(region),
+            policy: config.policy,
+            item_times: config.item_times,
+            default_ttl: config.default_ttl_ms != 0,
+            cuts: cuts as u16,
+            hasher,
+            lock: config.lock,
+            clock: config.clock,
+            callbacks: Callbacks::default(),
+            on_event: UnsafeCell::new(config.on_event),
+            busy: AtomicU32::new(0),
+            clock_by_hand: AtomicU32::new(0),
+        }
+    }
+
+    /// The size of a region in which a cache of this configuration keeps `items` items of these
+    /// lengths, index and headers included, without evicting any. With 0 items: the smallest region
+    /// that makes a cache at all. With a memory limit: the limit's own size, rounded up to [`ALIGN`].
+    ///
+    /// # Errors
+    /// `Invalid` for a configuration, key or value length out of range; `TooLarge` where no region could be
+    /// large enough: for the memory limit, for pins, or for ids.
+    pub fn required_size(
+        config: &Config,
+        items: u64,
+        key_len: usize,
+        value_len: usize,
+    ) -> Result<usize> {
+        config.check()?;
+        sizing::required_size(config, items, key_len, value_len, Self::head_size)
+    }
+}

@@ -1,0 +1,159 @@
+//! Cleaning: pages with many dead bytes give them back, once their live items are copied elsewhere.
+//!
+//! # Time
+//! A step looks at a sample of pages, or copies one item.
+//!
+//! # Source
+//! Segment cleaning: M. Rosenblum, J. Ousterhout, ACM TOCS 10 (1992). Sampling some pages finds good ones: C.
+//! Power of choices, M. Mitzenmacher, IEEE TPDS 12 (2001).
+
+#![forbid(unsafe_code)]
+
+use crate::item::{Head, State};
+use crate::log::Log;
+use crate::page::{Id, Page};
+use crate::planted;
+use crate::progress::{CLEANED, EXPIRED};
+use crate::store::Store;
+
+/// Pages looked at for the one with the most dead bytes.
+pub(crate) const SAMPLE: u32 = 16;
+/// Dead granules, in 1,024ths of all, from which on pages are cleaned.
+const DEAD_SHARE: u32 = 40;
+/// Pages that may be dead besides.
+const DEAD_PAGES: u32 = 4;
+/// A page with fewer dead granules than this part of it is not worth cleaning.
+const WORTH_SHIFT: u32 = 5;
+/// The same of a page in which items have expired.
+const EXPIRED_WORTH_SHIFT: u32 = 4;
+
+impl Store {
+    /// Granules in which nothing lives, and that neither a head nor a tail will give back soon.
+    pub(crate) fn dead(&self) -> u32 {
+        self.window.dead(&self.pages) + self.main.dead(&self.pages)
+    }
+
+    /// Whether there are so many dead granules that cleaning goes before evicting.
+    pub(crate) fn wants_cleaning(&self) -> bool {
+        let all = self.pages.granules_of(self.pages.limit());
+        self.dead() > (all >> 10) * DEAD_SHARE + self.pages.granules_of(DEAD_PAGES)
+    }
+
+    /// Copies an item out of the page being cleaned, or picks a page. `false` where no page is worth it.
+    pub(crate) fn clean_step(&mut self) -> bool {
+        let Some(page) = self.room.cleaner.page(&self.pages) else {
+            return self.pick_page();
+        };
+        if self.window.is_tail(page) || self.main.is_tail(page) {
+            // The tail passes it anyway.
+            self.room.cleaner.stop(&mut self.pages);
+            return true;
+        }
+        self.room.work.steps = self.room.work.steps.saturating_sub(1);
+        let at = self.room.cleaner.at;
+        let start = self.pages.start_of(page);
+        if at == start && self.pages.get(page).first > 0 {
+            return self.clean_rest(page, start);
+        }
+        if at >= self.pages.end_of(page) {
+            self.room.cleaner.stop(&mut self.pages);
+            return true;
+        }
+        let head = Head(self.pages.word(at));
+        let here = self.layout.granules_here(&self.pages, Id(at), head).max(1);
+        self.room.cleaner.at += here;
+        self.clean_item(Id(at), head)
+    }
+
+    /// The item whose rest the page begins with moves first.
+    fn clean_rest(&mut self, page: Page, start: u32) -> bool {
+        self.room.cleaner.at = start + u32::from(self.pages.get(page).first);
+        let Some(id) = Id(self.pages.word(start)).some() else {
+            return true;
+        };
+        let head = self.head(id);
+        self.clean_item(id, head)
+    }
+
+    fn clean_item(&mut self, id: Id, head: Head) -> bool {
+        if head.is_dead()
+            || head.state() != State::Live && !planted::is("pins forgotten by cleaner")
+        {
+            return true;
+        }
+        if self.is_expired(id, head) {
+            self.expire(id);
+            return true;
+        }
+        let owner = self.owner_of(id);
+        self.relocate(id, owner, head.uses()).is_some()
+    }
+
+    fn pick_page(&mut self) -> bool {
+        let (count, granules) = (self.pages.count(), self.pages.granules());
+        let owed = self.room.cleaner.owed;
+        let worth = if owed > 0 {
+            granules >> EXPIRED_WORTH_SHIFT
+        } else {
+            granules >> WORTH_SHIFT
+        };
+        let mut best = (worth, Page::NONE);
+        for _ in 0..SAMPLE.min(count) {
+            let cleaner = &mut self.room.cleaner;
+            let page = Page(cleaner.hand.min(count - 1) as u16);
+            cleaner.hand = (u32::from(page.0) + 1) % count;
+            let descriptor = self.pages.get(page);
+            if owed > 0 && descriptor.mark != EXPIRED {
+                continue;
+            }
+            let dead = granules - u32::from(descriptor.live).min(granules);
+            if dead > best.0 && self.may_clean(page) {
+                best = (dead, page);
+                if owed > 0 {
+                    break;
+                }
+            }
+        }
+        self.room.work.steps = self.room.work.steps.saturating_sub(4);
+        let Some(page) = best.1.some() else {
+            // The marked pages came back meanwhile, or lie elsewhere.
+            self.room.cleaner.owed = owed / 2;
+            return owed > 1;
+        };
+        self.room.cleaner.owed = owed.saturating_sub(1);
+        self.pages.get_mut(page).mark = CLEANED;
+        self.room.cleaner.page = page;
+        self.room.cleaner.at = self.pages.start_of(page);
+        true
+    }
+
+    fn may_clean(&self, page: Page) -> bool {
+        let is_end = |log: &Log| log.is_head(page) || log.is_tail(page);
+        self.pages.get(page).owner.is_log()
+            && !is_end(&self.window)
+            && !is_end(&self.main)
+            && (self.held == 0
+                || planted::is("pins forgotten by cleaner")
+                || !self.holds_fixed(page))
+    }
+
+    /// Whether something in the page cannot move. O(items of the page).
+    fn holds_fixed(&self, page: Page) -> bool {
+        let start = self.pages.start_of(page);
+        let first = u32::from(self.pages.get(page).first);
+        let fixed = |head: Head| !head.is_dead() && head.state() != State::Live;
+        let rest = Id(self.pages.word(start)).some().filter(|_| first > 0);
+        if rest.is_some_and(|id| fixed(self.head(id))) {
+            return true;
+        }
+        let mut at = start + first;
+        while at < self.pages.end_of(page) {
+            let head = Head(self.pages.word(at));
+            if fixed(head) {
+                return true;
+            }
+            at += self.layout.granules_here(&self.pages, Id(at), head).max(1);
+        }
+        false
+    }
+}

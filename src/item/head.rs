@@ -1,0 +1,146 @@
+//! The first word of an item.
+
+#![forbid(unsafe_code)]
+
+/// What a value is; it comes back as what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Type {
+    /// Bytes.
+    Bytes = 0,
+    /// Text.
+    Str = 1,
+    /// A signed integer of 64 bits.
+    I64 = 2,
+    /// An unsigned integer of 64 bits.
+    U64 = 3,
+    /// A floating-point number of 64 bits.
+    F64 = 4,
+}
+
+impl Type {
+    const fn of(form: u32) -> Self {
+        match form {
+            1 | 6 => Self::Str,
+            2 => Self::I64,
+            3 => Self::U64,
+            4 => Self::F64,
+            _ => Self::Bytes,
+        }
+    }
+}
+
+/// The longest key: its length has eight bits.
+pub const KEY_LEN_MAX: usize = 255;
+
+pub(super) const KEY: u32 = 0xff;
+pub(super) const VALUE_SHIFT: u32 = 8;
+pub(super) const VALUE: u32 = 0xffff;
+pub(super) const USES_SHIFT: u32 = 24;
+pub(super) const USES: u32 = 3 << USES_SHIFT;
+pub(super) const TTL: u32 = 1 << 26;
+pub(super) const STATE_SHIFT: u32 = 27;
+pub(super) const STATE: u32 = 3 << STATE_SHIFT;
+pub(super) const FORM_SHIFT: u32 = 29;
+/// Forms from this one on are long items'.
+pub(super) const LONG: u32 = 5;
+pub(super) const LONG_WORDS: u32 = 2;
+
+/// What a log may do with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Anything.
+    Live = 0,
+    /// Read by a holder of a view: neither moved nor evicted nor overwritten.
+    Pinned = 1,
+    /// Not in the index: being written, or read by the last holder of a view.
+    Pending = 2,
+}
+
+/// An item's first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Head(pub(crate) u32);
+
+impl Head {
+    /// Nothing lives in so many granules.
+    #[inline(always)]
+    pub(crate) fn dead(granules: u32) -> Self {
+        Self(granules << VALUE_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_dead(self) -> bool {
+        self.0 & KEY == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_live(self) -> bool {
+        !self.is_dead() && self.0 & STATE == 0
+    }
+
+    pub(crate) fn state(self) -> State {
+        match self.0 >> STATE_SHIFT & 3 {
+            0 => State::Live,
+            1 => State::Pinned,
+            _ => State::Pending,
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn with_state(self, state: State) -> Self {
+        Self(self.0 & !STATE | (state as u32) << STATE_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_long(self) -> bool {
+        self.0 >= LONG << FORM_SHIFT
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_ttl(self) -> bool {
+        self.0 & TTL != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn uses(self) -> u32 {
+        self.0 >> USES_SHIFT & 3
+    }
+
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn with_uses(self, uses: u32) -> Self {
+        Self(self.0 & !USES | uses << USES_SHIFT & USES)
+    }
+
+    /// One use more, up to three.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn used(self) -> Self {
+        if self.0 & USES == USES {
+            self
+        } else {
+            Self(self.0 + (1 << USES_SHIFT))
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn key_len(self) -> usize {
+        (self.0 & KEY) as usize
+    }
+
+    /// Value bytes in the log; granules of a dead run.
+    #[inline(always)]
+    pub(super) fn low(self) -> u32 {
+        self.0 >> VALUE_SHIFT & VALUE
+    }
+
+    pub(crate) fn value_type(self) -> Type {
+        Type::of(self.0 >> FORM_SHIFT)
+    }
+
+    /// What stays the same wherever the item lies and however it is used.
+    pub(super) fn identity(self) -> u32 {
+        self.0 & KEY | (self.value_type() as u32) << FORM_SHIFT
+    }
+}

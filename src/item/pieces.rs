@@ -1,0 +1,180 @@
+//! Where the value of an item lies, piece by piece.
+
+#![forbid(unsafe_code)]
+
+use super::Items;
+use super::head::Head;
+use crate::page::{GRANULE, Id, Page, Pages};
+use crate::region::copy;
+
+/// Bytes in one piece: where, and how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) at: usize,
+    pub(crate) len: usize,
+}
+
+impl Items {
+    /// Where the value of an item lies, piece by piece; its first word may not be there yet.
+    pub(crate) fn pieces(self, pages: &Pages, id: Id, head: Head) -> Pieces {
+        let at = self.key_at(id, head) + head.key_len();
+        let (rest, chain) = self.long_pages(pages, id, head);
+        let here = if rest == Page::NONE {
+            head.low() as usize
+        } else {
+            pages.end_of(pages.page_of(id)) as usize * GRANULE - at
+        };
+        let len = if head.is_long() {
+            pages.word(self.long_at(id, head)) as usize
+        } else {
+            head.low() as usize
+        };
+        Pieces {
+            first: Some(Piece {
+                at,
+                len: here.min(len),
+            }),
+            rest,
+            rest_len: (head.low() as usize).saturating_sub(here),
+            chain,
+            left: len,
+        }
+    }
+
+    /// Overwrites the value with bytes of its length, from `offset` on.
+    pub(crate) fn write_value(self, pages: &mut Pages, id: Id, head: Head, value: &[u8]) {
+        let mut rest = value;
+        let mut pieces = self.pieces(pages, id, head);
+        while let Some(piece) = pieces.next(pages) {
+            let (here, behind) = rest.split_at_checked(piece.len).unwrap_or((rest, &[]));
+            pages.bytes_mut().copy_in(piece.at, here);
+            rest = behind;
+        }
+    }
+
+    /// Copies `buffer.len()` bytes of the value from `offset` on; the range lies inside the value.
+    pub(crate) fn read(self, pages: &Pages, id: Id, offset: usize, buffer: &mut [u8]) {
+        let (mut skip, mut to) = (offset, buffer);
+        let mut pieces = self.pieces(pages, id, Self::head(pages, id));
+        while let Some(piece) = pieces.next(pages) {
+            let skipped = skip.min(piece.len);
+            skip -= skipped;
+            let len = (piece.len - skipped).min(to.len());
+            let (now, later) = core::mem::take(&mut to)
+                .split_at_mut_checked(len)
+                .unwrap_or_default();
+            copy(now, pages.bytes().slice(piece.at + skipped, len));
+            to = later;
+            if to.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The value's first bytes: all of them, unless it lies in several pieces.
+    pub(crate) fn first_piece(self, pages: &Pages, id: Id) -> Piece {
+        let mut pieces = self.pieces(pages, id, Self::head(pages, id));
+        pieces.next(pages).unwrap_or_default()
+    }
+
+    /// Piece number `index` of the value. O(index).
+    pub(crate) fn piece(self, pages: &Pages, id: Id, index: u32) -> Option<Piece> {
+        let mut pieces = self.pieces(pages, id, Self::head(pages, id));
+        for _ in 0..index {
+            pieces.next(pages)?;
+        }
+        pieces.next(pages)
+    }
+
+    /// Pieces that the value lies in. O(1).
+    pub(crate) fn piece_count(self, pages: &Pages, id: Id) -> u32 {
+        let head = Self::head(pages, id);
+        let pieces = self.pieces(pages, id, head);
+        let first = u32::from(
+            pieces
+                .first
+                .is_some_and(|piece| piece.len > 0 || pieces.left == 0),
+        );
+        let rest = u32::from(pieces.rest != Page::NONE && pieces.rest_len > 0);
+        first + rest + self.chain_len(pages, id)
+    }
+}
+
+/// The pieces of a value, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pieces {
+    first: Option<Piece>,
+    rest: Page,
+    rest_len: usize,
+    chain: Page,
+    /// Bytes from here to the value's end.
+    pub(crate) left: usize,
+}
+
+/// Copies a value, as far as `next` tells its pieces.
+pub(super) fn copy_pieces(
+    pages: &mut Pages,
+    mut from: Pieces,
+    mut to: Pieces,
+    next: fn(&mut Pieces, &Pages) -> Option<Piece>,
+) {
+    let (mut source, mut target) = (Piece::default(), Piece::default());
+    loop {
+        if source.len == 0 {
+            source = next(&mut from, pages).unwrap_or_default();
+        }
+        if target.len == 0 {
+            target = next(&mut to, pages).unwrap_or_default();
+        }
+        let len = source.len.min(target.len);
+        if len == 0 {
+            return;
+        }
+        pages.bytes_mut().copy_within(source.at, target.at, len);
+        for piece in [&mut source, &mut target] {
+            (piece.at, piece.len) = (piece.at + len, piece.len - len);
+        }
+    }
+}
+
+impl Pieces {
+    /// The next piece that does not lie in a chain.
+    pub(super) fn next_in_log(&mut self, pages: &Pages) -> Option<Piece> {
+        if self.first.is_none() && self.rest == Page::NONE {
+            return None;
+        }
+        let chain = core::mem::replace(&mut self.chain, Page::NONE);
+        let piece = self.next(pages);
+        self.chain = chain;
+        piece
+    }
+
+    /// The next piece; an empty value has one, of no bytes.
+    pub(crate) fn next(&mut self, pages: &Pages) -> Option<Piece> {
+        if let Some(first) = self.first.take()
+            && (first.len > 0 || self.left == 0)
+        {
+            self.left -= first.len;
+            return Some(first);
+        }
+        if self.left == 0 {
+            return None;
+        }
+        if let Some(rest) = self.rest.some() {
+            self.rest = Page::NONE;
+            let len = self.rest_len.min(self.left);
+            self.left -= len;
+            if len > 0 {
+                let at = (pages.start_of(rest) + 1) as usize * GRANULE;
+                return Some(Piece { at, len });
+            }
+        }
+        // Where an item's words were damaged, they may name any page.
+        let page = self.chain.some().filter(|&page| pages.contains(page))?;
+        self.chain = pages.get(page).next;
+        let len = pages.page_size().min(self.left);
+        self.left -= len;
+        let at = pages.start_of(page) as usize * GRANULE;
+        Some(Piece { at, len })
+    }
+}

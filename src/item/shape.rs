@@ -1,0 +1,112 @@
+//! How an item is divided: optional words, the part in the log, whole pages.
+
+#![forbid(unsafe_code)]
+
+use super::head::{Head, KEY_LEN_MAX, LONG_WORDS, Type};
+use crate::expiry::Instant;
+use crate::page::GRANULE;
+
+/// Which optional words every item of a cache has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    /// Words that every item has.
+    pub(super) fixed: u32,
+    /// The time of the last set is among them.
+    pub(crate) times: bool,
+    /// A checksum is among them.
+    pub(crate) checksum: bool,
+}
+
+/// Words that an item's links are, with exact LRU.
+pub(crate) const NEWER: u32 = 1;
+pub(crate) const OLDER: u32 = 2;
+
+impl Format {
+    /// `links`: the policy keeps two links in each item; `times`: the time of the last set is kept; `checksum`: so
+    /// is a checksum.
+    pub(crate) fn new(links: bool, times: bool, checksum: bool) -> Self {
+        let links = if links { 2 } else { 0 };
+        Self {
+            fixed: 1 + links + u32::from(checksum) + u32::from(times),
+            times,
+            checksum,
+        }
+    }
+
+    pub(super) fn checksum_at(self) -> u32 {
+        self.fixed - 1 - u32::from(self.times)
+    }
+
+    #[inline(always)]
+    pub(super) fn words(self, head: Head) -> u32 {
+        let long = if head.is_long() { LONG_WORDS } else { 0 };
+        self.fixed + (head.0 >> 26 & 1) + long
+    }
+
+    /// The most words of a header.
+    pub(super) fn words_max(self) -> u32 {
+        self.fixed + 1 + LONG_WORDS
+    }
+
+    /// The most bytes of a header.
+    pub(crate) fn size_max(self) -> usize {
+        self.words_max() as usize * GRANULE
+    }
+
+    /// The longest key in pages of so many bytes: header and key lie in one piece, and with the page's last byte of a
+    /// value behind them, a rest still fits in a page behind its own first word.
+    pub(crate) fn key_len_max(self, page_size: usize) -> usize {
+        let most = page_size.saturating_sub(self.size_max() + GRANULE);
+        most.min(KEY_LEN_MAX)
+    }
+}
+
+/// What a new item consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) key: &'a [u8],
+    /// All of it, or nothing where it is written later.
+    pub(crate) value: &'a [u8],
+    pub(crate) value_len: usize,
+    pub(crate) value_type: Type,
+    /// Where it has one, and when that is in milliseconds.
+    pub(crate) expiry: Option<(Instant, u64)>,
+    pub(crate) uses: u32,
+}
+
+/// How an item is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) long: bool,
+    /// Words of the header.
+    pub(crate) words: u32,
+    pub(crate) key_len: usize,
+    /// Value bytes in the log.
+    pub(crate) here: usize,
+    /// Whole pages behind them.
+    pub(crate) chain: u32,
+}
+
+impl Shape {
+    /// Granules in the log, in one piece.
+    #[inline(always)]
+    pub(crate) fn granules(&self) -> u32 {
+        self.words + ((self.key_len + self.here + 3) / GRANULE) as u32
+    }
+
+    /// Granules of header and key.
+    pub(super) fn head_granules(&self) -> u32 {
+        self.words + self.key_len.div_ceil(GRANULE) as u32
+    }
+
+    /// The same item in two pieces: how, and granules that its first piece has at least.
+    pub(crate) fn split(&self) -> (Self, u32) {
+        let words = self.words + if self.long { 0 } else { LONG_WORDS };
+        let split = Self {
+            long: true,
+            words,
+            ..*self
+        };
+        (split, split.head_granules())
+    }
+}

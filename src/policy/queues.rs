@@ -1,0 +1,122 @@
+//! The default policy: a window of newcomers and a main log of proven items, with a gate between them.
+//!
+//! A new item comes into the *window*, a share of the live bytes. Used there, it passes to *main*; unused, it goes.
+//! Main is a clock. A fingerprint of an item that went (its *ghost*, kept in the index) is remembered for a while;
+//! an item that comes back goes to main at once. Who passes to a full main needs bytes that give way: the *gate*
+//! looks at main's next items only, so a newcomer enters where one of them went unused for a whole lap.
+//!
+//! Shares, thresholds and gate are a [`Rule`]; miniature simulations choose it (`shadow`). Sizes count (`size`).
+//!
+//! # Not here
+//! The logs, and who moves in them: `room`.
+//!
+//! # Source
+//! Two queues with ghosts: 2Q, T. Johnson and D. Shasha, VLDB 1994, and S3-FIFO, J. Yang et al., SOSP
+//! 2023; the comparison of reuse distances: LIRS, S. Jiang and X. Zhang, SIGMETRICS 2002.
+
+#![forbid(unsafe_code)]
+
+use super::rule::{Dice, MAIN_STEPS, RULES, Rule};
+use super::shadow::Shadows;
+use super::size;
+use crate::hash::Hash;
+use crate::region::Cutter;
+
+/// Inserts after which the mean size, and what the shadows scale by, are measured anew.
+const MEASURE_EVERY: u32 = 16;
+/// Inserts without a read from which on no key seems to be asked for.
+const UNREAD_MAX: u32 = 256;
+/// The most looks at main, beyond [`MAIN_STEPS`], for a large item.
+const MORE_LOOKS: u32 = 48;
+
+/// What the policy knows of the cache besides single items.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) rule: Rule,
+    shadows: Shadows,
+    pub(crate) dice: Dice,
+    /// Half octaves of the mean size.
+    mean: i32,
+    inserts: u32,
+    /// Items that the shadows scale by.
+    scaled: u32,
+    /// Keys read by the last insert, modulo 2^32, and the insert by which there was one more.
+    reads: u32,
+    last_read: u32,
+}
+
+impl Queues {
+    pub(crate) fn table_size(area: usize) -> Option<usize> {
+        Shadows::table_size(area)
+    }
+
+    pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
+        Some(Self {
+            rule: RULES[0],
+            shadows: Shadows::new(cutter, area)?,
+            dice: Dice::new(),
+            mean: 0,
+            inserts: 0,
+            scaled: 0,
+            reads: 0,
+            last_read: 0,
+        })
+    }
+
+    /// A request for an item of so many granules, there or not.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn requested(&mut self, hash: Hash, granules: impl FnOnce() -> u32) {
+        if self.shadows.samples(hash) {
+            self.shadows
+                .simulate(hash, size::half_octaves(granules()) - self.mean);
+        }
+    }
+
+    /// An item comes. `live` granules are in `items`, and `most` could be; so many keys were ever read.
+    pub(crate) fn inserting(&mut self, items: u32, live: u32, most: u32, reads: u64) {
+        self.inserts = self.inserts.wrapping_add(1);
+        if reads as u32 != self.reads {
+            (self.reads, self.last_read) = (reads as u32, self.inserts);
+        }
+        if !self.inserts.is_multiple_of(MEASURE_EVERY) && self.inserts > MEASURE_EVERY {
+            return;
+        }
+        self.mean = size::half_octaves(live / items.max(1));
+        if self.inserts.is_multiple_of(MEASURE_EVERY) {
+            let full = u64::from(items) * u64::from(most.max(live)) / u64::from(live.max(1));
+            let full = u32::try_from(full).unwrap_or(u32::MAX);
+            // Small changes would empty the shadows for nothing.
+            if full.abs_diff(self.scaled) * 6 > self.scaled {
+                self.scaled = full;
+            }
+            self.shadows.scale(self.scaled);
+            let unread = self.inserts.wrapping_sub(self.last_read);
+            self.rule = if unread > UNREAD_MAX {
+                Rule::IDLE
+            } else {
+                self.shadows.rule()
+            };
+        }
+    }
+
+    pub(crate) fn credit(&self, granules: u32) -> i32 {
+        size::credit(self.mean, size::half_octaves(granules))
+    }
+
+    /// Looks at main for so many granules that have to come.
+    pub(crate) fn looks(&self, granules: u32) -> u32 {
+        MAIN_STEPS + self.items_of(granules).min(MORE_LOOKS)
+    }
+
+    /// Items of about the mean's size in so many granules.
+    pub(crate) fn items_of(&self, granules: u32) -> u32 {
+        granules >> (self.mean / 2).max(0)
+    }
+
+    /// Whether a loser of the window passes by chance.
+    #[inline]
+    pub(crate) fn is_lucky(&self, hash: Hash) -> bool {
+        let mask = self.rule.lucky.wrapping_sub(1);
+        (hash as u32 ^ self.inserts) & mask == 0
+    }
+}

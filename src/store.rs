@@ -1,0 +1,490 @@
+//! Items in logs, with the index over them, the policy among them and the sums about them.
+//!
+//! This is the one place that tells index, policy and sums what happens to an item. Every change goes through
+//! `insert`, `replace`, `overwrite`, `relocate` or `remove`.
+//!
+//! # Invariants (walked by `check`)
+//! 1. The index names exactly the live and the pinned items.
+//! 2. `items`, `ttl_items` and `payload` are theirs.
+//!
+//! # Not here
+//! Making room: `room`. What callers ask for: `shard`.
+
+#![forbid(unsafe_code)]
+
+mod copying;
+mod kept;
+
+pub(crate) use kept::Kept;
+
+use crate::expiry::{Instant, Time};
+use crate::hash::{Hash, KeyHasher};
+use crate::index::{Index, Rehash};
+use crate::item::{Draft, Head, Items, Shape, State};
+use crate::log::Log;
+use crate::page::{GRANULE, Id, Owner, Page, Pages};
+use crate::planted;
+use crate::policy::Policy;
+use crate::progress::Room;
+use crate::region::{Shared, barrier};
+use crate::segment::Segment;
+use crate::stats::Counters;
+use crate::status::{Error, Result};
+
+/// What a shard holds.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) kept: Kept,
+    pub(crate) pages: Pages,
+    pub(crate) layout: Items,
+    pub(crate) window: Log,
+    pub(crate) main: Log,
+    pub(crate) index: Index,
+    pub(crate) policy: Policy,
+    pub(crate) hasher: Shared<KeyHasher>,
+    pub(crate) room: Room,
+    pub(crate) items: u32,
+    pub(crate) ttl_items: u32,
+    /// Key and value bytes.
+    pub(crate) payload: u64,
+    /// Views and reservations held.
+    pub(crate) held: u32,
+    pub(crate) counters: Counters,
+}
+
+impl Store {
+    pub(crate) fn time(&self) -> &Time {
+        &self.kept.time
+    }
+
+    /// Granules in which something lives.
+    #[inline]
+    pub(crate) fn live(&self) -> u32 {
+        self.window.live + self.main.live
+    }
+
+    pub(crate) fn log(&mut self, owner: Owner) -> &mut Log {
+        if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        }
+    }
+
+    /// The log that an item is in.
+    #[inline]
+    pub(crate) fn owner_of(&self, id: Id) -> Owner {
+        self.pages.get(self.pages.page_of(id)).owner
+    }
+
+    pub(crate) fn head(&self, id: Id) -> Head {
+        Items::head(&self.pages, id)
+    }
+
+    pub(crate) fn granules(&self, id: Id) -> u32 {
+        self.layout.granules(&self.pages, id)
+    }
+
+    #[inline]
+    pub(crate) fn hash_of(&self, id: Id) -> Hash {
+        self.hasher.hash(self.layout.key(&self.pages, id))
+    }
+
+    // ---- finding -------------------------------------------------------------------------------
+
+    /// The item with this key, expired or not, and its first word.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn find_in(&self, segment: Segment, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
+        let (pages, layout) = (&self.pages, self.layout);
+        let mut head = Head::dead(0);
+        let id = segment.find(pages, hash, |id| {
+            head = Items::head(pages, id);
+            layout.key_is(pages, id, head, key)
+        })?;
+        Some((id, head))
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
+        self.find_in(self.index.segment(&self.pages, hash), hash, key)
+    }
+
+    /// When an item expires; `u64::MAX` = never.
+    pub(crate) fn expires_at(&self, id: Id) -> u64 {
+        let page = self.pages.get(self.pages.page_of(id));
+        let expiry = self.layout.expiry(&self.pages, id);
+        expiry.map_or(u64::MAX, |instant| self.time().at(instant, page))
+    }
+
+    /// Whether an item's time has come. The one place that says so.
+    #[inline]
+    pub(crate) fn is_expired(&self, id: Id, head: Head) -> bool {
+        head.has_ttl() && is_due(self.expires_at(id), self.time().now())
+    }
+
+    // ---- walking -------------------------------------------------------------------------------
+
+    /// Whether the index names what has this first word.
+    pub(crate) fn is_item(&self, head: Head) -> bool {
+        !head.is_dead() && head.state() != State::Pending
+    }
+
+    /// Calls with each item, or pending one, that begins in a page of a log, until `visit` says `false`.
+    pub(crate) fn each_in(&self, page: Page, mut visit: impl FnMut(Id, Head) -> bool) {
+        let descriptor = self.pages.get(page);
+        if !descriptor.owner.is_log() {
+            return;
+        }
+        let mut at = self.pages.start_of(page) + u32::from(descriptor.first);
+        while at < self.pages.end_of(page) {
+            let head = Head(self.pages.word(at));
+            if !head.is_dead() && !visit(Id(at), head) {
+                return;
+            }
+            at += self.layout.granules_here(&self.pages, Id(at), head).max(1);
+        }
+    }
+
+    // ---- writing -------------------------------------------------------------------------------
+
+    /// Appends an item to a log, still dead; its first word makes it one. `None` where pages are missing.
+    pub(crate) fn append(
+        &mut self,
+        owner: Owner,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> Option<(Id, Head)> {
+        let chain = self.take_chain(owner, shape)?;
+        let Some((id, head)) = self.append_with(owner, shape, draft, chain) else {
+            let pages = &mut self.pages;
+            let log = if owner == Owner::Window {
+                &mut self.window
+            } else {
+                &mut self.main
+            };
+            log.give_chain(pages, chain);
+            return None;
+        };
+        if !draft.value.is_empty() {
+            self.layout
+                .write_value(&mut self.pages, id, head, draft.value);
+        }
+        Some((id, head))
+    }
+
+    fn take_chain(&mut self, owner: Owner, shape: &Shape) -> Option<Page> {
+        if shape.chain == 0 {
+            return Some(Page::NONE);
+        }
+        let log = if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        };
+        log.take_chain(&mut self.pages, shape.chain)
+    }
+
+    /// As [`Store::append`], without the value, before a chain that is there.
+    #[inline]
+    fn append_with(
+        &mut self,
+        owner: Owner,
+        shape: &Shape,
+        draft: &Draft<'_>,
+        chain: Page,
+    ) -> Option<(Id, Head)> {
+        let (pages, time) = (&mut self.pages, &self.kept.time);
+        let log = if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        };
+        if draft.expiry.is_some() && !log.ready_for_expiry(pages, time) {
+            return None;
+        }
+        let place = log.append(pages, time, shape)?;
+        let stamp = if self.layout.format.times {
+            time.stamp()
+        } else {
+            0
+        };
+        let head = self.layout.write_head(
+            pages,
+            place.id,
+            &place.shape,
+            draft,
+            stamp,
+            (place.rest, chain),
+        );
+        if let Some(chain) = chain.some() {
+            pages.get_mut(chain).due = place.id.0;
+        }
+        if let Some((_, at)) = draft.expiry {
+            self.note_expiry(place.id, at);
+        }
+        Some((place.id, head))
+    }
+
+    /// An item of a page expires at `at`: the page's `due` says so before the item does.
+    pub(crate) fn note_expiry(&mut self, id: Id, at: u64) {
+        let page = self.pages.page_of(id);
+        self.kept.time.note(self.pages.get_mut(page), at);
+        if !planted::is("sweep never notes due") {
+            self.room.sweep.note(page, at);
+        }
+        barrier();
+    }
+
+    /// What is written is an item from now on.
+    #[inline]
+    pub(crate) fn publish(&mut self, id: Id, head: Head) {
+        self.layout.sum_up(&mut self.pages, id, head, &self.hasher);
+        barrier();
+        Items::set_head(&mut self.pages, id, head);
+    }
+
+    // ---- the five changes ----------------------------------------------------------------------
+
+    /// A new item comes into the index, which has room.
+    #[inline]
+    pub(crate) fn insert(&mut self, segment: Segment, hash: Hash, id: Id, head: Head) {
+        self.publish(id, head);
+        let inserted = segment.insert(&mut self.pages, hash, id);
+        debug_assert!(inserted);
+        if self.policy.is_lru() {
+            self.kept.lru.inserted(&mut self.pages, id);
+        }
+        self.count(id, head);
+    }
+
+    /// A new item takes the place of another one with its key.
+    pub(crate) fn replace(&mut self, hash: Hash, old: Id, id: Id, head: Head) {
+        self.kept.replaced = old;
+        barrier();
+        self.publish(id, head);
+        let replaced = self.index.replace(&mut self.pages, hash, old, id);
+        debug_assert!(replaced);
+        self.count(id, head);
+        self.forget(old);
+        if self.policy.is_lru() {
+            self.kept.lru.inserted(&mut self.pages, id);
+        }
+        self.counters.updates += 1;
+    }
+
+    /// Writes an item over another one with its key, where it lies: it has no more granules.
+    pub(crate) fn overwrite(&mut self, id: Id, shape: &Shape, draft: &Draft<'_>) {
+        let old = self.head(id);
+        let here = self.layout.granules_here(&self.pages, id, old);
+        if planted::is("sums forget a payload") {
+            self.payload += 1;
+        }
+        self.uncount(id, old);
+        Items::set_head(&mut self.pages, id, Head::dead(here));
+        barrier();
+        if let Some((_, at)) = draft.expiry {
+            self.note_expiry(id, at);
+        }
+        let stamp = if self.layout.format.times {
+            self.time().stamp()
+        } else {
+            0
+        };
+        let nowhere = (Page::NONE, Page::NONE);
+        let head = self
+            .layout
+            .write_head(&mut self.pages, id, shape, draft, stamp, nowhere);
+        self.layout
+            .write_value(&mut self.pages, id, head, draft.value);
+        self.wipe_end(id, shape, here);
+        self.publish(id, head);
+        let owner = self.owner_of(id);
+        let log = if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        };
+        log.trim(&mut self.pages, id, here, shape.granules());
+        self.count(id, head);
+        self.counters.updates += 1;
+    }
+
+    /// No old byte stays behind a shorter value, where bytes are zeroed; what was cut off is a dead run.
+    fn wipe_end(&mut self, id: Id, shape: &Shape, here: u32) {
+        let end = (id.0 + here) as usize * GRANULE;
+        if self.pages.zeroes_on_free() && !planted::is("trims not zeroed") {
+            let from = (id.0 + shape.words) as usize * GRANULE + shape.key_len + shape.here;
+            self.pages.bytes_mut().zero(from, end - from);
+        }
+        let granules = shape.granules();
+        if granules < here {
+            Items::set_head(
+                &mut self.pages,
+                Id(id.0 + granules),
+                Head::dead(here - granules),
+            );
+        }
+    }
+
+    /// Takes an item out of index, policy, sums and pages.
+    #[inline]
+    pub(crate) fn remove(&mut self, id: Id, hash: Hash) {
+        let sparse = self.index.remove(&mut self.pages, hash, id);
+        self.forget(id);
+        if sparse {
+            self.merge_segments(hash);
+        }
+    }
+
+    /// As [`Store::remove`], where the policy chose the item, which is remembered.
+    #[inline]
+    pub(crate) fn evict(&mut self, id: Id) {
+        let hash = self.hash_of(id);
+        self.counters
+            .count_eviction(self.layout.payload(&self.pages, id));
+        if self.owner_of(id) == Owner::Window {
+            self.room.evictions[0] += 1;
+        } else {
+            self.room.evictions[1] += 1;
+        }
+        let sparse = self.index.evict(&mut self.pages, hash, id);
+        self.forget(id);
+        if sparse {
+            self.merge_segments(hash);
+        }
+    }
+
+    /// As [`Store::remove`], where the item's time has come.
+    pub(crate) fn expire(&mut self, id: Id) {
+        let hash = self.hash_of(id);
+        self.counters
+            .count_expiration(self.layout.payload(&self.pages, id));
+        self.remove(id, hash);
+        let page = self.pages.page_of(id);
+        self.room.cleaner.owe(&mut self.pages, page);
+    }
+
+    /// The index does not name the item any more. What is held outlives that, as nobody's item.
+    #[inline]
+    fn forget(&mut self, id: Id) {
+        let head = self.head(id);
+        self.uncount(id, head);
+        if head.state() == State::Pinned {
+            return Items::set_head(&mut self.pages, id, head.with_state(State::Pending));
+        }
+        if self.policy.is_lru() {
+            self.kept.lru.removed(&mut self.pages, id);
+        }
+        self.kill(id);
+    }
+
+    /// Declares dead what no sum counts and no index names.
+    #[inline]
+    pub(crate) fn kill(&mut self, id: Id) {
+        let owner = self.owner_of(id);
+        let log = if owner == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        };
+        log.kill(&mut self.pages, self.layout, id);
+    }
+
+    /// Gives an item that has one another expiry, where its page takes it. Returns whether it did.
+    pub(crate) fn set_expiry(&mut self, id: Id, (instant, at): (Instant, u64)) -> bool {
+        let page = self.pages.page_of(id);
+        if at != u64::MAX && !self.kept.time.fits(self.pages.get_mut(page)) {
+            return false;
+        }
+        if at != u64::MAX {
+            self.note_expiry(id, at);
+        }
+        self.layout.set_expiry(&mut self.pages, id, instant);
+        true
+    }
+
+    // ---- sums ----------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn count(&mut self, id: Id, head: Head) {
+        self.items += 1;
+        self.ttl_items += u32::from(head.has_ttl());
+        self.payload += self.layout.payload(&self.pages, id) as u64;
+    }
+
+    #[inline]
+    fn uncount(&mut self, id: Id, head: Head) {
+        self.items -= 1;
+        self.ttl_items -= u32::from(head.has_ttl());
+        self.payload -= self.layout.payload(&self.pages, id) as u64;
+    }
+
+    // ---- index ---------------------------------------------------------------------------------
+
+    /// Calls with index, pages and the hash of an item's key.
+    pub(crate) fn with_index<T>(
+        &mut self,
+        call: impl FnOnce(&mut Index, &mut Pages, Rehash<'_>) -> T,
+    ) -> T {
+        let (layout, hasher) = (self.layout, self.hasher);
+        let rehash = |pages: &Pages, id: Id| hasher.hash(layout.key(pages, id));
+        call(&mut self.index, &mut self.pages, &rehash)
+    }
+
+    #[cold]
+    fn merge_segments(&mut self, hash: Hash) {
+        self.with_index(|index, pages, rehash| index.merge(pages, hash, rehash));
+    }
+
+    /// Makes sure that the index takes one more entry for this hash.
+    #[inline]
+    pub(crate) fn ready_index(&mut self, hash: Hash) -> Result<()> {
+        let segment = self.index.segment(&self.pages, hash);
+        if self.index.is_ready(&self.pages, segment) {
+            return Ok(());
+        }
+        self.extend_index(hash)
+    }
+
+    /// An item of a full segment goes, an expired one where there is one.
+    fn evict_neighbour(&mut self, hash: Hash) -> Result<()> {
+        let live = |id| self.head(id).is_live();
+        let expired = |id| live(id) && self.is_expired(id, self.head(id));
+        if let Some(id) = self.index.neighbour(&self.pages, hash, expired) {
+            self.expire(id);
+            return Ok(());
+        }
+        let victim = self.index.neighbour(&self.pages, hash, live);
+        self.evict(victim.ok_or(Error::NoMemory)?);
+        Ok(())
+    }
+
+    #[cold]
+    fn extend_index(&mut self, hash: Hash) -> Result<()> {
+        // While a lowered limit is reached, items go: the index does not grow for them.
+        if self.pages.excess() == 0 && self.index.wants_split(&mut self.pages, hash) {
+            self.with_index(|index, pages, rehash| index.split(pages, hash, rehash));
+        }
+        if self.index.has_room(&self.pages, hash) {
+            return Ok(());
+        }
+        if self.index.is_full(&self.pages, hash) {
+            self.evict_neighbour(hash)?;
+        }
+        self.with_index(|index, pages, rehash| index.rebuild(pages, hash, rehash));
+        if self.index.has_room(&self.pages, hash) {
+            Ok(())
+        } else {
+            Err(Error::NoMemory)
+        }
+    }
+}
+
+/// Whether what expires at `at` has expired by `now`.
+#[inline]
+pub(crate) fn is_due(at: u64, now: u64) -> bool {
+    if planted::is("expiry off by one") {
+        return at < now && at != u64::MAX;
+    }
+    at <= now && at != u64::MAX
+}

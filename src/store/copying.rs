@@ -1,0 +1,98 @@
+//! Moving an item: it is copied to the head of a log, and dead where it lay.
+
+#![forbid(unsafe_code)]
+
+use super::Store;
+use crate::expiry::Instant;
+use crate::item::{Draft, Items};
+use crate::page::{Id, Owner};
+use crate::planted;
+use crate::region::barrier;
+
+impl Store {
+    /// Copies an item that is live to the head of a log, with so many uses, and kills it where it lay. `None` where
+    /// pages are missing.
+    pub(crate) fn relocate(&mut self, id: Id, owner: Owner, uses: u32) -> Option<Id> {
+        let to = self.copy(id, owner, uses, None)?;
+        self.counters.items_moved += 1;
+        Some(to)
+    }
+
+    /// Copies an item, and gives it another expiry.
+    pub(crate) fn copy_with_expiry(&mut self, id: Id, expiry: (Instant, u64)) -> Option<Id> {
+        let (owner, head) = (self.owner_of(id), self.head(id));
+        let to = self.copy(id, owner, head.uses(), Some(expiry))?;
+        self.ttl_items += u32::from(!head.has_ttl());
+        Some(to)
+    }
+
+    fn copy(
+        &mut self,
+        id: Id,
+        owner: Owner,
+        uses: u32,
+        expiry: Option<(Instant, u64)>,
+    ) -> Option<Id> {
+        let old = self.head(id);
+        debug_assert!(old.is_live());
+        // A checksum is made of pieces, which may be others then; a wrong one stays wrong.
+        let intact = self.layout.is_intact(&self.pages, id, &self.hasher);
+        if !intact {
+            self.layout.mend(&mut self.pages, id);
+        }
+        let hash = self.hash_of(id);
+        let kept = self
+            .layout
+            .expiry(&self.pages, id)
+            .map(|instant| (instant, self.expires_at(id)));
+        let expiry = expiry.or(kept);
+        let shape = self.layout.shape_of(&self.pages, id, expiry.is_some());
+        let draft = Draft {
+            key: &[],
+            value: &[],
+            value_len: self.layout.value_len(&self.pages, id),
+            value_type: old.value_type(),
+            expiry,
+            uses,
+        };
+        let chain = self.layout.chain_page(&self.pages, id);
+        let count = self.layout.chain_len(&self.pages, id);
+        let (to, head) = self.append_with(owner, &shape, &draft, chain)?;
+        let head = self.layout.copy_body(&mut self.pages, id, old, to, head);
+        if intact && head.is_long() | old.is_long() {
+            self.layout.sum_up(&mut self.pages, to, head, &self.hasher);
+        }
+        barrier();
+        Items::set_head(&mut self.pages, to, head);
+        let replaced = planted::is("index skipped on relocate")
+            || self.index.replace(&mut self.pages, hash, id, to);
+        debug_assert!(replaced);
+        if self.policy.is_lru() {
+            self.kept.lru.moved(&mut self.pages, to);
+        }
+        self.room.work.copied += shape.granules();
+        self.hand_chain(id, owner, count);
+        let from = self.owner_of(id);
+        let log = if from == Owner::Window {
+            &mut self.window
+        } else {
+            &mut self.main
+        };
+        log.kill_but_chain(&mut self.pages, self.layout, id);
+        Some(to)
+    }
+
+    fn hand_chain(&mut self, id: Id, owner: Owner, count: u32) {
+        let from = self.owner_of(id);
+        if count == 0 || from == owner {
+            return;
+        }
+        let (window, main) = (&mut self.window, &mut self.main);
+        let (from, to) = if from == Owner::Window {
+            (window, main)
+        } else {
+            (main, window)
+        };
+        from.hand_chain(to, &self.pages, count);
+    }
+}
