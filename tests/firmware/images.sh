@@ -93,7 +93,7 @@ calls() {
 }
 
 interrupts() {
-    build interrupts $tests/interrupts.c $tests/measure.c && emulate 300 interrupts -icount shift=8
+    build interrupts $tests/interrupts.c $tests/measure.c && emulate 900 interrupts -icount shift=8
 }
 
 # With a lock that locks nobody out, invariants have to break, or the image above proves nothing.
