@@ -669,7 +669,7 @@ fn a_rest_that_is_not_the_items_own_is_none() {
         |forge, rest| change_word(forge.bytes, forge.start_of(rest), |id| id + 1),
         |forge, rest| change_word(forge.bytes, forge.start_of(rest), |_| u32::MAX),
         |forge, rest| change_word(forge.bytes, forge.start_of(rest), |_| 0),
-        |forge, rest| change_word(forge.bytes, forge.first(rest) & !3, |word| word ^ 1 << 16),
+        |forge, rest| set_half(forge.bytes, forge.first(rest), 1),
         |forge, rest| set_half(forge.bytes, forge.first(rest), 0),
         |forge, rest| set_half(forge.bytes, forge.first(rest), 32),
         |forge, rest| forge.bytes[forge.owner(rest)] = FREE,
