@@ -407,6 +407,21 @@ impl Log {
         }
     }
 
+    /// An item in the head page that can go: what the tail never reaches while other pages hold what is pinned.
+    /// O(granules of a page).
+    pub(crate) fn head_item(&self, pages: &Pages, items: Items) -> Option<(Id, Head)> {
+        let page = self.list.head.some()?;
+        let mut at = pages.start_of(page) + u32::from(pages.get(page).first);
+        while at < self.at {
+            let head = Head(pages.word(at));
+            if head.is_live() {
+                return Some((Id(at), head));
+            }
+            at += items.granules_here(pages, Id(at), head).max(1);
+        }
+        None
+    }
+
     /// The tail page has passed: it holds only what cannot move, and waits for another turn.
     fn turn(&mut self, pages: &mut Pages, tail: Page) {
         debug_assert!(pages.get(tail).live > 0 && !self.is_head(tail));

@@ -122,25 +122,20 @@ impl Store {
     pub(crate) fn take_page(&mut self, owner: Owner) -> Option<Page> {
         self.make_room(self.pages.granules());
         let mut cleanings = self.pages.granules();
-        loop {
-            if let Some(page) = self.pages.take(owner) {
-                return Some(page);
-            }
-            if !self.gain_by_force(&mut cleanings) {
-                return self.pages.take(owner);
-            }
-        }
+        while self.pages.available() == 0 && self.gain_by_force(&mut cleanings) {}
+        self.pages.take(owner)
     }
 
     /// A page is cleaned a step further, or an item goes whatever its uses; `false` where nothing can go.
     pub(crate) fn gain_by_force(&mut self, cleanings: &mut u32) -> bool {
-        self.room.work.steps = self.pages.granules().max(STEPS);
+        // A search at the tails walks past what is pinned alone, which is little.
+        self.room.work.steps = u32::MAX;
         self.room.work.copied_max = 0;
         if *cleanings > 0 && self.dead() > self.pages.granules() && self.clean_step() {
             *cleanings -= 1;
             return true;
         }
-        self.evict_one()
+        self.evict_one() || self.evict_from_heads()
     }
 
     // ---- a slice -------------------------------------------------------------------------------
@@ -311,15 +306,25 @@ impl Store {
         true
     }
 
-    fn evict_oldest(&mut self) -> bool {
-        match self.kept.lru.oldest.some() {
-            Some(id) => {
-                let (owner, head) = (self.owner_of(id), self.head(id));
+    /// An item of a head page goes, where nothing else can.
+    fn evict_from_heads(&mut self) -> bool {
+        let items = self.layout;
+        [Owner::Window, Owner::Main].into_iter().any(|owner| {
+            let item = { *self.log(owner) }.head_item(&self.pages, items);
+            item.is_some_and(|(id, head)| {
                 self.let_go(owner, id, head);
                 true
-            }
-            None => false,
-        }
+            })
+        })
+    }
+
+    fn evict_oldest(&mut self) -> bool {
+        let Some(id) = self.kept.lru.oldest.some() else {
+            return false;
+        };
+        let (owner, head) = (self.owner_of(id), self.head(id));
+        self.let_go(owner, id, head);
+        true
     }
 
     /// The next item at a log's tail that can go.
@@ -408,7 +413,7 @@ impl Store {
             self.room.work.steps = self.room.work.steps.saturating_sub(1);
             if self.is_expired(id, head) {
                 self.let_go(main, id, head);
-                if self.room.work.steps == 0 {
+                if must || self.room.work.steps == 0 {
                     return true;
                 }
                 continue;
