@@ -19,6 +19,17 @@ pub(crate) struct Work {
     pub(crate) need: u32,
 }
 
+impl Work {
+    /// Something has to go, and nothing is copied for its uses. The search for it walks past what is pinned and what
+    /// is dead beside it: at most a page for each that is pinned.
+    pub(crate) const FORCED: Self = Self {
+        steps: u32::MAX,
+        copied: 0,
+        copied_max: 0,
+        need: 1,
+    };
+}
+
 /// What making room keeps from call to call.
 #[derive(Debug)]
 pub(crate) struct Room {

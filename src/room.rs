@@ -128,9 +128,7 @@ impl Store {
 
     /// A page is cleaned a step further, or an item goes whatever its uses; `false` where nothing can go.
     pub(crate) fn gain_by_force(&mut self, cleanings: &mut u32) -> bool {
-        // A search at the tails walks past what is pinned alone, which is little.
-        self.room.work.steps = u32::MAX;
-        self.room.work.copied_max = 0;
+        self.room.work = Work::FORCED;
         if *cleanings > 0 && self.dead() > self.pages.granules() && self.clean_step() {
             *cleanings -= 1;
             return true;
@@ -252,15 +250,11 @@ impl Store {
     /// Gives back what lies above a lowered limit, in a slice of so many steps; `cleans`: by copying, too, where that
     /// gives pages back. Returns the steps made.
     pub(crate) fn shrink(&mut self, steps: u32, cleans: bool) -> u32 {
-        self.room.work = Work {
-            steps: steps.max(STEPS),
-            copied: 0,
-            copied_max: 0,
-            need: 1,
-        };
+        self.room.work = Work::FORCED;
         let mut left = steps;
         while left > 0 && self.pages.excess() > 0 {
-            if !(cleans && self.cleans_first() && self.clean_step() || self.evict_one()) {
+            let gained = cleans && self.cleans_first() && self.clean_step();
+            if !(gained || self.evict_one() || self.evict_from_heads()) {
                 break;
             }
             left -= 1;

@@ -363,6 +363,32 @@ static void the_rest_makes_room(const struct setting *setting)
     }
 }
 
+/* An item in the page that is written to goes, too, where a held one keeps the page before it. */
+static void a_limit_is_reached_beside_what_is_held(const struct setting *setting)
+{
+    const size_t limit = LARGE_REGION_SIZE / 8;
+    size_t step = (size_t)check_rounds(97, 397);
+    if (setting->shards > 1)
+        return;
+    set_context(setting->name, "limit beside what is held");
+    for (size_t len = 1000; len < VALUE_MAX; len += step) {
+        struct world world;
+        larder_view view;
+        world_begin(&world, setting, LARGE_REGION_SIZE, 0);
+        CHECK_STATUS(set_long_lived(world.cache, 0, 10, 0), LARDER_OK);
+        CHECK_STATUS(pin(world.cache, 0, &view), LARDER_OK);
+        for (uint64_t key = 1; key < 60; key++)
+            CHECK_STATUS(set_long_lived(world.cache, key, (size_t)(key * 17 % 400), key), LARDER_OK);
+        CHECK_STATUS(set_long_lived(world.cache, 60, len, 60), LARDER_OK);
+        CHECK_STATUS(larder_cache_set_memory_limit(world.cache, limit), LARDER_OK);
+        CHECK_STATUS(larder_cache_optimize(world.cache, 0, NULL), LARDER_OK);
+        CHECK(larder_cache_memory_usage(world.cache) <= limit);
+        check_view(&world, &view, 10, 0);
+        check_cache(world.cache, &world.region);
+        world_end(&world);
+    }
+}
+
 /* An integer changes beside its view. */
 static void integers_change_beside_a_view(const struct setting *setting)
 {
@@ -1344,6 +1370,7 @@ int main(int argc, char **argv)
         for (size_t a = 0; a < sizeof actions / sizeof actions[0]; a++)
             views_outlive(setting, &actions[a]);
         the_rest_makes_room(setting);
+        a_limit_is_reached_beside_what_is_held(setting);
         integers_change_beside_a_view(setting);
         last_unpin_frees(setting);
         what_is_held_is_told_apart(setting);
