@@ -155,7 +155,7 @@ impl Store {
             return self.free_page(page);
         }
         let chain_granules = self.pages.granules_of(chains);
-        let log = self.log(owner);
+        let log = self.logs.of(owner);
         log.live += live + chain_granules;
         log.items += items;
         log.chains += chains;
@@ -210,12 +210,7 @@ impl Store {
             self.pages.get_mut(page).mark = 0;
         }
         let pages = &self.pages;
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
-        log.adopt(pages, list);
+        self.logs.of(owner).adopt(pages, list);
     }
 
     fn is_unlisted(&self, page: Page, owner: Owner) -> bool {

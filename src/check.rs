@@ -45,7 +45,7 @@ impl Store {
             ttl_items: self.ttl_items,
             pinned: counted.pinned,
             payload: self.payload,
-            logs: [of_log(&self.window), of_log(&self.main)],
+            logs: [of_log(&self.logs.window), of_log(&self.logs.main)],
         };
         let is_item = |id| {
             self.is_item(self.head(id)) && self.pages.get(self.pages.page_of(id)).owner.is_log()
@@ -55,8 +55,8 @@ impl Store {
             || self.kept.lru.check(&self.pages, self.items) == Some(self.items - counted.pinned);
         counted == sums
             && self.pages.check()
-            && self.check_log(&self.window, Owner::Window)
-            && self.check_log(&self.main, Owner::Main)
+            && self.check_log(&self.logs.window, Owner::Window)
+            && self.check_log(&self.logs.main, Owner::Main)
             && self.index.check(&self.pages, is_item, &rehash) == Some(u64::from(self.items))
             && lru
     }
@@ -76,7 +76,7 @@ impl Store {
             let log = usize::from(self.pages.get(page).owner == Owner::Main);
             let descriptor = self.pages.get(page);
             // An empty page is given back, unless it is a log's head.
-            let is_head = self.window.is_head(page) || self.main.is_head(page);
+            let is_head = self.logs.is_head(page);
             if u32::from(descriptor.live) != live || live == 0 && !is_head {
                 return None;
             }

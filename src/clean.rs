@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 
 use crate::item::{Head, State};
-use crate::log::Log;
 use crate::page::{Id, Page};
 use crate::planted;
 use crate::progress::{CLEANED, EXPIRED};
@@ -30,7 +29,7 @@ const EXPIRED_WORTH_SHIFT: u32 = 4;
 impl Store {
     /// Granules in which nothing lives, and that neither a head nor a tail will give back soon.
     pub(crate) fn dead(&self) -> u32 {
-        self.window.dead(&self.pages) + self.main.dead(&self.pages)
+        self.logs.window.dead(&self.pages) + self.logs.main.dead(&self.pages)
     }
 
     /// Whether there are so many dead granules that cleaning goes before evicting.
@@ -44,7 +43,7 @@ impl Store {
         let Some(page) = self.room.cleaner.page(&self.pages) else {
             return self.pick_page();
         };
-        if self.window.is_tail(page) || self.main.is_tail(page) {
+        if self.logs.is_tail(page) {
             // The tail passes it anyway.
             self.room.cleaner.stop(&mut self.pages);
             return true;
@@ -128,10 +127,9 @@ impl Store {
     }
 
     fn may_clean(&self, page: Page) -> bool {
-        let is_end = |log: &Log| log.is_head(page) || log.is_tail(page);
         self.pages.get(page).owner.is_log()
-            && !is_end(&self.window)
-            && !is_end(&self.main)
+            && !self.logs.is_head(page)
+            && !self.logs.is_tail(page)
             && (self.held == 0
                 || planted::is("pins forgotten by cleaner")
                 || !self.holds_fixed(page))

@@ -43,10 +43,10 @@ impl Store {
     pub(crate) fn available(&self) -> u32 {
         let pages = &self.pages;
         pages.granules_of(pages.free_count())
-            + self.window.room()
-            + self.main.room()
-            + self.window.passed(pages)
-            + self.main.passed(pages)
+            + self.logs.window.room()
+            + self.logs.main.room()
+            + self.logs.window.passed(pages)
+            + self.logs.main.passed(pages)
             + self.room.cleaner.passed(pages)
     }
 
@@ -271,7 +271,7 @@ impl Store {
         }
         for _ in 0..WINDOW_STEPS {
             let share = self.policy.queues.rule.share_of(self.live());
-            let item = if self.window.live < share {
+            let item = if self.logs.window.live < share {
                 None
             } else {
                 self.tail(Owner::Window)
@@ -304,7 +304,7 @@ impl Store {
     fn evict_from_heads(&mut self) -> bool {
         let items = self.layout;
         [Owner::Window, Owner::Main].into_iter().any(|owner| {
-            let item = { *self.log(owner) }.head_item(&self.pages, items);
+            let item = self.logs.of(owner).head_item(&self.pages, items);
             item.is_some_and(|(id, head)| {
                 self.let_go(owner, id, head);
                 true
@@ -324,11 +324,7 @@ impl Store {
     /// The next item at a log's tail that can go.
     fn tail(&mut self, owner: Owner) -> Option<(Id, Head)> {
         let (pages, layout, work) = (&mut self.pages, self.layout, &mut self.room.work);
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
+        let log = self.logs.of(owner);
         log.tail_item(pages, layout, &mut work.steps)
     }
 
@@ -340,7 +336,7 @@ impl Store {
         } else {
             self.evict(id);
         }
-        self.log(owner).pass(id, here);
+        self.logs.of(owner).pass(id, here);
     }
 
     /// Moves an item at a log's tail to another log's head, or lets it go where there is no page for that.
@@ -350,7 +346,7 @@ impl Store {
         if !moved {
             self.evict(id);
         }
-        self.log(from).pass(id, here);
+        self.logs.of(from).pass(id, here);
         moved
     }
 
@@ -372,7 +368,7 @@ impl Store {
         }
         let first = policy::first_uses(credit);
         // A share in bytes is never met exactly: main has room while the window is an item above its own.
-        if self.window.live >= share.saturating_add(granules) || self.main.live == 0 {
+        if self.logs.window.live >= share.saturating_add(granules) || self.logs.main.live == 0 {
             return Passed::moved_if(self.move_on(window, (id, head), Owner::Main, first));
         }
         if self.passes_gate(granules) {
@@ -455,7 +451,7 @@ impl Store {
         let share = rule.share_of(live);
         let first = policy::first_uses(self.policy.queues.credit(granules));
         if !self.room.full {
-            let to_main = remembered || self.window.live >= share;
+            let to_main = remembered || self.logs.window.live >= share;
             return if to_main {
                 (Owner::Main, if remembered { first } else { 0 })
             } else {
@@ -466,7 +462,7 @@ impl Store {
             return (Owner::Window, 0);
         }
         let mean = live / self.items.max(1);
-        if self.window.live >= share.saturating_add(granules.max(mean)) {
+        if self.logs.window.live >= share.saturating_add(granules.max(mean)) {
             return (Owner::Main, first);
         }
         self.room.work = self.work_for(granules);

@@ -26,7 +26,7 @@ use crate::progress::Room;
 use crate::region::Shared;
 use crate::stats::{CacheStats, Counters, OwnerStats, PageInfo, PageOwner};
 use crate::status::{Error, Result};
-use crate::store::{Kept, Store};
+use crate::store::{Kept, Logs, Store};
 
 /// Items that go at once when the limit is lowered.
 const SHRINK_STEPS: u32 = 8;
@@ -126,8 +126,7 @@ impl Shard {
                 layout: Items {
                     format: setup.format,
                 },
-                window: Log::new(Owner::Window),
-                main: Log::new(Owner::Main),
+                logs: Logs::new(),
                 index,
                 policy,
                 hasher,
@@ -251,7 +250,7 @@ impl Shard {
         }
         let store = &mut self.store;
         store.pages.clear();
-        (store.window, store.main) = (Log::new(Owner::Window), Log::new(Owner::Main));
+        store.logs = Logs::new();
         store.index.start(&mut store.pages);
         store.kept.lru = crate::policy::Lru::EMPTY;
         store.room.restart();
@@ -374,11 +373,11 @@ impl Shard {
         };
         match owner {
             PageOwner::Window => {
-                of_log(&store.window, &mut stats);
+                of_log(&store.logs.window, &mut stats);
                 stats.evictions = store.room.evictions[0];
             }
             PageOwner::Main => {
-                of_log(&store.main, &mut stats);
+                of_log(&store.logs.main, &mut stats);
                 stats.evictions = store.room.evictions[1];
             }
             PageOwner::Index => {

@@ -14,14 +14,15 @@
 
 mod copying;
 mod kept;
+mod logs;
 
 pub(crate) use kept::Kept;
+pub(crate) use logs::Logs;
 
 use crate::expiry::{Instant, Time};
 use crate::hash::{Hash, KeyHasher};
 use crate::index::{Index, Rehash};
 use crate::item::{Draft, Head, Items, Shape, State};
-use crate::log::Log;
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
 use crate::policy::Policy;
@@ -37,8 +38,7 @@ pub(crate) struct Store {
     pub(crate) kept: Kept,
     pub(crate) pages: Pages,
     pub(crate) layout: Items,
-    pub(crate) window: Log,
-    pub(crate) main: Log,
+    pub(crate) logs: Logs,
     pub(crate) index: Index,
     pub(crate) policy: Policy,
     pub(crate) hasher: Shared<KeyHasher>,
@@ -60,15 +60,7 @@ impl Store {
     /// Granules in which something lives.
     #[inline]
     pub(crate) fn live(&self) -> u32 {
-        self.window.live + self.main.live
-    }
-
-    pub(crate) fn log(&mut self, owner: Owner) -> &mut Log {
-        if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        }
+        self.logs.live()
     }
 
     /// The log that an item is in.
@@ -157,12 +149,7 @@ impl Store {
         let chain = self.take_chain(owner, shape)?;
         let Some((id, head)) = self.append_with(owner, shape, draft, chain) else {
             let pages = &mut self.pages;
-            let log = if owner == Owner::Window {
-                &mut self.window
-            } else {
-                &mut self.main
-            };
-            log.give_chain(pages, chain);
+            self.logs.of(owner).give_chain(pages, chain);
             return None;
         };
         if !draft.value.is_empty() {
@@ -176,12 +163,7 @@ impl Store {
         if shape.chain == 0 {
             return Some(Page::NONE);
         }
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
-        log.take_chain(&mut self.pages, shape.chain)
+        self.logs.of(owner).take_chain(&mut self.pages, shape.chain)
     }
 
     /// As [`Store::append`], without the value, before a chain that is there.
@@ -194,11 +176,7 @@ impl Store {
         chain: Page,
     ) -> Option<(Id, Head)> {
         let (pages, time) = (&mut self.pages, &self.kept.time);
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
+        let log = self.logs.of(owner);
         if draft.expiry.is_some() && !log.ready_for_expiry(pages, time) {
             return None;
         }
@@ -299,12 +277,9 @@ impl Store {
         self.wipe_end(id, shape, here);
         self.publish(id, head);
         let owner = self.owner_of(id);
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
-        log.trim(&mut self.pages, id, here, shape.granules());
+        self.logs
+            .of(owner)
+            .trim(&mut self.pages, id, here, shape.granules());
         self.count(id, head);
         self.counters.updates += 1;
     }
@@ -382,12 +357,7 @@ impl Store {
     #[inline]
     pub(crate) fn kill(&mut self, id: Id) {
         let owner = self.owner_of(id);
-        let log = if owner == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
-        log.kill(&mut self.pages, self.layout, id);
+        self.logs.of(owner).kill(&mut self.pages, self.layout, id);
     }
 
     /// Gives an item that has one another expiry, where its page takes it. Returns whether it did.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::Store;
+use super::{Logs, Store};
 use crate::expiry::Instant;
 use crate::item::{Draft, Items};
 use crate::page::{Id, Owner};
@@ -73,12 +73,9 @@ impl Store {
         self.room.work.copied += shape.granules();
         self.hand_chain(id, owner, count);
         let from = self.owner_of(id);
-        let log = if from == Owner::Window {
-            &mut self.window
-        } else {
-            &mut self.main
-        };
-        log.kill_but_chain(&mut self.pages, self.layout, id);
+        self.logs
+            .of(from)
+            .kill_but_chain(&mut self.pages, self.layout, id);
         Some(to)
     }
 
@@ -87,7 +84,7 @@ impl Store {
         if count == 0 || from == owner {
             return;
         }
-        let (window, main) = (&mut self.window, &mut self.main);
+        let Logs { window, main } = &mut self.logs;
         let (from, to) = if from == Owner::Window {
             (window, main)
         } else {
