@@ -272,7 +272,7 @@ impl Store {
             }
             // The one that was being replaced goes.
             report.items_recovered -= 1;
-            report.bytes_recovered -= self.layout.payload(&self.pages, other) as u64;
+            report.bytes_recovered -= self.layout.payload(&self.pages, other, self.head(other)) as u64;
             self.index.replace(&mut self.pages, hash, other, id);
             self.forget_adopted(other);
         } else {
@@ -285,7 +285,7 @@ impl Store {
         }
         self.count(id, head);
         report.items_recovered += 1;
-        report.bytes_recovered += self.layout.payload(&self.pages, id) as u64;
+        report.bytes_recovered += self.layout.payload(&self.pages, id, self.head(id)) as u64;
     }
 
     /// Makes room in the index, without evicting anything.
@@ -299,7 +299,7 @@ impl Store {
     fn forget_adopted(&mut self, id: Id) {
         self.items -= 1;
         self.ttl_items -= u32::from(self.head(id).has_ttl());
-        self.payload -= self.layout.payload(&self.pages, id) as u64;
+        self.payload -= self.layout.payload(&self.pages, id, self.head(id)) as u64;
         self.kill(id);
     }
 

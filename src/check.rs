@@ -138,7 +138,7 @@ impl Store {
         sum.items += 1;
         sum.ttl_items += u32::from(head.has_ttl());
         sum.pinned += u32::from(head.state() == State::Pinned);
-        sum.payload += self.layout.payload(&self.pages, id) as u64;
+        sum.payload += self.layout.payload(&self.pages, id, self.head(id)) as u64;
         let due = self.kept.time.due_of(self.pages.get(page));
         (due <= self.expires_at(id)).then_some(())
     }

@@ -46,6 +46,17 @@ use crate::limits::narrow;
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
 
+/// An item as it lies in a log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item {
+    pub(crate) id: Id,
+    pub(crate) head: Head,
+    /// Granules in its own page.
+    pub(crate) here: u32,
+    /// Granules of all that it takes.
+    pub(crate) granules: u32,
+}
+
 /// How items lie in the pages of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Items {
@@ -134,16 +145,18 @@ impl Items {
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn value_len(self, pages: &Pages, id: Id) -> usize {
         let head = Self::head(pages, id);
-        if head.is_long() {
+        self.payload(pages, id, head) - head.key_len()
+    }
+
+    /// Key and value bytes of an item that has this first word, or is to get it.
+    #[inline(always)]
+    pub(crate) fn payload(self, pages: &Pages, id: Id, head: Head) -> usize {
+        let value = if head.is_long() {
             pages.word(self.long_at(id, head)) as usize
         } else {
             head.low() as usize
-        }
-    }
-
-    /// Key and value bytes.
-    pub(crate) fn payload(self, pages: &Pages, id: Id) -> usize {
-        Self::head(pages, id).key_len() + self.value_len(pages, id)
+        };
+        head.key_len() + value
     }
 
     /// Granules of header and key.
@@ -254,19 +267,35 @@ impl Items {
         1 + rest.div_ceil(GRANULE) as u32
     }
 
-    /// Granules of all that an item takes.
-    #[inline]
-    pub(crate) fn granules(self, pages: &Pages, id: Id) -> u32 {
-        let head = Self::head(pages, id);
-        let here = self.granules_here(pages, id, head);
-        if !head.is_long() {
-            return here;
+    /// An item that is there, with this first word, and what it takes.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    pub(crate) fn item(self, pages: &Pages, id: Id, head: Head) -> Item {
+        if head.is_long() {
+            return self.long_item(pages, id, head);
         }
+        let here = self.format.words(head) + (head.key_len() as u32 + head.low() + 3) / 4;
+        Item {
+            id,
+            head,
+            here,
+            granules: here,
+        }
+    }
+
+    #[cold]
+    fn long_item(self, pages: &Pages, id: Id, head: Head) -> Item {
+        let here = self.granules_here(pages, id, head);
         let rest = match self.rest_page(pages, id).some() {
             Some(_) => self.rest_granules(pages, id),
             None => 0,
         };
-        here + rest + pages.granules_of(self.chain_len(pages, id))
+        Item {
+            id,
+            head,
+            here,
+            granules: here + rest + pages.granules_of(self.chain_len(pages, id)),
+        }
     }
 
     /// The shape of an item as it lies there, with another header.

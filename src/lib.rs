@@ -32,7 +32,7 @@
 //! | `policy`, `stats` | whom to evict; what is counted |
 //! | `progress` | how far making room has come |
 //! | `store` | the one place that tells index, policy and sums |
-//! | `sweep`, `clean`, `room` | what has expired; dead bytes; making room |
+//! | `sweep`, `clean`, `evict`, `room` | what has expired; dead bytes; whom the policy lets go; making room |
 //! | `optimize` | giving back |
 //! | `pins`, `attach`, `check` | what is held outside the lock; taking over a region; the walker |
 //! | `layout`, `config`, `sizing` | how a region is cut; what a cache is made with; which size is enough |
@@ -85,6 +85,7 @@ mod class;
 mod clean;
 mod clock;
 mod config;
+mod evict;
 mod expiry;
 pub mod ffi;
 mod ghost;

@@ -20,7 +20,7 @@
 #![forbid(unsafe_code)]
 
 use crate::expiry::Time;
-use crate::item::{Head, Items, Shape};
+use crate::item::{Head, Item, Items, Shape};
 use crate::page::{GRANULE, Id, List, NO_DUE, Owner, Page, Pages};
 use crate::planted;
 use crate::region::barrier;
@@ -36,8 +36,9 @@ pub(crate) struct Log {
     /// The head page's next granule, and its end.
     at: u32,
     end: u32,
-    /// The next granule at the tail.
+    /// The next granule at the tail, and the tail page's first.
     scan: u32,
+    from: u32,
     pub(crate) live: u32,
     pub(crate) pages: u32,
     /// Pages of chains.
@@ -63,6 +64,7 @@ impl Log {
             at: 0,
             end: 0,
             scan: 0,
+            from: 0,
             live: 0,
             pages: 0,
             chains: 0,
@@ -77,20 +79,19 @@ impl Log {
     }
 
     /// Granules of the tail page that were passed: they come back with the page.
-    #[inline]
-    pub(crate) fn passed(&self, pages: &Pages) -> u32 {
-        match self.list.tail.some() {
-            Some(tail) if tail != self.list.head => {
-                self.scan - pages.start_of(tail) - u32::from(pages.get(tail).first)
-            }
-            _ => 0,
+    #[inline(always)]
+    pub(crate) fn passed(&self) -> u32 {
+        if self.list.tail == self.list.head {
+            0
+        } else {
+            self.scan - self.from
         }
     }
 
     /// Granules in which nothing lives, and that neither head nor tail will give back soon.
     pub(crate) fn dead(&self, pages: &Pages) -> u32 {
         let all = pages.granules_of(self.pages + self.chains);
-        all.saturating_sub(self.live + self.room() + self.passed(pages))
+        all.saturating_sub(self.live + self.room() + self.passed())
     }
 
     pub(crate) fn is_head(&self, page: Page) -> bool {
@@ -162,8 +163,8 @@ impl Log {
         pages.get_mut(rest).live = rest_granules as u16;
         barrier();
         pages.set_word(pages.start_of(rest), id.0);
-        if self.list.tail == rest {
-            self.scan = self.at;
+        if self.is_tail(rest) {
+            self.pass_from(self.at);
         }
         Some(Place {
             id,
@@ -212,8 +213,8 @@ impl Log {
         barrier();
         pages.get_mut(page).owner = self.owner;
         pages.push_head(&mut self.list, page);
-        if self.list.tail == page {
-            self.scan = self.at;
+        if self.is_tail(page) {
+            self.pass_from(self.at);
         }
         self.pages += 1;
         Some(page)
@@ -231,14 +232,12 @@ impl Log {
 
     /// Declares an item's bytes dead, those of its rest and chain too.
     #[inline]
-    pub(crate) fn kill(&mut self, pages: &mut Pages, items: Items, id: Id) {
-        let head = Items::head(pages, id);
-        debug_assert!(!head.is_dead());
-        if head.is_long() {
-            self.kill_beyond(pages, items, id);
+    pub(crate) fn kill(&mut self, pages: &mut Pages, items: Items, item: Item) {
+        debug_assert!(!item.head.is_dead());
+        if item.head.is_long() {
+            self.kill_beyond(pages, items, item.id);
         }
-        let here = items.granules_here(pages, id, head);
-        self.bury(pages, id, here);
+        self.bury(pages, item.id, item.here);
     }
 
     /// Kills an item whose chain another one has taken over.
@@ -332,7 +331,7 @@ impl Log {
         (self.at, self.end) = (pages.start_of(page), pages.end_of(page));
         self.write_dead_end(pages);
         if self.is_tail(page) {
-            self.scan = self.at;
+            self.pass_from(self.at);
         }
     }
 
@@ -348,8 +347,12 @@ impl Log {
     /// The tail page is to be passed from its start.
     pub(crate) fn start_tail(&mut self, pages: &Pages) {
         if let Some(tail) = self.list.tail.some() {
-            self.scan = pages.start_of(tail) + u32::from(pages.get(tail).first);
+            self.pass_from(pages.start_of(tail) + u32::from(pages.get(tail).first));
         }
+    }
+
+    fn pass_from(&mut self, first: u32) {
+        (self.scan, self.from) = (first, first);
     }
 
     // ---- passing -------------------------------------------------------------------------------

@@ -19,7 +19,24 @@ pub(crate) struct Work {
     pub(crate) need: u32,
 }
 
+/// Steps of a slice, beside one for each granule asked for.
+const STEPS: u32 = 64;
+
 impl Work {
+    /// What a call for so many granules may do. While a lowered limit is reached, it copies nothing: a copy may take a
+    /// little more than the item did.
+    pub(crate) fn for_granules(granules: u32, shrinks: bool) -> Self {
+        Self {
+            steps: STEPS.saturating_add(granules),
+            copied: 0,
+            copied_max: match shrinks {
+                false => granules.saturating_mul(4).saturating_add(128),
+                true => 0,
+            },
+            need: granules,
+        }
+    }
+
     /// Something has to go, and nothing is copied for its uses. The search for it walks past what is pinned and what
     /// is dead beside it: at most a page for each that is pinned.
     pub(crate) const FORCED: Self = Self {

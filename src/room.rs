@@ -16,7 +16,6 @@
 use crate::item::{Draft, Head, Shape};
 use crate::page::{Id, Owner, Page};
 use crate::planted;
-use crate::policy::{self, WINDOW_STEPS};
 use crate::progress::Work;
 use crate::status::{Error, Result};
 use crate::store::Store;
@@ -34,8 +33,6 @@ const DEAD_SHARE_LRU: u32 = 102;
 const SPLIT_GRANULES: u32 = 3;
 /// Sweeps of a slice, at most.
 const SWEEPS: u32 = 2;
-/// Steps of a slice, beside one for each granule asked for.
-const STEPS: u32 = 64;
 
 impl Store {
     /// Granules that items can still take, once the tails and the cleaner are through with their pages.
@@ -45,8 +42,8 @@ impl Store {
         pages.granules_of(pages.free_count())
             + self.logs.window.room()
             + self.logs.main.room()
-            + self.logs.window.passed(pages)
-            + self.logs.main.passed(pages)
+            + self.logs.window.passed()
+            + self.logs.main.passed()
             + self.room.cleaner.passed(pages)
     }
 
@@ -141,12 +138,11 @@ impl Store {
     /// Makes room for so many granules, as far as a slice allows.
     #[inline]
     pub(crate) fn make_room(&mut self, granules: u32) {
-        let short =
-            self.available() < self.reserve().saturating_add(granules) || self.pages.excess() > 0;
-        if short
-            || self.policy.is_lru() && self.live_max_lru() < self.live().saturating_add(granules)
-        {
-            self.make_room_slice(granules);
+        let (available, excess) = (self.available(), self.pages.excess() > 0);
+        let wanted = self.reserve().saturating_add(granules);
+        let lru_full = || self.live_max_lru() < self.live().saturating_add(granules);
+        if available < wanted || excess || self.policy.is_lru() && lru_full() {
+            self.make_room_slice(granules, available, wanted);
         }
     }
 
@@ -159,44 +155,29 @@ impl Store {
         all - (all >> 10) * DEAD_SHARE_LRU
     }
 
-    /// What a call for so many granules may do. While a lowered limit is reached, it copies nothing: a copy may take
-    /// a little more than the item did.
-    fn work_for(&self, granules: u32) -> Work {
-        Work {
-            steps: STEPS.saturating_add(granules),
-            copied: 0,
-            copied_max: match self.pages.excess() {
-                0 => granules.saturating_mul(4).saturating_add(128),
-                _ => 0,
-            },
-            need: granules,
-        }
-    }
-
+    /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are.
     #[cold]
-    fn make_room_slice(&mut self, granules: u32) {
+    fn make_room_slice(&mut self, granules: u32, available: u32, wanted: u32) {
         if planted::is("make_room does nothing") {
             return;
         }
+        let excess = self.pages.excess() > 0;
         self.room.full = true;
-        self.room.work = self.work_for(granules);
-        let bound = match self.pages.excess() {
-            0 => (granules + granules / 2).saturating_add(32),
-            _ => granules.saturating_mul(3).saturating_add(32),
+        self.room.work = Work::for_granules(granules, excess);
+        let bound = match excess {
+            false => (granules + granules / 2).saturating_add(32),
+            true => granules.saturating_mul(3).saturating_add(32),
         };
-        let goal = self
-            .reserve()
-            .saturating_add(granules)
-            .min(self.available().saturating_add(bound));
+        let goal = wanted.min(available.saturating_add(bound));
+        let live_least = self.live().saturating_sub(bound);
+        // While a lowered limit is reached, usage never rises.
+        let live_max = match excess {
+            false => u32::MAX,
+            true => self.live().saturating_sub(granules + SPLIT_GRANULES),
+        };
         let copied_max = match self.room.cleaner.is_owed() {
             false => granules.saturating_mul(4).saturating_add(128),
             true => granules.saturating_mul(16).saturating_add(512),
-        };
-        let live_least = self.live().saturating_sub(bound);
-        // While a lowered limit is reached, usage never rises.
-        let live_max = match self.pages.excess() {
-            0 => u32::MAX,
-            _ => self.live().saturating_sub(granules + SPLIT_GRANULES),
         };
         if self.policy.is_lru() {
             self.sweep_before_eviction();
@@ -206,15 +187,16 @@ impl Store {
             return;
         }
         let (mut idle, mut sweeps) = (0, SWEEPS);
-        while (self.available() < goal || self.live() > live_max)
-            && self.live() > live_least
-            && self.room.work.steps > 0
-            && idle < 3
-        {
+        loop {
             let worked = self.may_work(copied_max) && self.cleans_first() && self.clean_step()
                 || self.sweeps_first(&mut sweeps)
                 || self.evict_a_step();
             idle = if worked { 0 } else { idle + 1 };
+            let live = self.live();
+            let reached = self.available() >= goal && live <= live_max;
+            if reached || live <= live_least || self.room.work.steps == 0 || idle == 3 {
+                return;
+            }
         }
     }
 
@@ -260,231 +242,5 @@ impl Store {
             left -= 1;
         }
         steps - left
-    }
-
-    // ---- evicting ------------------------------------------------------------------------------
-
-    /// The policy lets one item go, or several steps pass. `false` where nothing was found to do.
-    fn evict_one(&mut self) -> bool {
-        if self.policy.is_lru() {
-            return self.evict_oldest();
-        }
-        for _ in 0..WINDOW_STEPS {
-            let share = self.policy.queues.rule.share_of(self.live());
-            let item = if self.logs.window.live < share {
-                None
-            } else {
-                self.tail(Owner::Window)
-            };
-            let Some((id, head)) = item else {
-                return self.evict_from_main() || self.evict_from_window();
-            };
-            match self.pass_window(id, head, share) {
-                Passed::Gone => return true,
-                Passed::Moved => {}
-            }
-        }
-        true
-    }
-
-    fn evict_from_main(&mut self) -> bool {
-        let looks = self.policy.queues.looks(self.room.work.need);
-        self.gate(looks, 0, true)
-    }
-
-    fn evict_from_window(&mut self) -> bool {
-        let Some((id, head)) = self.tail(Owner::Window) else {
-            return false;
-        };
-        self.let_go(Owner::Window, id, head);
-        true
-    }
-
-    /// An item of a head page goes, where nothing else can.
-    fn evict_from_heads(&mut self) -> bool {
-        let items = self.layout;
-        [Owner::Window, Owner::Main].into_iter().any(|owner| {
-            let item = self.logs.of(owner).head_item(&self.pages, items);
-            item.is_some_and(|(id, head)| {
-                self.let_go(owner, id, head);
-                true
-            })
-        })
-    }
-
-    fn evict_oldest(&mut self) -> bool {
-        let Some(id) = self.kept.lru.oldest.some() else {
-            return false;
-        };
-        let (owner, head) = (self.owner_of(id), self.head(id));
-        self.let_go(owner, id, head);
-        true
-    }
-
-    /// The next item at a log's tail that can go.
-    fn tail(&mut self, owner: Owner) -> Option<(Id, Head)> {
-        let (pages, layout, work) = (&mut self.pages, self.layout, &mut self.room.work);
-        let log = self.logs.of(owner);
-        log.tail_item(pages, layout, &mut work.steps)
-    }
-
-    /// An item at a log's tail goes: it has expired, or is evicted.
-    fn let_go(&mut self, owner: Owner, id: Id, head: Head) {
-        let here = self.layout.granules_here(&self.pages, id, head);
-        if self.is_expired(id, head) {
-            self.expire(id);
-        } else {
-            self.evict(id);
-        }
-        self.logs.of(owner).pass(id, here);
-    }
-
-    /// Moves an item at a log's tail to another log's head, or lets it go where there is no page for that.
-    fn move_on(&mut self, from: Owner, (id, head): (Id, Head), to: Owner, uses: u32) -> bool {
-        let here = self.layout.granules_here(&self.pages, id, head);
-        let moved = self.relocate(id, to, uses).is_some();
-        if !moved {
-            self.evict(id);
-        }
-        self.logs.of(from).pass(id, here);
-        moved
-    }
-
-    /// What becomes of the window's tail item: it goes, or is moved on, to main or to the window's head.
-    fn pass_window(&mut self, id: Id, head: Head, share: u32) -> Passed {
-        let window = Owner::Window;
-        if self.is_expired(id, head) {
-            self.let_go(window, id, head);
-            return Passed::Gone;
-        }
-        let granules = self.granules(id);
-        let queues = &self.policy.queues;
-        let (rule, credit) = (queues.rule, queues.credit(granules));
-        let passes = policy::passes(head.uses(), rule.uses, credit)
-            || rule.lucky > 0 && queues.is_lucky(self.hash_of(id));
-        if !passes || self.room.work.copied >= self.room.work.copied_max {
-            self.let_go(window, id, head);
-            return Passed::Gone;
-        }
-        let first = policy::first_uses(credit);
-        // A share in bytes is never met exactly: main has room while the window is an item above its own.
-        if self.logs.window.live >= share.saturating_add(granules) || self.logs.main.live == 0 {
-            return Passed::moved_if(self.move_on(window, (id, head), Owner::Main, first));
-        }
-        if self.passes_gate(granules) {
-            self.move_on(window, (id, head), Owner::Main, first);
-            return Passed::Gone;
-        }
-        if rule.stay && head.uses() > 0 {
-            return Passed::moved_if(self.move_on(window, (id, head), window, head.uses() - 1));
-        }
-        self.let_go(window, id, head);
-        Passed::Gone
-    }
-
-    /// Whether main gives way to an item of so many granules.
-    fn passes_gate(&mut self, granules: u32) -> bool {
-        match self.policy.queues.rule.looks {
-            0 => self.evict_from_main(),
-            looks => {
-                // For many items' bytes, as many items are looked at.
-                let items = self.policy.queues.items_of(granules).max(1);
-                self.gate(looks.saturating_mul(items), granules, false)
-            }
-        }
-    }
-
-    /// Looks at so many used items at main's tail for so many granules of unused ones, which go. Where one `must` go,
-    /// it does after so many looks.
-    fn gate(&mut self, looks: u32, granules: u32, must: bool) -> bool {
-        let main = Owner::Main;
-        let (mut left, mut freed) = (looks, 0);
-        while let Some((id, head)) = self.tail(main) {
-            self.room.work.steps = self.room.work.steps.saturating_sub(1);
-            if self.is_expired(id, head) {
-                self.let_go(main, id, head);
-                if must || self.room.work.steps == 0 {
-                    return true;
-                }
-                continue;
-            }
-            if left == 0 && !must {
-                return false;
-            }
-            let size = self.granules(id);
-            let queues = &mut self.policy.queues;
-            let credit = queues.credit(size);
-            let aged = policy::aged(head.uses(), credit, &mut queues.dice);
-            let copied_enough = self.room.work.copied >= self.room.work.copied_max;
-            let Some(uses) = aged.filter(|_| !(must && (left == 0 || copied_enough))) else {
-                self.let_go(main, id, head);
-                freed += size;
-                if must || freed >= granules {
-                    return true;
-                }
-                continue;
-            };
-            if copied_enough {
-                return false;
-            }
-            left = left.saturating_sub(1);
-            if !self.move_on(main, (id, head), main, uses) {
-                return must;
-            }
-        }
-        false
-    }
-
-    // ---- admitting -----------------------------------------------------------------------------
-
-    /// The log that a newcomer of so many granules goes to, and its uses; `remembered`: it was evicted not long ago.
-    pub(crate) fn admit(&mut self, granules: u32, remembered: bool) -> (Owner, u32) {
-        if self.policy.is_lru() {
-            return (Owner::Main, 0);
-        }
-        let live = self.live();
-        let most = live.saturating_add(self.pages.granules_of(self.pages.available()));
-        let most = if self.room.full { live } else { most };
-        let reads = self.counters.hits + self.counters.misses;
-        self.policy.queues.inserting(self.items, live, most, reads);
-        let rule = self.policy.queues.rule;
-        let share = rule.share_of(live);
-        let first = policy::first_uses(self.policy.queues.credit(granules));
-        if !self.room.full {
-            let to_main = remembered || self.logs.window.live >= share;
-            return if to_main {
-                (Owner::Main, if remembered { first } else { 0 })
-            } else {
-                (Owner::Window, 0)
-            };
-        }
-        if !remembered {
-            return (Owner::Window, 0);
-        }
-        let mean = live / self.items.max(1);
-        if self.logs.window.live >= share.saturating_add(granules.max(mean)) {
-            return (Owner::Main, first);
-        }
-        self.room.work = self.work_for(granules);
-        if self.passes_gate(granules) {
-            (Owner::Main, first)
-        } else {
-            (Owner::Window, if rule.again { rule.uses } else { 0 })
-        }
-    }
-}
-
-/// What became of the window's tail item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Passed {
-    /// It went, or others did for it.
-    Gone,
-    /// It was moved on, and nothing is gained yet.
-    Moved,
-}
-
-impl Passed {
-    fn moved_if(moved: bool) -> Self {
-        if moved { Self::Moved } else { Self::Gone }
     }
 }

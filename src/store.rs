@@ -22,7 +22,7 @@ pub(crate) use logs::Logs;
 use crate::expiry::{Instant, Time};
 use crate::hash::{Hash, KeyHasher};
 use crate::index::{Index, Rehash};
-use crate::item::{Draft, Head, Items, Shape, State};
+use crate::item::{Draft, Head, Item, Items, Shape, State};
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
 use crate::policy::Policy;
@@ -73,8 +73,9 @@ impl Store {
         Items::head(&self.pages, id)
     }
 
-    pub(crate) fn granules(&self, id: Id) -> u32 {
-        self.layout.granules(&self.pages, id)
+    #[inline]
+    pub(crate) fn item(&self, id: Id) -> Item {
+        self.layout.item(&self.pages, id, self.head(id))
     }
 
     #[inline]
@@ -243,7 +244,7 @@ impl Store {
         let replaced = self.index.replace(&mut self.pages, hash, old, id);
         debug_assert!(replaced);
         self.count(id, head);
-        self.forget(old);
+        self.forget(self.owner_of(old), self.item(old));
         if self.policy.is_lru() {
             self.kept.lru.inserted(&mut self.pages, id);
         }
@@ -303,9 +304,10 @@ impl Store {
 
     /// Takes an item out of index, policy, sums and pages.
     #[inline]
-    pub(crate) fn remove(&mut self, id: Id, hash: Hash) {
+    pub(crate) fn remove(&mut self, id: Id, head: Head, hash: Hash) {
         let sparse = self.index.remove(&mut self.pages, hash, id);
-        self.forget(id);
+        let (owner, item) = (self.owner_of(id), self.layout.item(&self.pages, id, head));
+        self.forget(owner, item);
         if sparse {
             self.merge_segments(hash);
         }
@@ -313,17 +315,17 @@ impl Store {
 
     /// As [`Store::remove`], where the policy chose the item, which is remembered.
     #[inline]
-    pub(crate) fn evict(&mut self, id: Id) {
-        let hash = self.hash_of(id);
-        self.counters
-            .count_eviction(self.layout.payload(&self.pages, id));
-        if self.owner_of(id) == Owner::Window {
+    pub(crate) fn evict(&mut self, owner: Owner, item: Item) {
+        let hash = self.hash_of(item.id);
+        let payload = self.layout.payload(&self.pages, item.id, item.head);
+        self.counters.count_eviction(payload);
+        if owner == Owner::Window {
             self.room.evictions[0] += 1;
         } else {
             self.room.evictions[1] += 1;
         }
-        let sparse = self.index.evict(&mut self.pages, hash, id);
-        self.forget(id);
+        let sparse = self.index.evict(&mut self.pages, hash, item.id);
+        self.forget(owner, item);
         if sparse {
             self.merge_segments(hash);
         }
@@ -331,18 +333,18 @@ impl Store {
 
     /// As [`Store::remove`], where the item's time has come.
     pub(crate) fn expire(&mut self, id: Id) {
-        let hash = self.hash_of(id);
-        self.counters
-            .count_expiration(self.layout.payload(&self.pages, id));
-        self.remove(id, hash);
+        let (hash, head) = (self.hash_of(id), self.head(id));
+        let payload = self.layout.payload(&self.pages, id, head);
+        self.counters.count_expiration(payload);
+        self.remove(id, head, hash);
         let page = self.pages.page_of(id);
         self.room.cleaner.owe(&mut self.pages, page);
     }
 
     /// The index does not name the item any more. What is held outlives that, as nobody's item.
     #[inline]
-    fn forget(&mut self, id: Id) {
-        let head = self.head(id);
+    fn forget(&mut self, owner: Owner, item: Item) {
+        let Item { id, head, .. } = item;
         self.uncount(id, head);
         if head.state() == State::Pinned {
             return Items::set_head(&mut self.pages, id, head.with_state(State::Pending));
@@ -350,14 +352,13 @@ impl Store {
         if self.policy.is_lru() {
             self.kept.lru.removed(&mut self.pages, id);
         }
-        self.kill(id);
+        self.logs.of(owner).kill(&mut self.pages, self.layout, item);
     }
 
     /// Declares dead what no sum counts and no index names.
-    #[inline]
     pub(crate) fn kill(&mut self, id: Id) {
-        let owner = self.owner_of(id);
-        self.logs.of(owner).kill(&mut self.pages, self.layout, id);
+        let (owner, item) = (self.owner_of(id), self.item(id));
+        self.logs.of(owner).kill(&mut self.pages, self.layout, item);
     }
 
     /// Gives an item that has one another expiry, where its page takes it. Returns whether it did.
@@ -379,14 +380,14 @@ impl Store {
     pub(crate) fn count(&mut self, id: Id, head: Head) {
         self.items += 1;
         self.ttl_items += u32::from(head.has_ttl());
-        self.payload += self.layout.payload(&self.pages, id) as u64;
+        self.payload += self.layout.payload(&self.pages, id, head) as u64;
     }
 
     #[inline]
     fn uncount(&mut self, id: Id, head: Head) {
         self.items -= 1;
         self.ttl_items -= u32::from(head.has_ttl());
-        self.payload -= self.layout.payload(&self.pages, id) as u64;
+        self.payload -= self.layout.payload(&self.pages, id, head) as u64;
     }
 
     // ---- index ---------------------------------------------------------------------------------
@@ -425,7 +426,8 @@ impl Store {
             return Ok(());
         }
         let victim = self.index.neighbour(&self.pages, hash, live);
-        self.evict(victim.ok_or(Error::NoMemory)?);
+        let item = self.item(victim.ok_or(Error::NoMemory)?);
+        self.evict(self.owner_of(item.id), item);
         Ok(())
     }
 

@@ -72,15 +72,18 @@ impl Queues {
         }
     }
 
-    /// An item comes. `live` granules are in `items`, and `most` could be; so many keys were ever read.
-    pub(crate) fn inserting(&mut self, items: u32, live: u32, most: u32, reads: u64) {
+    /// An item comes, by which so many keys were ever read. Returns whether [`Queues::measure`] is due.
+    #[inline]
+    pub(crate) fn inserting(&mut self, reads: u64) -> bool {
         self.inserts = self.inserts.wrapping_add(1);
         if reads as u32 != self.reads {
             (self.reads, self.last_read) = (reads as u32, self.inserts);
         }
-        if !self.inserts.is_multiple_of(MEASURE_EVERY) && self.inserts > MEASURE_EVERY {
-            return;
-        }
+        self.inserts.is_multiple_of(MEASURE_EVERY) || self.inserts <= MEASURE_EVERY
+    }
+
+    /// There are so many items, of `live` granules, and `most` could be.
+    pub(crate) fn measure(&mut self, items: u32, live: u32, most: u32) {
         self.mean = size::half_octaves(live / items.max(1));
         if self.inserts.is_multiple_of(MEASURE_EVERY) {
             let full = u64::from(items) * u64::from(most.max(live)) / u64::from(live.max(1));

@@ -36,7 +36,7 @@ impl Shard {
         }
         self.store.counters.failed_corrupt += 1;
         self.store.layout.mend(&mut self.store.pages, id);
-        self.store.remove(id, hash);
+        self.store.remove(id, self.store.head(id), hash);
         Err(Error::Corrupt)
     }
 
@@ -53,10 +53,8 @@ impl Shard {
             Items::set_head(&mut store.pages, id, used);
         }
         let (pages, layout) = (&store.pages, store.layout);
-        store
-            .policy
-            .queues
-            .requested(hash, || layout.granules(pages, id));
+        let granules = || layout.item(pages, id, head).granules;
+        store.policy.queues.requested(hash, granules);
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
@@ -201,7 +199,7 @@ impl Shard {
             span: store.pages.bytes().slice(first.at, first.len),
             value_len: layout.value_len(&store.pages, id),
             value_type: self.value_type(id),
-            memory: store.granules(id) as usize * GRANULE,
+            memory: store.item(id).granules as usize * GRANULE,
             ttl_ms: self.ttl_of(id),
             age_ms: layout
                 .set_time(&store.pages, id)

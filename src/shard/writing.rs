@@ -185,8 +185,8 @@ impl Shard {
     }
 
     pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
-        let (id, _) = self.lookup(hash, key).ok_or(Error::NotFound)?;
-        self.store.remove(id, hash);
+        let (id, head) = self.lookup(hash, key).ok_or(Error::NotFound)?;
+        self.store.remove(id, head, hash);
         self.store.counters.deletes += 1;
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Shard {
         if !store.keep(id) {
             return self.copy_held(hash, id, expiry);
         }
-        let granules = store.granules(id).saturating_add(1);
+        let granules = store.item(id).granules.saturating_add(1);
         store.make_room(granules);
         let (mut cleanings, mut gained) = (store.pages.granules(), true);
         loop {
