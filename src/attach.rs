@@ -272,7 +272,8 @@ impl Store {
             }
             // The one that was being replaced goes.
             report.items_recovered -= 1;
-            report.bytes_recovered -= self.layout.payload(&self.pages, other, self.head(other)) as u64;
+            report.bytes_recovered -=
+                self.layout.payload(&self.pages, other, self.head(other)) as u64;
             self.index.replace(&mut self.pages, hash, other, id);
             self.forget_adopted(other);
         } else {

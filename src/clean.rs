@@ -32,10 +32,16 @@ impl Store {
         self.logs.window.dead(&self.pages) + self.logs.main.dead(&self.pages)
     }
 
-    /// Whether there are so many dead granules that cleaning goes before evicting.
-    pub(crate) fn wants_cleaning(&self) -> bool {
-        let all = self.pages.granules_of(self.pages.limit());
-        self.dead() > (all >> 10) * DEAD_SHARE + self.pages.granules_of(DEAD_PAGES)
+    /// Whether there are so many dead granules that cleaning goes before evicting; `available`: what the logs can
+    /// still take. What neither lives nor is available is dead.
+    #[inline]
+    pub(crate) fn wants_cleaning(&self, available: u32) -> bool {
+        let pages = &self.pages;
+        let others = self.index.pages() + u32::from(self.held > 0);
+        let all = pages.granules_of(pages.count() - others);
+        let most =
+            (pages.granules_of(pages.limit()) >> 10) * DEAD_SHARE + pages.granules_of(DEAD_PAGES);
+        all.saturating_sub(self.live() + available) > most
     }
 
     /// Copies an item out of the page being cleaned, or picks a page. `false` where no page is worth it.

@@ -125,6 +125,8 @@ pub(crate) struct Index {
     depths: Table<u32>,
     slab: Slab,
     pub(crate) segments: u32,
+    /// How often hashes were given other segments.
+    pub(crate) moves: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
 }
@@ -188,6 +190,7 @@ impl Index {
             inline: [ROOT.0; INLINE as usize],
             chunks_held: 0,
             segments: 0,
+            moves: 0,
             rebuilds: 0,
             splits: 0,
         })
@@ -257,6 +260,7 @@ impl Index {
 
     /// Lets every entry that names a segment of this depth and prefix name another one.
     fn point(&mut self, pages: &mut Pages, depth: u32, prefix: u32, to: Segment) {
+        self.moves = self.moves.wrapping_add(1);
         let mut i = prefix;
         while i < self.len {
             self.set_entry(pages, i, to);

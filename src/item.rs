@@ -314,6 +314,7 @@ impl Items {
 
     /// Writes an item but for its first word and its value; returns the word that makes it an item.
     /// `rest`: the page that its bytes go on in, where they do.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write_head(
         self,
         pages: &mut Pages,

@@ -105,7 +105,6 @@ impl Log {
     // ---- appending -----------------------------------------------------------------------------
 
     /// Room for an item at the head: dead until its first word is written. `None` where pages are missing.
-    #[inline]
     pub(crate) fn append(
         &mut self,
         pages: &mut Pages,
@@ -175,7 +174,7 @@ impl Log {
 
     /// So many granules of the head page, which has them.
     #[inline(always)]
-    fn push(&mut self, pages: &mut Pages, granules: u32) -> Id {
+    pub(crate) fn push(&mut self, pages: &mut Pages, granules: u32) -> Id {
         let id = Id(self.at);
         self.at += granules;
         self.live += granules;
@@ -231,7 +230,7 @@ impl Log {
     // ---- killing -------------------------------------------------------------------------------
 
     /// Declares an item's bytes dead, those of its rest and chain too.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn kill(&mut self, pages: &mut Pages, items: Items, item: Item) {
         debug_assert!(!item.head.is_dead());
         if item.head.is_long() {
@@ -247,7 +246,7 @@ impl Log {
         self.bury(pages, id, here);
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn bury(&mut self, pages: &mut Pages, id: Id, granules: u32) {
         self.items -= 1;
         Items::set_head(pages, id, Head::dead(granules));

@@ -70,7 +70,7 @@ impl Store {
     // ---- appending -----------------------------------------------------------------------------
 
     /// Appends an item, after making room for it.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn append_with_room(
         &mut self,
         owner: Owner,
@@ -157,7 +157,7 @@ impl Store {
 
     /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are.
     #[cold]
-    fn make_room_slice(&mut self, granules: u32, available: u32, wanted: u32) {
+    fn make_room_slice(&mut self, granules: u32, mut available: u32, wanted: u32) {
         if planted::is("make_room does nothing") {
             return;
         }
@@ -175,33 +175,37 @@ impl Store {
             false => u32::MAX,
             true => self.live().saturating_sub(granules + SPLIT_GRANULES),
         };
-        let copied_max = match self.room.cleaner.is_owed() {
-            false => granules.saturating_mul(4).saturating_add(128),
-            true => granules.saturating_mul(16).saturating_add(512),
-        };
         if self.policy.is_lru() {
             self.sweep_before_eviction();
             let live_max = live_max.min(self.live_max_lru().saturating_sub(granules));
             while self.live() > live_max.max(live_least) && self.evict_oldest() {}
-            while self.available() < goal && self.may_work(copied_max) && self.clean_step() {}
+            while self.available() < goal && self.may_work() && self.clean_step() {}
             return;
         }
         let (mut idle, mut sweeps) = (0, SWEEPS);
         loop {
-            let worked = self.may_work(copied_max) && self.cleans_first() && self.clean_step()
+            let worked = self.cleans_now(available) && self.clean_step()
                 || self.sweeps_first(&mut sweeps)
                 || self.evict_a_step();
             idle = if worked { 0 } else { idle + 1 };
+            available = self.available();
             let live = self.live();
-            let reached = self.available() >= goal && live <= live_max;
+            let reached = available >= goal && live <= live_max;
             if reached || live <= live_least || self.room.work.steps == 0 || idle == 3 {
                 return;
             }
         }
     }
 
-    fn may_work(&self, copied_max: u32) -> bool {
-        self.room.work.steps > 0 && self.room.work.copied < copied_max
+    /// Whether items may still be copied for their page: four times what was asked for, and where items have expired
+    /// sixteen times.
+    fn may_work(&self) -> bool {
+        let work = &self.room.work;
+        let most = match self.room.cleaner.is_owed() {
+            false => work.need.saturating_mul(4).saturating_add(128),
+            true => work.need.saturating_mul(16).saturating_add(512),
+        };
+        work.steps > 0 && work.copied < most
     }
 
     /// Whether a sweep took items out instead.
@@ -217,16 +221,21 @@ impl Store {
         self.evict_one()
     }
 
+    /// Whether a page may be cleaned before an item goes, where so many granules are available.
+    #[inline]
+    fn cleans_now(&self, available: u32) -> bool {
+        self.cleans_first(available) && self.may_work()
+    }
+
     /// Whether dead bytes are to be given back before an item goes: not where more lives than a lowered limit holds.
-    fn cleans_first(&self) -> bool {
-        let most = self.pages.granules_of(
-            self.item_pages()
-                .saturating_sub(reserve_pages(self.pages.count())),
-        );
-        match self.pages.excess() {
-            0 => self.wants_cleaning() || self.room.cleaner.is_wanted(&self.pages),
-            _ => self.live() <= most,
+    #[inline]
+    fn cleans_first(&self, available: u32) -> bool {
+        if self.pages.excess() > 0 {
+            let kept = reserve_pages(self.pages.count());
+            let most = self.item_pages().saturating_sub(kept);
+            return self.live() <= self.pages.granules_of(most);
         }
+        self.wants_cleaning(available) || self.room.cleaner.is_wanted(&self.pages)
     }
 
     /// Gives back what lies above a lowered limit, in a slice of so many steps; `cleans`: by copying, too, where that
@@ -235,7 +244,7 @@ impl Store {
         self.room.work = Work::FORCED;
         let mut left = steps;
         while left > 0 && self.pages.excess() > 0 {
-            let gained = cleans && self.cleans_first() && self.clean_step();
+            let gained = cleans && self.cleans_first(self.available()) && self.clean_step();
             if !(gained || self.evict_one() || self.evict_from_heads()) {
                 break;
             }

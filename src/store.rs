@@ -141,13 +141,37 @@ impl Store {
     // ---- writing -------------------------------------------------------------------------------
 
     /// Appends an item to a log, still dead; its first word makes it one. `None` where pages are missing.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn append(
         &mut self,
         owner: Owner,
         shape: &Shape,
         draft: &Draft<'_>,
     ) -> Option<(Id, Head)> {
-        let chain = self.take_chain(owner, shape)?;
+        let fits = shape.granules() <= self.logs.of(owner).room();
+        if shape.long || !fits || draft.expiry.is_some() {
+            return self.append_other(owner, shape, draft);
+        }
+        let id = self.logs.of(owner).push(&mut self.pages, shape.granules());
+        let (stamp, nowhere) = (self.stamp(), (Page::NONE, Page::NONE));
+        let (pages, items) = (&mut self.pages, self.layout);
+        let head = items.write_head(pages, id, shape, draft, stamp, nowhere);
+        items.write_value(pages, id, head, draft.value);
+        Some((id, head))
+    }
+
+    /// As [`Store::append`], for an item that expires, or that the head page has no room for.
+    #[inline(never)]
+    fn append_other(
+        &mut self,
+        owner: Owner,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> Option<(Id, Head)> {
+        let chain = match shape.chain {
+            0 => Page::NONE,
+            count => self.logs.of(owner).take_chain(&mut self.pages, count)?,
+        };
         let Some((id, head)) = self.append_with(owner, shape, draft, chain) else {
             let pages = &mut self.pages;
             self.logs.of(owner).give_chain(pages, chain);
@@ -160,15 +184,17 @@ impl Store {
         Some((id, head))
     }
 
-    fn take_chain(&mut self, owner: Owner, shape: &Shape) -> Option<Page> {
-        if shape.chain == 0 {
-            return Some(Page::NONE);
+    /// The time of a set, where the cache keeps it.
+    #[inline]
+    fn stamp(&self) -> u32 {
+        if self.layout.format.times {
+            self.time().stamp()
+        } else {
+            0
         }
-        self.logs.of(owner).take_chain(&mut self.pages, shape.chain)
     }
 
     /// As [`Store::append`], without the value, before a chain that is there.
-    #[inline]
     fn append_with(
         &mut self,
         owner: Owner,
@@ -176,32 +202,24 @@ impl Store {
         draft: &Draft<'_>,
         chain: Page,
     ) -> Option<(Id, Head)> {
+        let stamp = self.stamp();
         let (pages, time) = (&mut self.pages, &self.kept.time);
         let log = self.logs.of(owner);
         if draft.expiry.is_some() && !log.ready_for_expiry(pages, time) {
             return None;
         }
         let place = log.append(pages, time, shape)?;
-        let stamp = if self.layout.format.times {
-            time.stamp()
-        } else {
-            0
-        };
-        let head = self.layout.write_head(
-            pages,
-            place.id,
-            &place.shape,
-            draft,
-            stamp,
-            (place.rest, chain),
-        );
+        let (id, after) = (place.id, (place.rest, chain));
+        let head = self
+            .layout
+            .write_head(pages, id, &place.shape, draft, stamp, after);
         if let Some(chain) = chain.some() {
-            pages.get_mut(chain).due = place.id.0;
+            pages.get_mut(chain).due = id.0;
         }
         if let Some((_, at)) = draft.expiry {
-            self.note_expiry(place.id, at);
+            self.note_expiry(id, at);
         }
-        Some((place.id, head))
+        Some((id, head))
     }
 
     /// An item of a page expires at `at`: the page's `due` says so before the item does.
@@ -225,7 +243,7 @@ impl Store {
     // ---- the five changes ----------------------------------------------------------------------
 
     /// A new item comes into the index, which has room.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn insert(&mut self, segment: Segment, hash: Hash, id: Id, head: Head) {
         self.publish(id, head);
         let inserted = segment.insert(&mut self.pages, hash, id);
@@ -264,12 +282,7 @@ impl Store {
         if let Some((_, at)) = draft.expiry {
             self.note_expiry(id, at);
         }
-        let stamp = if self.layout.format.times {
-            self.time().stamp()
-        } else {
-            0
-        };
-        let nowhere = (Page::NONE, Page::NONE);
+        let (stamp, nowhere) = (self.stamp(), (Page::NONE, Page::NONE));
         let head = self
             .layout
             .write_head(&mut self.pages, id, shape, draft, stamp, nowhere);
@@ -314,7 +327,7 @@ impl Store {
     }
 
     /// As [`Store::remove`], where the policy chose the item, which is remembered.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn evict(&mut self, owner: Owner, item: Item) {
         let hash = self.hash_of(item.id);
         let payload = self.layout.payload(&self.pages, item.id, item.head);
@@ -342,7 +355,7 @@ impl Store {
     }
 
     /// The index does not name the item any more. What is held outlives that, as nobody's item.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn forget(&mut self, owner: Owner, item: Item) {
         let Item { id, head, .. } = item;
         self.uncount(id, head);
@@ -431,8 +444,9 @@ impl Store {
         Ok(())
     }
 
+    /// As [`Store::ready_index`], where its segment is not.
     #[cold]
-    fn extend_index(&mut self, hash: Hash) -> Result<()> {
+    pub(crate) fn extend_index(&mut self, hash: Hash) -> Result<()> {
         // While a lowered limit is reached, items go: the index does not grow for them.
         if self.pages.excess() == 0 && self.index.wants_split(&mut self.pages, hash) {
             self.with_index(|index, pages, rehash| index.split(pages, hash, rehash));

@@ -41,8 +41,18 @@ impl Items {
         }
     }
 
-    /// Overwrites the value with bytes of its length, from `offset` on.
+    /// Writes the value of an item whose header is written, and whose first word is to be `head`.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write_value(self, pages: &mut Pages, id: Id, head: Head, value: &[u8]) {
+        if head.is_long() {
+            return self.write_pieces(pages, id, head, value);
+        }
+        let at = self.key_at(id, head) + head.key_len();
+        pages.bytes_mut().copy_in(at, value);
+    }
+
+    #[cold]
+    fn write_pieces(self, pages: &mut Pages, id: Id, head: Head, value: &[u8]) {
         let mut rest = value;
         let mut pieces = self.pieces(pages, id, head);
         while let Some(piece) = pieces.next(pages) {

@@ -8,6 +8,7 @@ use crate::hash::Hash;
 use crate::item::{Draft, Head, Shape, State, Type};
 use crate::page::Id;
 use crate::planted;
+use crate::segment::Segment;
 use crate::status::{Error, Result};
 
 impl Shard {
@@ -40,9 +41,12 @@ impl Shard {
     ) -> Result<()> {
         let expiry = self.store.time().expiry(self.effective_ttl(value.ttl_ms));
         let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some());
-        let segment = self.store.index.segment(&self.store.pages, hash);
+        let mut segment = self.store.index.segment(&self.store.pages, hash);
         let found = self.store.find_in(segment, hash, key);
         let old = self.unless_expired(found);
+        if found.is_some() && old.is_none() {
+            segment = self.store.index.segment(&self.store.pages, hash);
+        }
         match (mode, old) {
             (SetMode::Add, Some(_)) => return Err(Error::Exists),
             (SetMode::Replace, None) => return Err(Error::NotFound),
@@ -66,7 +70,7 @@ impl Shard {
         }
         match old {
             Some((id, head)) => self.set_over(hash, id, head, &shape, &draft),
-            None => self.set_new(hash, &shape, draft),
+            None => self.set_new(segment, hash, &shape, draft),
         }
     }
 
@@ -81,18 +85,30 @@ impl Shard {
         Some((id, head))
     }
 
+    /// Stores an item whose key has none. `segment`: its hash's.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn set_new(&mut self, hash: Hash, shape: &Shape, mut draft: Draft<'_>) -> Result<()> {
+    fn set_new(
+        &mut self,
+        mut segment: Segment,
+        hash: Hash,
+        shape: &Shape,
+        mut draft: Draft<'_>,
+    ) -> Result<()> {
         let store = &mut self.store;
-        store.ready_index(hash)?;
-        let segment = store.index.segment(&store.pages, hash);
+        if !store.index.is_ready(&store.pages, segment) {
+            store.extend_index(hash)?;
+            segment = store.index.segment(&store.pages, hash);
+        }
+        let moves = store.index.moves;
         let remembered = store.index.take_ghost(&mut store.pages, segment, hash);
         let granules = shape.granules().saturating_add(store.chain_granules(shape));
         let (owner, uses) = store.admit(granules, remembered);
         draft.uses = uses;
         let (id, head) = store.append_with_room(owner, shape, &draft)?;
         // Making room may have joined segments.
-        let segment = store.index.segment(&store.pages, hash);
+        if store.index.moves != moves {
+            segment = store.index.segment(&store.pages, hash);
+        }
         store.insert(segment, hash, id, head);
         Ok(())
     }
