@@ -37,7 +37,7 @@ use pieces::copy_pieces;
 pub(crate) use pieces::{Piece, Pieces};
 pub(crate) use shape::{Draft, Format, NEWER, OLDER, Shape};
 
-use head::{FORM_SHIFT, KEY, LONG, LONG_WORDS, TTL, USES_SHIFT, VALUE_SHIFT};
+use head::{FORM_SHIFT, KEY, LONG, LONG_WORDS, TTL};
 
 use crate::checksum;
 use crate::expiry::{Instant, NEVER};
@@ -56,6 +56,9 @@ pub(crate) struct Item {
     /// Granules of all that it takes.
     pub(crate) granules: u32,
 }
+
+/// Bytes of the header of an item without optional words.
+pub(crate) const HEAD_SIZE: usize = GRANULE;
 
 /// How items lie in the pages of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -267,6 +270,12 @@ impl Items {
         1 + rest.div_ceil(GRANULE) as u32
     }
 
+    /// Granules of an item whose first word says all.
+    #[inline(always)]
+    pub(crate) fn plain_granules(self, head: Head) -> u32 {
+        self.format.fixed + (head.key_len() as u32 + head.low() + 3) / 4
+    }
+
     /// An item that is there, with this first word, and what it takes.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
@@ -324,11 +333,10 @@ impl Items {
         set_time: u32,
         (rest, chain): (Page, Page),
     ) -> Head {
-        let form = draft.value_type as u32 + if shape.long { LONG } else { 0 };
-        let mut word = narrow(draft.key.len())
-            | (shape.here as u32) << VALUE_SHIFT
-            | draft.uses << USES_SHIFT
-            | form << FORM_SHIFT;
+        let mut word = Head::new(draft.key.len(), shape.here, draft.value_type, draft.uses).0;
+        if shape.long {
+            word += LONG << FORM_SHIFT;
+        }
         let mut at = id.0 + self.format.fixed;
         if self.format.times {
             pages.set_word(at - 1, set_time);

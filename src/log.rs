@@ -36,7 +36,8 @@ pub(crate) struct Log {
     /// The head page's next granule, and its end.
     at: u32,
     end: u32,
-    /// The next granule at the tail, and the tail page's first.
+    /// The next granule at the tail, and where those begin that come back with the tail page: the same while the
+    /// tail page is the head page.
     scan: u32,
     from: u32,
     pub(crate) live: u32,
@@ -81,11 +82,7 @@ impl Log {
     /// Granules of the tail page that were passed: they come back with the page.
     #[inline(always)]
     pub(crate) fn passed(&self) -> u32 {
-        if self.list.tail == self.list.head {
-            0
-        } else {
-            self.scan - self.from
-        }
+        self.scan - self.from
     }
 
     /// Granules in which nothing lives, and that neither head nor tail will give back soon.
@@ -211,9 +208,12 @@ impl Log {
         self.write_dead_end(pages);
         barrier();
         pages.get_mut(page).owner = self.owner;
+        let old = self.list.head;
         pages.push_head(&mut self.list, page);
         if self.is_tail(page) {
             self.pass_from(self.at);
+        } else if self.is_tail(old) {
+            self.from = pages.start_of(old) + u32::from(pages.get(old).first);
         }
         self.pages += 1;
         Some(page)
@@ -345,8 +345,9 @@ impl Log {
 
     /// The tail page is to be passed from its start.
     pub(crate) fn start_tail(&mut self, pages: &Pages) {
-        if let Some(tail) = self.list.tail.some() {
-            self.pass_from(pages.start_of(tail) + u32::from(pages.get(tail).first));
+        match self.list.tail.some() {
+            Some(tail) => self.pass_from(pages.start_of(tail) + u32::from(pages.get(tail).first)),
+            None => self.pass_from(0),
         }
     }
 
@@ -395,7 +396,8 @@ impl Log {
                     return Some((Id(self.scan), head));
                 }
                 *steps = steps.checked_sub(1)?;
-                self.scan += items.granules_here(pages, Id(self.scan), head).max(1);
+                let here = items.granules_here(pages, Id(self.scan), head).max(1);
+                self.pass_to(self.scan + here);
             }
             if self.is_head(tail) {
                 return None;
@@ -441,7 +443,15 @@ impl Log {
     pub(crate) fn pass(&mut self, id: Id, granules: u32) {
         let restarted = self.list.tail == self.list.head && self.at <= id.0;
         if self.scan == id.0 && !restarted {
-            self.scan = id.0 + granules;
+            self.pass_to(id.0 + granules);
+        }
+    }
+
+    #[inline(always)]
+    fn pass_to(&mut self, granule: u32) {
+        self.scan = granule;
+        if self.list.tail == self.list.head {
+            self.from = granule;
         }
     }
 

@@ -21,19 +21,19 @@ pub(crate) struct Work {
 
 /// Steps of a slice, beside one for each granule asked for.
 const STEPS: u32 = 64;
+/// Of more granules, no slice does more than of so many: 512 MiB.
+const NEED_MAX: u32 = 1 << 27;
 
 impl Work {
-    /// What a call for so many granules may do. While a lowered limit is reached, it copies nothing: a copy may take a
-    /// little more than the item did.
-    pub(crate) fn for_granules(granules: u32, shrinks: bool) -> Self {
+    /// What a call for so many granules may do.
+    #[inline]
+    pub(crate) fn for_granules(granules: u32) -> Self {
+        let need = granules.min(NEED_MAX);
         Self {
-            steps: STEPS.saturating_add(granules),
+            steps: STEPS + need,
             copied: 0,
-            copied_max: match shrinks {
-                false => granules.saturating_mul(4).saturating_add(128),
-                true => 0,
-            },
-            need: granules,
+            copied_max: need * 4 + 128,
+            need,
         }
     }
 

@@ -86,20 +86,32 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), len) };
 }
 
-/// Copies a run to one of the same length; 16 to 32 bytes by two overlapping moves.
+/// Copies `N` to `2 * N` bytes by two moves, which overlap; whether there were so many.
+#[inline(always)]
+fn copy_twice<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    if from.len() > 2 * N {
+        return false;
+    }
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return false;
+    };
+    let (first, last) = (*first, *last);
+    if let Some(to) = to.first_chunk_mut() {
+        *to = first;
+    }
+    if let Some(to) = to.last_chunk_mut() {
+        *to = last;
+    }
+    true
+}
+
+/// Copies a run to one of the same length: keys and short values without a call.
 #[cfg_attr(not(feature = "small"), inline(always))]
 fn copy_short(to: &mut [u8], from: &[u8]) {
-    match (from.first_chunk::<16>(), from.last_chunk::<16>()) {
-        (Some(first), Some(last)) if from.len() <= 32 => {
-            let (first, last) = (*first, *last);
-            if let Some(to) = to.first_chunk_mut() {
-                *to = first;
-            }
-            if let Some(to) = to.last_chunk_mut() {
-                *to = last;
-            }
-        }
-        _ => copy(to, from),
+    let is_done = !cfg!(feature = "small")
+        && (copy_twice::<16>(to, from) || copy_twice::<32>(to, from) || copy_twice::<8>(to, from));
+    if !is_done {
+        copy(to, from);
     }
 }
 
@@ -216,8 +228,9 @@ impl Bytes {
         }
         // SAFETY: at <= self.len (checked above).
         let p = unsafe { self.base.add(at) };
-        // SAFETY: as in `slice`; nobody else has `to`.
-        unsafe { core::ptr::copy_nonoverlapping(p.as_ptr(), to.as_mut_ptr(), to.len()) };
+        // SAFETY: as in `slice`.
+        let from = unsafe { core::slice::from_raw_parts(p.as_ptr(), to.len()) };
+        copy_short(to, from);
     }
 
     /// Copies bytes to byte offset `at`; nothing if they leave the run.

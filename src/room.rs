@@ -33,6 +33,10 @@ const DEAD_SHARE_LRU: u32 = 102;
 const SPLIT_GRANULES: u32 = 3;
 /// Sweeps of a slice, at most.
 const SWEEPS: u32 = 2;
+/// Granules that a slice may evict beside those in proportion to what was asked for.
+const BOUND_MIN: u32 = 32;
+/// Steps that find nothing to do, after which a slice ends.
+const IDLE_MAX: u32 = 3;
 
 impl Store {
     /// Granules that items can still take, once the tails and the cleaner are through with their pages.
@@ -70,7 +74,6 @@ impl Store {
     // ---- appending -----------------------------------------------------------------------------
 
     /// Appends an item, after making room for it.
-    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn append_with_room(
         &mut self,
         owner: Owner,
@@ -78,6 +81,16 @@ impl Store {
         draft: &Draft<'_>,
     ) -> Result<(Id, Head)> {
         self.make_room(shape.granules().saturating_add(self.chain_granules(shape)));
+        self.append_somehow(owner, shape, draft)
+    }
+
+    /// Appends an item for which room was made, as far as a slice allowed.
+    pub(crate) fn append_somehow(
+        &mut self,
+        owner: Owner,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> Result<(Id, Head)> {
         match self.append(owner, shape, draft) {
             Some(item) => Ok(item),
             None if planted::is("NoMemory when full") => Err(Error::NoMemory),
@@ -130,7 +143,7 @@ impl Store {
             *cleanings -= 1;
             return true;
         }
-        self.evict_one() || self.evict_from_heads()
+        self.evict_some() || self.evict_from_heads()
     }
 
     // ---- a slice -------------------------------------------------------------------------------
@@ -138,10 +151,13 @@ impl Store {
     /// Makes room for so many granules, as far as a slice allows.
     #[inline]
     pub(crate) fn make_room(&mut self, granules: u32) {
-        let (available, excess) = (self.available(), self.pages.excess() > 0);
+        let available = self.available();
         let wanted = self.reserve().saturating_add(granules);
-        let lru_full = || self.live_max_lru() < self.live().saturating_add(granules);
-        if available < wanted || excess || self.policy.is_lru() && lru_full() {
+        if self.policy.is_lru() {
+            self.make_room_lru(granules, wanted);
+        } else if self.pages.excess() > 0 {
+            self.make_room_above_limit(granules, wanted);
+        } else if available < wanted {
             self.make_room_slice(granules, available, wanted);
         }
     }
@@ -156,32 +172,17 @@ impl Store {
     }
 
     /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are.
-    #[cold]
+    #[inline(never)]
     fn make_room_slice(&mut self, granules: u32, mut available: u32, wanted: u32) {
         if planted::is("make_room does nothing") {
             return;
         }
-        let excess = self.pages.excess() > 0;
         self.room.full = true;
-        self.room.work = Work::for_granules(granules, excess);
-        let bound = match excess {
-            false => (granules + granules / 2).saturating_add(32),
-            true => granules.saturating_mul(3).saturating_add(32),
-        };
+        self.room.work = Work::for_granules(granules);
+        let need = self.room.work.need;
+        let bound = need + need / 2 + BOUND_MIN;
         let goal = wanted.min(available.saturating_add(bound));
         let live_least = self.live().saturating_sub(bound);
-        // While a lowered limit is reached, usage never rises.
-        let live_max = match excess {
-            false => u32::MAX,
-            true => self.live().saturating_sub(granules + SPLIT_GRANULES),
-        };
-        if self.policy.is_lru() {
-            self.sweep_before_eviction();
-            let live_max = live_max.min(self.live_max_lru().saturating_sub(granules));
-            while self.live() > live_max.max(live_least) && self.evict_oldest() {}
-            while self.available() < goal && self.may_work() && self.clean_step() {}
-            return;
-        }
         let (mut idle, mut sweeps) = (0, SWEEPS);
         loop {
             let worked = self.cleans_now(available) && self.clean_step()
@@ -189,12 +190,61 @@ impl Store {
                 || self.evict_a_step();
             idle = if worked { 0 } else { idle + 1 };
             available = self.available();
-            let live = self.live();
-            let reached = available >= goal && live <= live_max;
-            if reached || live <= live_least || self.room.work.steps == 0 || idle == 3 {
+            let gone = self.live() <= live_least || self.room.work.steps == 0;
+            if available >= goal || gone || idle == IDLE_MAX {
                 return;
             }
         }
+    }
+
+    /// The same while a lowered limit is reached: usage never rises, and what the policy keeps is not copied: a copy
+    /// may take a little more than the item did.
+    #[cold]
+    fn make_room_above_limit(&mut self, granules: u32, wanted: u32) {
+        self.room.full = true;
+        self.room.work = Work::for_granules(granules);
+        self.room.work.copied_max = 0;
+        let bound = self.room.work.need * 3 + BOUND_MIN;
+        let goal = wanted.min(self.available().saturating_add(bound));
+        let live_least = self.live().saturating_sub(bound);
+        let live_max = self.live().saturating_sub(granules + SPLIT_GRANULES);
+        let (mut idle, mut sweeps) = (0, SWEEPS);
+        while (self.available() < goal || self.live() > live_max)
+            && self.live() > live_least
+            && self.room.work.steps > 0
+            && idle < IDLE_MAX
+        {
+            let worked = self.cleans_now(self.available()) && self.clean_step()
+                || self.sweeps_first(&mut sweeps)
+                || self.evict_a_step();
+            idle = if worked { 0 } else { idle + 1 };
+        }
+    }
+
+    /// The same with exact LRU: the oldest items go until few enough live that some of the dead bytes can wait.
+    #[cold]
+    fn make_room_lru(&mut self, granules: u32, wanted: u32) {
+        let shrinks = self.pages.excess() > 0;
+        let mut live_max = self.live_max_lru();
+        if self.available() >= wanted
+            && !shrinks
+            && self.live().saturating_add(granules) <= live_max
+        {
+            return;
+        }
+        self.room.full = true;
+        self.room.work = Work::for_granules(granules);
+        let need = self.room.work.need;
+        let bound = if shrinks { need * 3 } else { need + need / 2 } + BOUND_MIN;
+        let goal = wanted.min(self.available().saturating_add(bound));
+        let live_least = self.live().saturating_sub(bound);
+        live_max = live_max.saturating_sub(granules);
+        if shrinks {
+            live_max = live_max.min(self.live().saturating_sub(granules + SPLIT_GRANULES));
+        }
+        self.sweep_before_eviction();
+        while self.live() > live_max.max(live_least) && self.evict_oldest() {}
+        while self.available() < goal && self.may_work() && self.clean_step() {}
     }
 
     /// Whether items may still be copied for their page: four times what was asked for, and where items have expired
@@ -202,8 +252,8 @@ impl Store {
     fn may_work(&self) -> bool {
         let work = &self.room.work;
         let most = match self.room.cleaner.is_owed() {
-            false => work.need.saturating_mul(4).saturating_add(128),
-            true => work.need.saturating_mul(16).saturating_add(512),
+            false => work.need * 4 + 128,
+            true => work.need * 16 + 512,
         };
         work.steps > 0 && work.copied < most
     }
@@ -216,6 +266,7 @@ impl Store {
         }
     }
 
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn evict_a_step(&mut self) -> bool {
         self.room.work.steps = self.room.work.steps.saturating_sub(1);
         self.evict_one()
@@ -245,7 +296,7 @@ impl Store {
         let mut left = steps;
         while left > 0 && self.pages.excess() > 0 {
             let gained = cleans && self.cleans_first(self.available()) && self.clean_step();
-            if !(gained || self.evict_one() || self.evict_from_heads()) {
+            if !(gained || self.evict_some() || self.evict_from_heads()) {
                 break;
             }
             left -= 1;

@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod holding;
+#[cfg_attr(feature = "small", path = "shard/no_quick.rs")]
+mod quick;
 mod reading;
 mod writing;
 
@@ -90,6 +92,9 @@ pub(crate) struct Shard {
     /// The longest key that the configuration allows, and the longest that fits in a page.
     key_len_max: u16,
     key_len_fits: u16,
+    /// The most bytes of an item that the quick path stores, its header included; 0 where it stores none.
+    #[cfg(not(feature = "small"))]
+    plain_max: usize,
     usage_peak: usize,
 }
 
@@ -119,6 +124,8 @@ impl Shard {
             default_ttl_ms: setup.default_ttl_ms,
             optimizing: Pass::default(),
             fixed: layout.fixed,
+            #[cfg(not(feature = "small"))]
+            plain_max: quick::plain_max(setup, pages.page_size()),
             usage_peak: 0,
             store: Store {
                 kept,

@@ -22,7 +22,7 @@ pub(crate) use logs::Logs;
 use crate::expiry::{Instant, Time};
 use crate::hash::{Hash, KeyHasher};
 use crate::index::{Index, Rehash};
-use crate::item::{Draft, Head, Item, Items, Shape, State};
+use crate::item::{Draft, HEAD_SIZE, Head, Item, Items, Shape, State};
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
 use crate::policy::Policy;
@@ -140,29 +140,27 @@ impl Store {
 
     // ---- writing -------------------------------------------------------------------------------
 
-    /// Appends an item to a log, still dead; its first word makes it one. `None` where pages are missing.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn append(
+    /// Appends an item without optional words to a log whose head page has room for it; it is dead until `head` is
+    /// its first word.
+    #[cfg(not(feature = "small"))]
+    #[inline(always)]
+    pub(crate) fn append_plain(
         &mut self,
         owner: Owner,
-        shape: &Shape,
-        draft: &Draft<'_>,
-    ) -> Option<(Id, Head)> {
-        let fits = shape.granules() <= self.logs.of(owner).room();
-        if shape.long || !fits || draft.expiry.is_some() {
-            return self.append_other(owner, shape, draft);
-        }
-        let id = self.logs.of(owner).push(&mut self.pages, shape.granules());
-        let (stamp, nowhere) = (self.stamp(), (Page::NONE, Page::NONE));
-        let (pages, items) = (&mut self.pages, self.layout);
-        let head = items.write_head(pages, id, shape, draft, stamp, nowhere);
-        items.write_value(pages, id, head, draft.value);
-        Some((id, head))
+        head: Head,
+        key: &[u8],
+        value: &[u8],
+    ) -> Id {
+        let granules = self.layout.plain_granules(head);
+        let id = self.logs.of(owner).push(&mut self.pages, granules);
+        let at = id.0 as usize * GRANULE + HEAD_SIZE;
+        self.pages.bytes_mut().copy_in(at, key);
+        self.pages.bytes_mut().copy_in(at + key.len(), value);
+        id
     }
 
-    /// As [`Store::append`], for an item that expires, or that the head page has no room for.
-    #[inline(never)]
-    fn append_other(
+    /// Appends an item to a log, still dead; its first word makes it one. `None` where pages are missing.
+    pub(crate) fn append(
         &mut self,
         owner: Owner,
         shape: &Shape,
@@ -295,6 +293,25 @@ impl Store {
             .of(owner)
             .trim(&mut self.pages, id, here, shape.granules());
         self.count(id, head);
+        self.counters.updates += 1;
+    }
+
+    /// As [`Store::overwrite`], where the header stays as it is but for its first word, and nothing is wiped.
+    #[cfg(not(feature = "small"))]
+    #[inline(always)]
+    pub(crate) fn rewrite(&mut self, id: Id, old: Head, new: Head, value: &[u8]) {
+        Items::set_head(
+            &mut self.pages,
+            id,
+            Head::dead(self.layout.plain_granules(old)),
+        );
+        barrier();
+        let at = id.0 as usize * GRANULE + HEAD_SIZE + new.key_len();
+        self.pages.bytes_mut().copy_in(at, value);
+        barrier();
+        Items::set_head(&mut self.pages, id, new);
+        let payload = |head| self.layout.payload(&self.pages, id, head) as u64;
+        self.payload = self.payload + payload(new) - payload(old);
         self.counters.updates += 1;
     }
 

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::limits::narrow;
+
 /// What a value is; it comes back as what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -90,6 +92,23 @@ impl Head {
     #[must_use]
     pub(crate) fn with_state(self, state: State) -> Self {
         Self(self.0 & !STATE | (state as u32) << STATE_SHIFT)
+    }
+
+    /// The first word of a live item that is not long and never expires.
+    #[inline(always)]
+    pub(crate) fn new(key_len: usize, value_len: usize, value_type: Type, uses: u32) -> Self {
+        Self(
+            narrow(key_len)
+                | narrow(value_len) << VALUE_SHIFT
+                | uses << USES_SHIFT
+                | (value_type as u32) << FORM_SHIFT,
+        )
+    }
+
+    /// Whether this is such a word.
+    #[inline(always)]
+    pub(crate) fn is_plain(self) -> bool {
+        self.0 & (STATE | TTL) == 0 && !self.is_long() && !self.is_dead()
     }
 
     #[inline(always)]

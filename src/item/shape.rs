@@ -33,6 +33,12 @@ impl Format {
         }
     }
 
+    /// Whether no item has an optional word that all have.
+    #[cfg(not(feature = "small"))]
+    pub(crate) fn is_plain(self) -> bool {
+        self.fixed == 1
+    }
+
     pub(super) fn checksum_at(self) -> u32 {
         self.fixed - 1 - u32::from(self.times)
     }

@@ -64,55 +64,13 @@ impl Shard {
     }
 
     /// Copies the whole value; the length comes back even where the buffer is too short for it.
-    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get(
         &mut self,
         hash: Hash,
         key: &[u8],
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
-        match self.store.find(hash, key) {
-            Some((id, head)) => self.get_found(id, head, hash, buffer),
-            None => self.miss(),
-        }
-    }
-
-    /// As [`Shard::get`], where the item was found, expired or not.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    fn get_found(
-        &mut self,
-        id: Id,
-        head: Head,
-        hash: Hash,
-        buffer: &mut [u8],
-    ) -> Result<(usize, bool)> {
-        let Some(piece) = self.store.layout.plain_value(id, head) else {
-            return self.get_other(id, head, hash, buffer);
-        };
-        self.hit(id, head, hash);
-        match buffer.get_mut(..piece.len) {
-            Some(buffer) => {
-                self.store.pages.bytes().copy_out(piece.at, buffer);
-                Ok((piece.len, true))
-            }
-            None => Ok(self.too_short(piece.len)),
-        }
-    }
-
-    /// As [`Shard::get_found`], for an item that may expire, or whose value is in several pieces.
-    #[inline(never)]
-    fn get_other(
-        &mut self,
-        id: Id,
-        head: Head,
-        hash: Hash,
-        buffer: &mut [u8],
-    ) -> Result<(usize, bool)> {
-        if self.unless_expired(Some((id, head))).is_none() {
-            return self.miss();
-        }
-        self.check_sum(id, hash)?;
-        self.hit(id, head, hash);
+        let id = self.touch_hit(hash, key)?;
         Ok(self.copy_out(id, buffer))
     }
 
@@ -130,7 +88,7 @@ impl Shard {
     }
 
     #[cold]
-    fn too_short(&mut self, len: usize) -> (usize, bool) {
+    pub(super) fn too_short(&mut self, len: usize) -> (usize, bool) {
         self.store.counters.failed_buffer_too_small += 1;
         (len, false)
     }

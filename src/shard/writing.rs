@@ -12,7 +12,8 @@ use crate::segment::Segment;
 use crate::status::{Error, Result};
 
 impl Shard {
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    /// Stores a value, of whatever length.
+    #[inline(never)]
     pub(crate) fn set(
         &mut self,
         hash: Hash,
@@ -31,7 +32,6 @@ impl Shard {
         done
     }
 
-    #[cfg_attr(not(feature = "small"), inline(always))]
     fn set_uncounted(
         &mut self,
         hash: Hash,
@@ -86,7 +86,6 @@ impl Shard {
     }
 
     /// Stores an item whose key has none. `segment`: its hash's.
-    #[cfg_attr(not(feature = "small"), inline(always))]
     fn set_new(
         &mut self,
         mut segment: Segment,

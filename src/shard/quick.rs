@@ -1,0 +1,178 @@
+//! The quick path: an item in one piece that never expires, in a cache whose items have no optional words.
+//!
+//! Each verb answers `None` where it is not for it, having changed nothing: the general path does it then, in
+//! `reading` and `writing`. No structure that the general path takes is built here.
+
+#![forbid(unsafe_code)]
+
+use super::{NewValue, Shard};
+use crate::expiry::TTL_NEVER;
+use crate::hash::Hash;
+use crate::item::{Draft, HEAD_SIZE, Head, Shape, Type};
+use crate::layout::Setup;
+use crate::page::{Id, Owner};
+use crate::policy::PolicyKind;
+use crate::segment::Segment;
+use crate::status::{Error, Result};
+
+/// The most bytes of an item that the quick path stores, in pages of so many; 0 where it stores none.
+pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
+    let format = setup.format;
+    let is_plain = setup.policy == PolicyKind::Default
+        && format.is_plain()
+        && !setup.zero_on_free
+        && setup.key_len_max <= format.key_len_max(page_size);
+    if is_plain {
+        page_size.min(setup.value_len_max)
+    } else {
+        0
+    }
+}
+
+impl Shard {
+    /// As [`Shard::get`].
+    #[inline(always)]
+    pub(crate) fn get_quickly(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        buffer: &mut [u8],
+    ) -> Option<Result<(usize, bool)>> {
+        let store = &self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        let Some((id, head)) = store.find_in(segment, hash, key) else {
+            return Some(self.miss());
+        };
+        let piece = store.layout.plain_value(id, head)?;
+        self.hit(id, head, hash);
+        Some(Ok(match buffer.get_mut(..piece.len) {
+            Some(buffer) => {
+                self.store.pages.bytes().copy_out(piece.at, buffer);
+                (piece.len, true)
+            }
+            None => self.too_short(piece.len),
+        }))
+    }
+
+    /// As [`Shard::set`], whatever the key has.
+    #[inline(always)]
+    pub(crate) fn set_quickly(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        value: &NewValue<'_>,
+    ) -> Option<Result<()>> {
+        let size = HEAD_SIZE + key.len() + value.bytes.len();
+        let ttl = self.effective_ttl(value.ttl_ms);
+        if size > self.plain_max || ttl != TTL_NEVER {
+            return None;
+        }
+        let granules = size.div_ceil(4) as u32;
+        let store = &mut self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        let found = store.find_in(segment, hash, key);
+        if let Some((id, old)) = found {
+            let in_place = old.is_plain()
+                && store.layout.plain_granules(old) == granules
+                && store.pages.excess() == 0;
+            if !in_place {
+                return None;
+            }
+            store.policy.queues.requested(hash, || granules);
+            let uses = old.used().uses();
+            let head = Head::new(key.len(), value.bytes.len(), value.value_type, uses);
+            store.rewrite(id, old, head, value.bytes);
+            store.counters.sets += 1;
+            return Some(Ok(()));
+        }
+        Some(self.insert_quickly(segment, hash, key, (value.bytes, value.value_type)))
+    }
+
+    /// A key that has no item gets one.
+    #[inline(always)]
+    fn insert_quickly(
+        &mut self,
+        mut segment: Segment,
+        hash: Hash,
+        key: &[u8],
+        (value, value_type): (&[u8], Type),
+    ) -> Result<()> {
+        let granules = (HEAD_SIZE + key.len() + value.len()).div_ceil(4) as u32;
+        let store = &mut self.store;
+        // A miss is a request for an item of unknown size: it counts with the set that fills it.
+        store.policy.queues.requested(hash, || granules);
+        if !store.index.is_ready(&store.pages, segment) {
+            segment = self.extend_index(hash)?;
+        }
+        let store = &mut self.store;
+        let moves = store.index.moves;
+        let remembered = store.index.take_ghost(&mut store.pages, segment, hash);
+        let (owner, uses) = store.admit(granules, remembered);
+        store.make_room(granules);
+        let (id, head) = if granules <= store.logs.of(owner).room() {
+            let head = Head::new(key.len(), value.len(), value_type, uses);
+            (store.append_plain(owner, head, key, value), head)
+        } else {
+            self.append_beyond(owner, uses, (key, value), value_type)?
+        };
+        let store = &mut self.store;
+        if store.index.moves != moves {
+            segment = store.index.segment(&store.pages, hash);
+        }
+        store.insert(segment, hash, id, head);
+        store.counters.sets += 1;
+        self.note_usage();
+        Ok(())
+    }
+
+    #[cold]
+    fn extend_index(&mut self, hash: Hash) -> Result<Segment> {
+        let extended = self.store.extend_index(hash);
+        extended.inspect_err(|&error| self.store.counters.count_failure(error))?;
+        Ok(self.store.index.segment(&self.store.pages, hash))
+    }
+
+    /// The head page of the log is full.
+    #[cold]
+    fn append_beyond(
+        &mut self,
+        owner: Owner,
+        uses: u32,
+        (key, value): (&[u8], &[u8]),
+        value_type: Type,
+    ) -> Result<(Id, Head)> {
+        let draft = Draft {
+            key,
+            value,
+            value_len: value.len(),
+            value_type,
+            expiry: None,
+            uses,
+        };
+        let shape = Shape {
+            long: false,
+            words: 1,
+            key_len: key.len(),
+            here: value.len(),
+            chain: 0,
+        };
+        let appended = self.store.append_somehow(owner, &shape, &draft);
+        appended.inspect_err(|&error| self.store.counters.count_failure(error))
+    }
+
+    /// As [`Shard::delete`].
+    #[inline(always)]
+    pub(crate) fn delete_quickly(&mut self, hash: Hash, key: &[u8]) -> Option<Result<()>> {
+        let store = &mut self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        let Some((id, head)) = store.find_in(segment, hash, key) else {
+            return Some(Err(Error::NotFound));
+        };
+        if !head.is_plain() {
+            return None;
+        }
+        store.remove(id, head, hash);
+        store.counters.deletes += 1;
+        Some(Ok(()))
+    }
+}
