@@ -31,7 +31,7 @@
 mod growth;
 
 use crate::hash::{Hash, upper};
-use crate::page::{GRANULE, Id, Owner, Page, Pages, shares};
+use crate::page::{GRANULE, Id, Owner, Pages, shares};
 use crate::region::{Cutter, Table};
 use crate::segment::{Buckets, Segment};
 use crate::slab::Slab;
@@ -52,6 +52,7 @@ pub(crate) struct Plan {
     pub(crate) buckets: Buckets,
     /// Entries of a chunk: their number is a power of two.
     chunk_shift: u32,
+    chunk_mask: u32,
     /// The directory's deepest level: it has two to that power of entries at most.
     level: u32,
     chunks_max: u32,
@@ -70,6 +71,7 @@ impl Plan {
         Self {
             buckets,
             chunk_shift,
+            chunk_mask: (1 << chunk_shift) - 1,
             level,
             chunks_max: 1 << (level - chunk_shift),
         }
@@ -83,7 +85,7 @@ impl Plan {
     /// Bytes of tables.
     pub(crate) fn table_size(&self) -> Option<usize> {
         let depths = Table::<u32>::size(self.depths() as usize)?;
-        depths.checked_add(Table::<Page>::size(self.chunks_max as usize)?)
+        depths.checked_add(Table::<Id>::size(self.chunks_max as usize)?)
     }
 
     /// Granules of the first segment.
@@ -120,7 +122,8 @@ pub(crate) struct Index {
     wide: u32,
     len: u32,
     inline: [Id; INLINE as usize],
-    chunks: Table<Page>,
+    /// Where each chunk begins.
+    chunks: Table<Id>,
     chunks_held: u32,
     depths: Table<u32>,
     slab: Slab,
@@ -180,7 +183,7 @@ impl Index {
         let granules = |size: usize| (size / GRANULE) as u32;
         Some(Self {
             slab: Slab::new(granules(plan.buckets.size()), granules(page_size)),
-            chunks: cutter.table(plan.chunks_max, Page::NONE)?,
+            chunks: cutter.table(plan.chunks_max, Id::NONE)?,
             depths: cutter.table(plan.depths(), 0)?,
             plan,
             ghosts,
@@ -220,9 +223,9 @@ impl Index {
 
     /// Where entry `i` lies behind the inline ones.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn entry_at(&self, pages: &Pages, i: u32) -> u32 {
+    fn entry_at(&self, i: u32) -> u32 {
         let chunk = *self.chunks.at(i >> self.plan.chunk_shift);
-        pages.start_of(chunk) + (i & (pages.granules() - 1))
+        chunk.0 + (i & self.plan.chunk_mask)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
@@ -230,7 +233,7 @@ impl Index {
         if let Some(&id) = self.inline.get(i as usize) {
             return Segment(id);
         }
-        Segment(Id(pages.word(self.entry_at(pages, i))))
+        Segment(Id(pages.word(self.entry_at(i))))
     }
 
     fn set_entry(&mut self, pages: &mut Pages, i: u32, segment: Segment) {
@@ -238,7 +241,7 @@ impl Index {
             *entry = segment.0;
             return;
         }
-        pages.set_word(self.entry_at(pages, i), segment.0.0);
+        pages.set_word(self.entry_at(i), segment.0.0);
     }
 
     /// The segment of a hash: until segments are split, joined or moved.
@@ -293,7 +296,7 @@ impl Index {
         let Some(page) = pages.take(Owner::Directory) else {
             return false;
         };
-        *self.chunks.at_mut(number) = page;
+        *self.chunks.at_mut(number) = Id(pages.start_of(page));
         self.chunks_held = number + 1;
         true
     }
@@ -336,7 +339,7 @@ impl Index {
         };
         if self.chunks_held > needed {
             self.chunks_held -= 1;
-            pages.give(*self.chunks.at(self.chunks_held));
+            pages.give(pages.page_of(*self.chunks.at(self.chunks_held)));
         }
     }
 
@@ -378,28 +381,28 @@ impl Index {
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(&mut self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
         let segment = self.segment(pages, hash);
-        let removed = segment.remove(pages, hash, id);
-        debug_assert!(removed);
-        self.is_sparse(pages, segment)
+        let left = segment.remove(pages, hash, id);
+        debug_assert!(left.is_some());
+        self.is_sparse(left)
     }
 
     /// As [`Index::remove`], and remembers the item.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn evict(&mut self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
         let segment = self.segment(pages, hash);
-        let removed = segment.remove(pages, hash, id);
-        debug_assert!(removed);
+        let left = segment.remove(pages, hash, id);
+        debug_assert!(left.is_some());
         if self.ghosts {
             segment.add_ghost(pages, self.plan.buckets, hash);
         }
-        self.is_sparse(pages, segment)
+        self.is_sparse(left)
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    fn is_sparse(&self, pages: &Pages, segment: Segment) -> bool {
+    fn is_sparse(&self, len: Option<usize>) -> bool {
         // Now and then is often enough to look at the neighbour.
-        let len = segment.len(pages);
-        len * 2 <= self.plan.buckets.merge_at() && len.is_multiple_of(8)
+        let most = self.plan.buckets.merge_at() / 2;
+        len.is_some_and(|len| len.is_multiple_of(8) && len <= most)
     }
 
     /// Whether an item was evicted not long ago; from then on it is not remembered.

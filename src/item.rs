@@ -123,7 +123,12 @@ impl Items {
     #[cfg_attr(not(feature = "small"), inline)]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn key(self, pages: &Pages, id: Id) -> &[u8] {
-        let head = Self::head(pages, id);
+        self.key_of(pages, id, Self::head(pages, id))
+    }
+
+    /// The key of an item whose first word this is.
+    #[inline(always)]
+    pub(crate) fn key_of(self, pages: &Pages, id: Id, head: Head) -> &[u8] {
         pages.bytes().slice(self.key_at(id, head), head.key_len())
     }
 

@@ -95,12 +95,11 @@ fn copy_twice<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
         return false;
     };
-    let (first, last) = (*first, *last);
     if let Some(to) = to.first_chunk_mut() {
-        *to = first;
+        *to = *first;
     }
     if let Some(to) = to.last_chunk_mut() {
-        *to = last;
+        *to = *last;
     }
     true
 }

@@ -364,18 +364,12 @@ impl Segment {
         }
     }
 
+    /// Takes an entry out; returns how many are left.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
-        let entry = self
-            .entries_mut(pages)
-            .and_then(|t| find_entry(t, hash, |e| e == id));
-        match entry {
-            Some(entry) => {
-                entry.remove();
-                true
-            }
-            None => false,
-        }
+    pub(crate) fn remove(self, pages: &mut Pages, hash: Hash, id: Id) -> Option<usize> {
+        let table = self.entries_mut(pages)?;
+        find_entry(table, hash, |e| e == id)?.remove();
+        Some(table.len())
     }
 
     /// Takes all entries out, and the marks that removed ones left behind: hashbrown's `clear` leaves these in a table

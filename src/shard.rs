@@ -95,7 +95,8 @@ pub(crate) struct Shard {
     /// The most bytes of an item that the quick path stores, its header included; 0 where it stores none.
     #[cfg(not(feature = "small"))]
     plain_max: usize,
-    usage_peak: usize,
+    /// The most granules that ever were taken.
+    taken_peak: u32,
 }
 
 impl Shard {
@@ -126,7 +127,7 @@ impl Shard {
             fixed: layout.fixed,
             #[cfg(not(feature = "small"))]
             plain_max: quick::plain_max(setup, pages.page_size()),
-            usage_peak: 0,
+            taken_peak: 0,
             store: Store {
                 kept,
                 pages,
@@ -187,8 +188,12 @@ impl Shard {
             && usage <= self.region()
     }
 
+    #[inline(always)]
     pub(crate) fn note_usage(&mut self) {
-        self.usage_peak = self.usage_peak.max(self.usage());
+        let taken = self.store.pages.granules_of(self.overhead_pages() as u32) + self.store.live();
+        if taken > self.taken_peak {
+            self.taken_peak = taken;
+        }
     }
 
     /// The lowest limit that this shard can be given.
@@ -347,7 +352,8 @@ impl Shard {
         stats.overhead_bytes += self.usage() as u64 - store.payload;
         stats.total_allocated += (self.fixed + pages.touched() as usize * pages.page_size()) as u64;
         stats.total_used += self.usage() as u64;
-        stats.peak_used += self.usage_peak.max(self.usage()) as u64;
+        let peak = self.fixed + self.taken_peak as usize * GRANULE;
+        stats.peak_used += peak.max(self.usage()) as u64;
         stats.pool_reuses += pages.reuses();
         stats.arena_allocs += u64::from(pages.touched());
         stats.index_rebuilds += store.index.rebuilds;

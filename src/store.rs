@@ -346,7 +346,8 @@ impl Store {
     /// As [`Store::remove`], where the policy chose the item, which is remembered.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn evict(&mut self, owner: Owner, item: Item) {
-        let hash = self.hash_of(item.id);
+        let key = self.layout.key_of(&self.pages, item.id, item.head);
+        let hash = self.hasher.hash(key);
         let payload = self.layout.payload(&self.pages, item.id, item.head);
         self.counters.count_eviction(payload);
         if owner == Owner::Window {

@@ -102,14 +102,7 @@ impl Cache<'_> {
         // By `with_key` this would be a call more: a closure so large is not put in its place.
         let needs_time = self.needs_time(value.ttl_ms);
         let (mut shard, hash) = self.lock_for(key, needs_time, waits)?;
-        let quick = match mode {
-            SetMode::Set => shard.set_quickly(hash, key, value),
-            _ => None,
-        };
-        let done = match quick {
-            Some(done) => done,
-            None => shard.set(hash, key, value, mode),
-        };
+        let done = shard.set(hash, key, value, mode);
         self.leave(shard, waits);
         done
     }
@@ -138,12 +131,7 @@ impl Cache<'_> {
     /// As [`Cache::get`], with the length even where the buffer was too short.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.with_key(key, false, |shard, hash| {
-            match shard.get_quickly(hash, key, buffer) {
-                Some(got) => got,
-                None => shard.get(hash, key, buffer),
-            }
-        })
+        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
     }
 
     /// As [`Cache::get`], without waiting: for interrupt handlers.
@@ -272,12 +260,7 @@ impl Cache<'_> {
     /// # Errors
     /// `NotFound` where there is none.
     pub fn delete(&self, key: &[u8]) -> Result<()> {
-        self.with_key(key, false, |shard, hash| {
-            match shard.delete_quickly(hash, key) {
-                Some(done) => done,
-                None => shard.delete(hash, key),
-            }
-        })
+        self.with_key(key, false, |shard, hash| shard.delete(hash, key))
     }
 
     /// Whether there is an item with this key. Neither counted nor reported to the policy.

@@ -30,7 +30,7 @@ pub(super) unsafe fn handle<'a>(cache: *const larder_cache) -> Result<Cache<'a>>
 ///
 /// # Safety
 /// As for `handle`; the key can be read.
-#[inline]
+#[cfg_attr(not(feature = "small"), inline(always))]
 pub(super) unsafe fn with_key<R>(
     cache: *const larder_cache,
     key_data: *const c_void,
@@ -65,7 +65,7 @@ unsafe fn with_good_key<'a>(
 
 /// # Safety
 /// As for `larder_cache_set`.
-#[inline]
+#[cfg_attr(not(feature = "small"), inline(always))]
 unsafe fn set(
     cache: *mut larder_cache,
     key: (*const c_void, usize),
@@ -73,13 +73,31 @@ unsafe fn set(
     ttl_ms: u64,
     mode: SetMode,
 ) -> larder_status {
-    let set = |cache: &Cache<'_>, key: &[u8]| {
+    // SAFETY: the caller's promise.
+    let set = unsafe { with_good_key(cache, key.0, key.1) }.and_then(|cache| {
+        // SAFETY: not NULL nor too long (checked above); readable by the caller's promise.
+        let key = unsafe { core::slice::from_raw_parts(key.0.cast(), key.1) };
         // SAFETY: the caller's promise.
         let value = unsafe { bytes(value.0, value.1) }?;
         cache.set_typed(key, value, Type::Bytes, ttl_ms, mode)
-    };
+    });
+    status(set)
+}
+
+/// As for `larder_cache_set`, under a condition.
+///
+/// # Safety
+/// As for `larder_cache_set`.
+#[inline(never)]
+unsafe fn set_if(
+    cache: *mut larder_cache,
+    key: (*const c_void, usize),
+    value: (*const c_void, usize),
+    ttl_ms: u64,
+    mode: SetMode,
+) -> larder_status {
     // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key.0, key.1, set) })
+    unsafe { set(cache, key, value, ttl_ms, mode) }
 }
 
 /// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
@@ -134,7 +152,7 @@ pub unsafe extern "C" fn larder_cache_add(
 ) -> larder_status {
     // SAFETY: the caller's promise.
     unsafe {
-        set(
+        set_if(
             cache,
             (key, key_len),
             (value, value_len),
@@ -159,7 +177,7 @@ pub unsafe extern "C" fn larder_cache_replace(
 ) -> larder_status {
     // SAFETY: the caller's promise.
     unsafe {
-        set(
+        set_if(
             cache,
             (key, key_len),
             (value, value_len),

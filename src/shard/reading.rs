@@ -64,12 +64,21 @@ impl Shard {
     }
 
     /// Copies the whole value; the length comes back even where the buffer is too short for it.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn get(
         &mut self,
         hash: Hash,
         key: &[u8],
         buffer: &mut [u8],
     ) -> Result<(usize, bool)> {
+        match self.get_quickly(hash, key, buffer) {
+            Some(got) => got,
+            None => self.get_other(hash, key, buffer),
+        }
+    }
+
+    #[inline(never)]
+    fn get_other(&mut self, hash: Hash, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
         let id = self.touch_hit(hash, key)?;
         Ok(self.copy_out(id, buffer))
     }

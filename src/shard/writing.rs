@@ -12,9 +12,27 @@ use crate::segment::Segment;
 use crate::status::{Error, Result};
 
 impl Shard {
-    /// Stores a value, of whatever length.
-    #[inline(never)]
+    /// Stores a value.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn set(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        value: &NewValue<'_>,
+        mode: SetMode,
+    ) -> Result<()> {
+        let quick = match mode {
+            SetMode::Set => self.set_quickly(hash, key, value),
+            _ => None,
+        };
+        match quick {
+            Some(done) => done,
+            None => self.set_other(hash, key, value, mode),
+        }
+    }
+
+    #[inline(never)]
+    fn set_other(
         &mut self,
         hash: Hash,
         key: &[u8],
@@ -199,7 +217,17 @@ impl Shard {
         }
     }
 
+    /// Takes an item out.
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
+        match self.delete_quickly(hash, key) {
+            Some(done) => done,
+            None => self.delete_other(hash, key),
+        }
+    }
+
+    #[inline(never)]
+    fn delete_other(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
         let (id, head) = self.lookup(hash, key).ok_or(Error::NotFound)?;
         self.store.remove(id, head, hash);
         self.store.counters.deletes += 1;
