@@ -316,8 +316,9 @@ typedef struct larder_cache_limits_t {
   uint32_t shards;
   /* Longest key in bytes: as configured, or less where a shard has less than 32 KiB of the region. */
   uint64_t key_len_max;
-  /* Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than one shard's
-   * share of the memory limit. */
+  /* Longest value in bytes, beside a key of any length up to key_len_max. It is a little less than half of one
+   * shard's share of the memory limit, so that no value drives all others out; where a shard has less than 64 pages
+   * (16 KiB), a little less than the share. */
   uint64_t value_len_max;
   /* Longest TTL in milliseconds, LARDER_TTL_NEVER aside: 2^40 (34.8 years). A longer TTL is shortened to it. */
   uint64_t ttl_ms_max;

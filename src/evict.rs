@@ -153,11 +153,7 @@ impl Store {
     fn passes_gate(&mut self, granules: u32) -> bool {
         match self.policy.queues.rule.looks {
             0 => self.evict_from_main(),
-            looks => {
-                // For many items' bytes, as many items are looked at.
-                let items = self.policy.queues.items_of(granules).max(1);
-                self.gate(looks.saturating_mul(items), granules, false)
-            }
+            looks => self.gate(looks, granules, false),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::item::{Format, Items, Shape};
 use crate::page::{Descriptor, GRANULE, PAGES_MAX, Pages, Tables, shares};
 use crate::policy::{Policy, PolicyKind};
 use crate::region::{ALIGN, Cutter};
-use crate::room::{PAGES_MIN, reserve_pages};
+use crate::room::{PAGES_MIN, items_at_once, reserve_pages};
 
 /// Bytes of a part that its page table can number.
 pub(crate) const PART_MAX: u64 = (PAGES_MAX as u64) << 16;
@@ -151,7 +151,12 @@ impl Layout {
         let items = self.pages_of(&shape, needs.items);
         // Two heads are filled in part, and an item of several pages needs them at once.
         let spare = u64::from(reserve_pages(self.pages)) + 3 + u64::from(self.pins_max > 0);
-        pages >= items.saturating_add(index).saturating_add(spare)
+        let longest = self.pages_of(&shape, 1) * u64::from(items_at_once(self.pages));
+        pages
+            >= items
+                .max(longest)
+                .saturating_add(index)
+                .saturating_add(spare)
     }
 
     /// Pages of so many items: a page's end may stay empty for want of room.

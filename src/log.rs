@@ -19,6 +19,8 @@
 
 #![forbid(unsafe_code)]
 
+mod chain;
+
 use crate::expiry::Time;
 use crate::item::{Head, Item, Items, Shape};
 use crate::page::{GRANULE, Id, List, NO_DUE, Owner, Page, Pages};
@@ -453,49 +455,6 @@ impl Log {
         if self.list.tail == self.list.head {
             self.from = granule;
         }
-    }
-
-    // ---- chains, hand-over ---------------------------------------------------------------------
-
-    /// Whole pages for a value that another item is to name; all or none.
-    pub(crate) fn take_chain(&mut self, pages: &mut Pages, count: u32) -> Option<Page> {
-        if pages.available() < count {
-            return None;
-        }
-        let mut first = Page::NONE;
-        for _ in 0..count {
-            let page = pages.take(Owner::Chain)?;
-            let granules = pages.granules() as u16;
-            let descriptor = pages.get_mut(page);
-            (descriptor.next, descriptor.live) = (first, granules);
-            if let Some(behind) = first.some() {
-                pages.get_mut(behind).prev = page;
-            }
-            first = page;
-        }
-        self.chains += count;
-        self.live += pages.granules_of(count);
-        Some(first)
-    }
-
-    /// Gives back a chain that no item names.
-    pub(crate) fn give_chain(&mut self, pages: &mut Pages, first: Page) {
-        let mut page = first;
-        while let Some(here) = page.some() {
-            page = pages.get(here).next;
-            pages.give(here);
-            self.chains -= 1;
-            self.live -= pages.granules();
-        }
-    }
-
-    /// So many pages of a chain belong to an item of another log now.
-    pub(crate) fn hand_chain(&mut self, to: &mut Self, pages: &Pages, count: u32) {
-        let granules = pages.granules_of(count);
-        self.chains -= count;
-        self.live -= granules;
-        to.chains += count;
-        to.live += granules;
     }
 
     /// The list was built anew, of pages that an earlier owner left: items are appended to a fresh page, and passed

@@ -10,6 +10,11 @@
 //! Who owns which bytes: `page`. What they mean: `item`, `segment`.
 #![allow(unsafe_code)]
 
+mod runs;
+
+pub(crate) use runs::copy;
+use runs::{copy_short, same};
+
 use crate::status::{Error, Result};
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -63,55 +68,6 @@ fn prefetch(p: NonNull<u8>) {
 #[inline]
 pub(crate) fn barrier() {
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
-}
-
-/// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
-/// reads.
-#[cfg_attr(not(feature = "small"), inline(always))]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (a.first_chunk::<16>(), b.first_chunk::<16>()) {
-        (Some(first), Some(other)) if a.len() <= 32 => {
-            first == other && a.last_chunk::<16>() == b.last_chunk::<16>()
-        }
-        _ => a == b,
-    }
-}
-
-/// Copies as many bytes as both runs have. `copy_from_slice` would panic where they differ, and a compiler
-/// that optimizes for size does not see that they never do.
-#[cfg_attr(not(feature = "small"), inline(always))]
-pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    let len = to.len().min(from.len());
-    // SAFETY: both runs have `len` bytes, and `&mut` keeps them apart.
-    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), len) };
-}
-
-/// Copies `N` to `2 * N` bytes by two moves, which overlap; whether there were so many.
-#[inline(always)]
-fn copy_twice<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-    if from.len() > 2 * N {
-        return false;
-    }
-    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
-        return false;
-    };
-    if let Some(to) = to.first_chunk_mut() {
-        *to = *first;
-    }
-    if let Some(to) = to.last_chunk_mut() {
-        *to = *last;
-    }
-    true
-}
-
-/// Copies a run to one of the same length: keys and short values without a call.
-#[cfg_attr(not(feature = "small"), inline(always))]
-fn copy_short(to: &mut [u8], from: &[u8]) {
-    let is_done = !cfg!(feature = "small")
-        && (copy_twice::<16>(to, from) || copy_twice::<32>(to, from) || copy_twice::<8>(to, from));
-    if !is_done {
-        copy(to, from);
-    }
 }
 
 /// A run of bytes, read and written in words of four bytes and in slices.

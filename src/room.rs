@@ -25,6 +25,12 @@ pub(crate) const fn reserve_pages(count: u32) -> u32 {
     if count < 64 { 3 } else { 4 }
 }
 
+/// Items of the longest kind that a cache of so many pages holds at once, so that none drives all others out: two; one
+/// where there are few pages.
+pub(crate) const fn items_at_once(count: u32) -> u32 {
+    if count < 64 { 1 } else { 2 }
+}
+
 /// Fewer pages hold nothing: one item between the reserve, the index and the table of what is held.
 pub(crate) const PAGES_MIN: u32 = 8;
 /// Dead granules with exact LRU, in 1,024ths of all.
@@ -65,10 +71,15 @@ impl Store {
         self.pages.limit().saturating_sub(others)
     }
 
-    /// The most granules of one item, which fits once all others are gone: two heads, and the page of a rest, may be
-    /// filled in part.
+    /// The most granules of one item. Two heads, and the page of a rest, may be filled in part. Half of the pages are
+    /// there whatever the index has; all but a few are what it leaves.
     pub(crate) fn item_granules_max(&self) -> u32 {
-        self.pages.granules_of(self.item_pages().saturating_sub(3))
+        let items = items_at_once(self.pages.count());
+        let pages = match items {
+            1 => self.item_pages(),
+            _ => self.pages.limit(),
+        };
+        self.pages.granules_of(pages.saturating_sub(3)) / items
     }
 
     // ---- appending -----------------------------------------------------------------------------
