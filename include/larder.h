@@ -513,6 +513,15 @@ typedef struct larder_view {
   uint32_t generation;
 } larder_view;
 
+/* A piece of a value, for larder_cache_view_spans and larder_cache_reservation_spans: as a `struct iovec` is laid out,
+ * for writev and readv. */
+typedef struct larder_span {
+  /* The bytes. */
+  void *data;
+  /* How many. */
+  size_t len;
+} larder_span;
+
 /* Room for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
  * written until larder_cache_commit or larder_cache_abort. */
 typedef struct larder_reservation {
@@ -1225,6 +1234,18 @@ larder_status larder_cache_view_span(struct larder_cache *cache,
                                      const void **data,
                                      size_t *len);
 
+/* Writes where all pieces of a viewed value lie, in order, and how many there are: `view->spans`.
+ * LARDER_BUFFER_TOO_SMALL where there is room for fewer than that: only the number is written then. LARDER_STALE where
+ * the view was given back. O(pieces).
+ *
+ * # Safety
+ * As for larder_cache_unpin; `spans` has `capacity` elements, which can be written, as can `count`. */
+larder_status larder_cache_view_spans(struct larder_cache *cache,
+                                      const struct larder_view *view,
+                                      struct larder_span *spans,
+                                      size_t capacity,
+                                      size_t *count);
+
 /* Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
  * found there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
  * other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
@@ -1250,6 +1271,17 @@ larder_status larder_cache_reservation_span(struct larder_cache *cache,
                                             uint32_t index,
                                             void **data,
                                             size_t *len);
+
+/* Writes where all pieces of a reserved value lie, in order, and how many there are; as larder_cache_view_spans.
+ * LARDER_STALE where the reservation was committed or aborted. O(pieces).
+ *
+ * # Safety
+ * As for larder_cache_commit; `spans` has `capacity` elements, which can be written, as can `count`. */
+larder_status larder_cache_reservation_spans(struct larder_cache *cache,
+                                             const struct larder_reservation *reservation,
+                                             struct larder_span *spans,
+                                             size_t capacity,
+                                             size_t *count);
 
 /* The value is written: the key has it from now on, instead of what it had, and the TTL begins.
  * LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take

@@ -278,7 +278,7 @@ impl Items {
     /// Granules of an item whose first word says all.
     #[inline(always)]
     pub(crate) fn plain_granules(self, head: Head) -> u32 {
-        self.format.fixed + (head.key_len() as u32 + head.low() + 3) / 4
+        self.format.fixed + (head.key_len() as u32 + head.low()).div_ceil(4)
     }
 
     /// An item that is there, with this first word, and what it takes.
@@ -288,7 +288,7 @@ impl Items {
         if head.is_long() {
             return self.long_item(pages, id, head);
         }
-        let here = self.format.words(head) + (head.key_len() as u32 + head.low() + 3) / 4;
+        let here = self.format.words(head) + (head.key_len() as u32 + head.low()).div_ceil(4);
         Item {
             id,
             head,

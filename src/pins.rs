@@ -1,12 +1,12 @@
 //! What is held outside the lock: views of items, and reservations of bytes for new ones.
 //!
-//! Each one has an entry in a table, with a generation that no other entry ever had (until 2^31 of them
-//! later), so that a ticket that was given back is told from any other. The table is a page; it is there
-//! only while something is held.
+//! Each one has an entry, with a generation that no other entry ever had (until 2^31 of them later), so that a ticket
+//! that was given back is told from any other. The first few entries are always there, the others in a page that is
+//! there only while something is held.
 //!
 //! # Layout
 //! ```text
-//! table   | id | generation | id | generation | ...       id NONE = no entry
+//! entry   | id | generation |       id NONE = nothing is held
 //! ```
 //!
 //! # Invariants
@@ -23,7 +23,9 @@ use crate::store::Store;
 
 /// Entries of the table unless the configuration says otherwise.
 const PINS_DEFAULT: usize = 16;
-pub(crate) const ENTRY_WORDS: u32 = 2;
+/// Entries that need no page.
+const FEW: u32 = 4;
+const ENTRY_WORDS: u32 = 2;
 
 /// An entry of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +43,14 @@ pub(crate) enum Purpose {
 
 #[derive(Debug)]
 pub(crate) struct Pins {
-    pub(crate) table: Page,
-    pub(crate) generation: u32,
+    few: [(Id, u32); FEW as usize],
+    /// The page of the other entries.
+    table: Page,
+    generation: u32,
     pub(crate) views: u16,
     pub(crate) reservations: u16,
-    /// Entries that the table has.
-    pub(crate) most: u16,
+    /// Entries in all.
+    most: u16,
 }
 
 impl Pins {
@@ -58,6 +62,7 @@ impl Pins {
             most.min(fit)
         };
         Self {
+            few: [(Id::NONE, 0); FEW as usize],
             table: Page::NONE,
             generation: 0,
             views: 0,
@@ -68,7 +73,12 @@ impl Pins {
 
     /// Whether anything is held.
     pub(crate) fn any(&self) -> bool {
-        self.table != Page::NONE
+        self.views > 0 || self.reservations > 0
+    }
+
+    /// Pages that entries take.
+    pub(crate) fn pages(&self) -> u32 {
+        u32::from(self.table != Page::NONE)
     }
 
     pub(crate) fn count(&mut self, purpose: Purpose) -> &mut u16 {
@@ -78,25 +88,106 @@ impl Pins {
         }
     }
 
-    pub(crate) fn at(&self, store: &Store, entry: u32) -> u32 {
-        store.pages.start_of(self.table) + entry * ENTRY_WORDS
+    fn at(&self, store: &Store, entry: u32) -> u32 {
+        store.pages.start_of(self.table) + (entry - FEW) * ENTRY_WORDS
     }
 
     pub(crate) fn entry(&self, store: &Store, entry: u32) -> (Id, u32) {
+        if let Some(&held) = self.few.get(entry as usize) {
+            return held;
+        }
+        if entry >= self.entries() {
+            return (Id::NONE, 0);
+        }
         let at = self.at(store, entry);
         (Id(store.pages.word(at)), store.pages.word(at + 1))
     }
 
-    pub(crate) fn ids<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Id> + 'a {
-        let most = if self.any() { self.most } else { 0 };
-        (0..u32::from(most)).map(move |entry| self.entry(store, entry).0)
+    fn set(&mut self, store: &mut Store, entry: u32, (id, generation): (Id, u32)) {
+        if let Some(few) = self.few.get_mut(entry as usize) {
+            *few = (id, generation);
+            return;
+        }
+        let at = self.at(store, entry);
+        store.pages.set_word(at, id.0);
+        store.pages.set_word(at + 1, generation);
+    }
+
+    /// Entries that are there now.
+    fn entries(&self) -> u32 {
+        let most = u32::from(self.most);
+        if self.table == Page::NONE {
+            most.min(FEW)
+        } else {
+            most
+        }
+    }
+
+    fn ids<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Id> + 'a {
+        (0..self.entries()).map(move |entry| self.entry(store, entry).0)
+    }
+
+    /// Whether a view is of this item.
+    pub(crate) fn views(&self, store: &Store, id: Id) -> bool {
+        self.views > 0 && self.ids(store).any(|other| other == id)
+    }
+
+    /// An entry that is free; makes a page of them if need be. `None` where all are taken.
+    pub(crate) fn free_entry(&mut self, store: &mut Store) -> Option<u32> {
+        let free = self.ids(store).position(|id| id == Id::NONE);
+        if let Some(entry) = free {
+            return Some(entry as u32);
+        }
+        self.extend(store)
+    }
+
+    #[cold]
+    fn extend(&mut self, store: &mut Store) -> Option<u32> {
+        if self.entries() == u32::from(self.most) {
+            return None;
+        }
+        self.table = store.take_page(Owner::Pins)?;
+        for entry in FEW..u32::from(self.most) {
+            self.set(store, entry, (Id::NONE, 0));
+        }
+        Some(FEW)
+    }
+
+    /// Enters what is held now in an entry that is free.
+    pub(crate) fn add(
+        &mut self,
+        store: &mut Store,
+        entry: u32,
+        id: Id,
+        purpose: Purpose,
+    ) -> Ticket {
+        self.generation = self.generation.wrapping_add(2);
+        let generation = self.generation & !1 | purpose as u32;
+        self.set(store, entry, (id, generation));
+        *self.count(purpose) += 1;
+        store.held += 1;
+        Ticket { entry, generation }
+    }
+
+    pub(crate) fn remove(&mut self, store: &mut Store, ticket: Ticket, purpose: Purpose) {
+        self.set(store, ticket.entry, (Id::NONE, 0));
+        *self.count(purpose) -= 1;
+        store.held -= 1;
+    }
+
+    /// Gives the page back where nothing is held any more.
+    pub(crate) fn tidy(&mut self, store: &mut Store) {
+        if self.table != Page::NONE && !self.any() {
+            store.pages.give(self.table);
+            self.table = Page::NONE;
+        }
     }
 
     /// Whether the entries are what the counts say.
     pub(crate) fn check(&self, store: &Store) -> bool {
         let held = self.ids(store).filter(|&id| id != Id::NONE).count();
         let counted = usize::from(self.views) + usize::from(self.reservations);
-        held == counted && store.held as usize == held && self.any() == (held > 0)
+        held == counted && store.held as usize == held && (held > 0 || self.pages() == 0)
     }
 }
 

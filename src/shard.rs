@@ -169,7 +169,7 @@ impl Shard {
     }
 
     fn overhead_pages(&self) -> usize {
-        self.store.index.pages() as usize + usize::from(self.pins.any())
+        (self.store.index.pages() + self.pins.pages()) as usize
     }
 
     /// Every byte taken: fixed parts, the pages of the index, and what lives.

@@ -45,7 +45,37 @@ impl Shard {
         })
     }
 
+    /// Calls with each piece of a value, in order, where there are at most `capacity`; returns how many there are.
+    fn spans(&self, id: Id, capacity: usize, mut visit: impl FnMut(usize, Span)) -> usize {
+        let (pages, layout) = (&self.store.pages, self.store.layout);
+        let count = layout.piece_count(pages, id) as usize;
+        let mut pieces = layout.pieces(pages, id, self.store.head(id));
+        for number in 0..if count <= capacity { count } else { 0 } {
+            let piece = pieces.next(pages).unwrap_or_default();
+            if let Some(data) = pages.bytes().pointer(piece.at, piece.len) {
+                let len = piece.len;
+                visit(number, Span { data, len });
+            }
+        }
+        count
+    }
+
     fn hold(&self, shard: u32, (ticket, id): (Ticket, Id)) -> Result<Hold> {
+        let (pages, layout) = (&self.store.pages, self.store.layout);
+        // In one piece, most often.
+        let plain = layout.plain_value(id, self.store.head(id));
+        if let Some(piece) = plain
+            && let Some(data) = pages.bytes().pointer(piece.at, piece.len)
+        {
+            let len = piece.len;
+            return Ok(Hold {
+                shard,
+                ticket,
+                first: Span { data, len },
+                len,
+                spans: 1,
+            });
+        }
         Ok(Hold {
             shard,
             ticket,
@@ -84,6 +114,19 @@ impl Cache<'_> {
         })
     }
 
+    /// As [`Shard::spans`], for a viewed value. O(spans).
+    pub(crate) fn viewed_spans(
+        &self,
+        shard: u32,
+        ticket: Ticket,
+        capacity: usize,
+        visit: impl FnMut(usize, Span),
+    ) -> Result<usize> {
+        self.with_ticket(shard, |shard| {
+            Ok(shard.spans(shard.viewed(ticket)?, capacity, visit))
+        })
+    }
+
     pub(crate) fn hold_bytes(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
         self.with_key(key, true, |shard, hash| {
             let held = shard.reserve(key, value_len, ttl_ms)?;
@@ -96,6 +139,19 @@ impl Cache<'_> {
         self.with_ticket(shard, |shard| {
             let id = shard.reserved(ticket)?;
             shard.span(id, index).ok_or(Error::NotFound)
+        })
+    }
+
+    /// As [`Shard::spans`], for a reserved value. O(spans).
+    pub(crate) fn reserved_spans(
+        &self,
+        shard: u32,
+        ticket: Ticket,
+        capacity: usize,
+        visit: impl FnMut(usize, Span),
+    ) -> Result<usize> {
+        self.with_ticket(shard, |shard| {
+            Ok(shard.spans(shard.reserved(ticket)?, capacity, visit))
         })
     }
 
@@ -181,6 +237,28 @@ impl View<'_> {
         Ok(unsafe { core::slice::from_raw_parts(span.data.as_ptr(), span.len) })
     }
 
+    /// All of them, in order; returns how many. O(spans).
+    ///
+    /// # Errors
+    /// `BufferTooSmall` for fewer than [`View::span_count`]; `Busy` as for [`View::span`].
+    pub fn spans<'v>(&'v self, spans: &mut [&'v [u8]]) -> Result<usize> {
+        let Hold { shard, ticket, .. } = self.hold;
+        let capacity = spans.len();
+        let count = self
+            .cache
+            .viewed_spans(shard, ticket, capacity, |number, span| {
+                if let Some(to) = spans.get_mut(number) {
+                    // SAFETY: as in `span`.
+                    *to = unsafe { core::slice::from_raw_parts(span.data.as_ptr(), span.len) };
+                }
+            })?;
+        if count <= capacity {
+            Ok(count)
+        } else {
+            Err(Error::BufferTooSmall)
+        }
+    }
+
     /// All of the value, where it lies in one piece.
     pub fn bytes(&self) -> Option<&[u8]> {
         let Hold { first, len, .. } = self.hold;
@@ -220,6 +298,28 @@ impl Reservation<'_> {
         let span = self.cache.reserved_span(shard, ticket, index)?;
         // SAFETY: bytes of the region that are this ticket's alone (inv. 1).
         Ok(unsafe { core::slice::from_raw_parts_mut(span.data.as_ptr(), span.len) })
+    }
+
+    /// All of them, in order; returns how many. O(spans).
+    ///
+    /// # Errors
+    /// As [`View::spans`].
+    pub fn spans_mut<'v>(&'v mut self, spans: &mut [&'v mut [u8]]) -> Result<usize> {
+        let Hold { shard, ticket, .. } = self.hold;
+        let capacity = spans.len();
+        let count = self
+            .cache
+            .reserved_spans(shard, ticket, capacity, |number, span| {
+                if let Some(to) = spans.get_mut(number) {
+                    // SAFETY: as in `span_mut`; no two spans overlap.
+                    *to = unsafe { core::slice::from_raw_parts_mut(span.data.as_ptr(), span.len) };
+                }
+            })?;
+        if count <= capacity {
+            Ok(count)
+        } else {
+            Err(Error::BufferTooSmall)
+        }
     }
 
     /// All of the value, where it lies in one piece.

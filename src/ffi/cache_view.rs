@@ -5,7 +5,7 @@ use super::input::{put, required, status};
 use super::status::larder_status;
 use crate::cache::Cache;
 use crate::pins::Ticket;
-use crate::status::Result;
+use crate::status::{Error, Result};
 use crate::view::Span;
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -52,6 +52,45 @@ pub struct larder_reservation {
     pub entry: u32,
     /// The library's
     pub generation: u32,
+}
+
+/// A piece of a value, for larder_cache_view_spans and larder_cache_reservation_spans: as a `struct iovec` is laid out,
+/// for writev and readv.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_span {
+    /// The bytes.
+    pub data: *mut c_void,
+    /// How many.
+    pub len: usize,
+}
+
+/// Writes the spans of a value where there is room for all of them, and in any case how many there are.
+///
+/// # Safety
+/// `spans` has `capacity` elements, which can be written, as can `count`.
+unsafe fn put_spans(
+    (spans, capacity, count): (*mut larder_span, usize, *mut usize),
+    each: impl FnOnce(&mut dyn FnMut(usize, Span)) -> Result<usize>,
+) -> Result<()> {
+    let count = required(count)?;
+    if spans.is_null() && capacity > 0 {
+        return Err(Error::Invalid);
+    }
+    let of_value = each(&mut |number, span| {
+        let (data, len) = (span.data.as_ptr().cast(), span.len);
+        // SAFETY: number < capacity, and the caller's promise.
+        let to = unsafe { spans.add(number) };
+        // SAFETY: as above.
+        unsafe { to.write(larder_span { data, len }) };
+    })?;
+    // SAFETY: the caller's promise.
+    unsafe { put(count, of_value) };
+    if of_value <= capacity {
+        Ok(())
+    } else {
+        Err(Error::BufferTooSmall)
+    }
 }
 
 /// Writes where a span lies.
@@ -167,6 +206,35 @@ pub unsafe extern "C" fn larder_cache_view_span(
     }))
 }
 
+/// Writes where all pieces of a viewed value lie, in order, and how many there are: `view->spans`.
+/// LARDER_BUFFER_TOO_SMALL where there is room for fewer than that: only the number is written then. LARDER_STALE where
+/// the view was given back. O(pieces).
+///
+/// # Safety
+/// As for larder_cache_unpin; `spans` has `capacity` elements, which can be written, as can `count`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_view_spans(
+    cache: *mut larder_cache,
+    view: *const larder_view,
+    spans: *mut larder_span,
+    capacity: usize,
+    count: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(view, of_view) };
+    status(cache.and_then(|cache| {
+        let (shard, ticket) = held?;
+        // SAFETY: the caller's promise.
+        unsafe {
+            put_spans((spans, capacity, count), |visit| {
+                cache.viewed_spans(shard, ticket, capacity, visit)
+            })
+        }
+    }))
+}
+
 /// Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
 /// found there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
 /// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
@@ -229,6 +297,34 @@ pub unsafe extern "C" fn larder_cache_reservation_span(
         // SAFETY: the caller's promise.
         unsafe { put_span(data, len, span) };
         Ok(())
+    }))
+}
+
+/// Writes where all pieces of a reserved value lie, in order, and how many there are; as larder_cache_view_spans.
+/// LARDER_STALE where the reservation was committed or aborted. O(pieces).
+///
+/// # Safety
+/// As for larder_cache_commit; `spans` has `capacity` elements, which can be written, as can `count`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_reservation_spans(
+    cache: *mut larder_cache,
+    reservation: *const larder_reservation,
+    spans: *mut larder_span,
+    capacity: usize,
+    count: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { handle(cache) };
+    // SAFETY: the caller's promise.
+    let held = unsafe { taken(reservation, of_reservation) };
+    status(cache.and_then(|cache| {
+        let (shard, ticket) = held?;
+        // SAFETY: the caller's promise.
+        unsafe {
+            put_spans((spans, capacity, count), |visit| {
+                cache.reserved_spans(shard, ticket, capacity, visit)
+            })
+        }
     }))
 }
 

@@ -6,74 +6,21 @@ use super::Shard;
 use crate::expiry::NEVER;
 use crate::hash::Hash;
 use crate::item::{Draft, Items, State, Type};
-use crate::page::{Id, Owner, Page};
-use crate::pins::{ENTRY_WORDS, Purpose, Ticket};
+use crate::page::Id;
+use crate::pins::{Purpose, Ticket};
 use crate::status::{Error, Result};
 
 impl Shard {
-    // ---- the table -----------------------------------------------------------------------------
-
-    /// Makes sure that the table has an entry to give.
-    fn ready_table(&mut self) -> Result<()> {
-        let ready = if self.pins.any() {
-            self.pins.ids(&self.store).any(|id| id == Id::NONE)
-        } else {
-            self.make_table()
-        };
-        if ready { Ok(()) } else { Err(Error::NoMemory) }
-    }
-
-    /// Takes a page for the table, if there is one to get.
-    fn make_table(&mut self) -> bool {
-        let Some(page) = self.store.take_page(Owner::Pins) else {
-            return false;
-        };
-        let start = self.store.pages.start_of(page);
-        for at in 0..u32::from(self.pins.most) * ENTRY_WORDS {
-            self.store.pages.set_word(start + at, Id::NONE.0);
-        }
-        self.pins.table = page;
-        true
-    }
-
-    /// Gives the table's page back where nothing is held any more.
-    fn tidy_table(&mut self) {
-        if self.pins.any() && self.pins.views == 0 && self.pins.reservations == 0 {
-            self.store.pages.give(self.pins.table);
-            self.pins.table = Page::NONE;
-        }
-    }
-
-    /// Enters what is held now. [`Shard::ready_table`] found room.
-    fn add_ticket(&mut self, id: Id, purpose: Purpose) -> Ticket {
-        let entry = self.pins.ids(&self.store).position(|id| id == Id::NONE);
-        debug_assert!(entry.is_some());
-        let entry = entry.unwrap_or(0) as u32;
-        self.pins.generation = self.pins.generation.wrapping_add(2);
-        let generation = self.pins.generation & !1 | purpose as u32;
-        let at = self.pins.at(&self.store, entry);
-        self.store.pages.set_word(at, id.0);
-        self.store.pages.set_word(at + 1, generation);
-        *self.pins.count(purpose) += 1;
-        self.store.held += 1;
-        Ticket { entry, generation }
-    }
-
     /// What a ticket is for, if it is held.
     fn held(&self, ticket: Ticket, purpose: Purpose) -> Result<Id> {
-        if !self.pins.any() || ticket.entry >= u32::from(self.pins.most) {
-            return Err(Error::Stale);
-        }
         let (id, generation) = self.pins.entry(&self.store, ticket.entry);
         let right = generation == ticket.generation && generation & 1 == purpose as u32;
         id.some().filter(|_| right).ok_or(Error::Stale)
     }
 
-    fn drop_ticket(&mut self, ticket: Ticket, purpose: Purpose) {
-        let at = self.pins.at(&self.store, ticket.entry);
-        self.store.pages.set_word(at, Id::NONE.0);
-        *self.pins.count(purpose) -= 1;
-        self.store.held -= 1;
+    /// An entry for what is to be held.
+    fn free_entry(&mut self) -> Result<u32> {
+        self.pins.free_entry(&mut self.store).ok_or(Error::NoMemory)
     }
 
     // ---- views ---------------------------------------------------------------------------------
@@ -86,25 +33,28 @@ impl Shard {
         self.check_sum(id, hash)?;
         // From here on it neither moves nor goes, also not for the table.
         let was_free = self.store.keep(id);
-        if let Err(error) = self.ready_table() {
-            if was_free {
-                self.store.let_be(id);
+        let entry = match self.free_entry() {
+            Ok(entry) => entry,
+            Err(error) => {
+                if was_free {
+                    self.store.let_be(id);
+                }
+                self.store.counters.count_failure(error);
+                return Err(error);
             }
-            self.store.counters.count_failure(error);
-            return Err(error);
-        }
+        };
         self.hit(id, self.store.head(id), hash);
-        Ok((self.add_ticket(id, Purpose::View), id))
+        Ok((self.pins.add(&mut self.store, entry, id, Purpose::View), id))
     }
 
     /// A reader has done; `Stale` where it had before.
     pub(crate) fn unpin(&mut self, ticket: Ticket) -> Result<()> {
         let id = self.held(ticket, Purpose::View)?;
-        self.drop_ticket(ticket, Purpose::View);
-        if !self.pins.ids(&self.store).any(|other| other == id) {
+        self.pins.remove(&mut self.store, ticket, Purpose::View);
+        if !self.pins.views(&self.store, id) {
             self.store.let_be(id);
         }
-        self.tidy_table();
+        self.pins.tidy(&mut self.store);
         Ok(())
     }
 
@@ -125,14 +75,14 @@ impl Shard {
         let reserved = self
             .reserve_bytes(key, value_len, ttl_ms)
             .inspect_err(|&error| self.store.counters.count_failure(error));
-        self.tidy_table();
+        self.pins.tidy(&mut self.store);
         reserved
     }
 
     fn reserve_bytes(&mut self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<(Ticket, Id)> {
         let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
         let shape = self.shape_for(key.len(), value_len, expiry.is_some())?;
-        self.ready_table()?;
+        let entry = self.free_entry()?;
         let draft = Draft {
             key,
             value: &[],
@@ -152,7 +102,11 @@ impl Shard {
         }
         let (id, head) = reserved?;
         Items::set_head(&mut self.store.pages, id, head.with_state(State::Pending));
-        Ok((self.add_ticket(id, Purpose::Reservation), id))
+        Ok((
+            self.pins
+                .add(&mut self.store, entry, id, Purpose::Reservation),
+            id,
+        ))
     }
 
     /// The value is written: it is its key's from now on, for `ttl_ms`.
@@ -165,8 +119,9 @@ impl Shard {
             .inspect_err(|&error| store.counters.count_failure(error))?;
         let segment = store.index.segment(&store.pages, hash);
         let remembered = store.index.take_ghost(&mut store.pages, segment, hash);
-        self.drop_ticket(ticket, Purpose::Reservation);
-        self.tidy_table();
+        self.pins
+            .remove(&mut self.store, ticket, Purpose::Reservation);
+        self.pins.tidy(&mut self.store);
         let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
         let store = &mut self.store;
         let head = store
@@ -195,9 +150,10 @@ impl Shard {
     /// Nothing is to be written.
     pub(crate) fn abort(&mut self, ticket: Ticket) -> Result<()> {
         let id = self.held(ticket, Purpose::Reservation)?;
-        self.drop_ticket(ticket, Purpose::Reservation);
+        self.pins
+            .remove(&mut self.store, ticket, Purpose::Reservation);
         self.store.kill(id);
-        self.tidy_table();
+        self.pins.tidy(&mut self.store);
         Ok(())
     }
 

@@ -39,7 +39,8 @@ enum {
     VIEW = 128,
     RESERVATION = 256,
     SPAN = 512,
-    BATCH = 1024
+    BATCH = 1024,
+    SPANS = 2048
 };
 
 struct function {
@@ -62,6 +63,18 @@ static larder_status call_unpin(const struct args *a)
 static larder_status call_view_span(const struct args *a)
 {
     return larder_cache_view_span(a->cache, a->view, a->index, (const void **)a->data_out, a->len_out);
+}
+
+static larder_status call_view_spans(const struct args *a)
+{
+    larder_span *spans = a->data_out ? (larder_span *)a->out : NULL;
+    return larder_cache_view_spans(a->cache, a->view, spans, 16, a->len_out);
+}
+
+static larder_status call_reservation_spans(const struct args *a)
+{
+    larder_span *spans = a->data_out ? (larder_span *)a->out : NULL;
+    return larder_cache_reservation_spans(a->cache, a->reservation, spans, 16, a->len_out);
 }
 
 static larder_status call_reserve(const struct args *a)
@@ -114,6 +127,8 @@ static const struct function functions[] = {
     {"pin (held)", call_pin, "held", CACHE | KEY | OUT | PRESENT},
     {"unpin", call_unpin, "", CACHE | VIEW},
     {"view_span", call_view_span, "", CACHE | VIEW | SPAN},
+    {"view_spans", call_view_spans, "", CACHE | VIEW | SPANS},
+    {"reservation_spans", call_reservation_spans, "", CACHE | RESERVATION | SPANS},
     {"reserve", call_reserve, "fresh", CACHE | KEY | OUT | RESERVED},
     {"reserve (update)", call_reserve, "short", CACHE | KEY | OUT | RESERVED},
     {"reservation_span", call_reservation_span, "", CACHE | RESERVATION | SPAN},
@@ -546,9 +561,9 @@ static const struct spoiling spoilings[] = {
     {"reservation with another entry", reserved_entry_behind_the_last, RESERVATION, LARDER_STALE},
     {"reservation with another generation", other_reserved_generation, RESERVATION, LARDER_STALE},
     {"reservation of a view", view_for_reservation, RESERVATION, LARDER_STALE},
-    {"data NULL", no_data, SPAN, LARDER_INVALID},
-    {"length NULL", no_len, SPAN, LARDER_INVALID},
-    {"data and length NULL", no_data_and_no_len, SPAN, LARDER_INVALID},
+    {"data NULL", no_data, SPAN | SPANS, LARDER_INVALID},
+    {"length NULL", no_len, SPAN | SPANS, LARDER_INVALID},
+    {"data and length NULL", no_data_and_no_len, SPAN | SPANS, LARDER_INVALID},
     {"span behind the last", span_behind_the_last, SPAN, LARDER_NOT_FOUND},
     {"span UINT32_MAX", huge_span, SPAN, LARDER_NOT_FOUND},
     {"requests NULL", no_batch, BATCH, LARDER_INVALID},
@@ -801,6 +816,9 @@ static void check_all_busy(struct holder *holder)
     CHECK_STATUS(larder_cache_reserve(cache, "b", 1, 5, 0, (larder_reservation *)(void *)out.bytes), LARDER_BUSY);
     CHECK_STATUS(larder_cache_view_span(cache, view, 0, (const void **)(void *)&data_out, &len_out), LARDER_BUSY);
     CHECK_STATUS(larder_cache_reservation_span(cache, reservation, 0, &data_out.data, &len_out), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_view_spans(cache, view, (larder_span *)(void *)out.bytes, 1, &len_out), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_reservation_spans(cache, reservation, (larder_span *)(void *)out.bytes, 1, &len_out),
+                 LARDER_BUSY);
     CHECK_STATUS(larder_cache_unpin(cache, view), LARDER_BUSY);
     CHECK_STATUS(larder_cache_commit(cache, reservation), LARDER_BUSY);
     CHECK_STATUS(larder_cache_abort(cache, reservation), LARDER_BUSY);

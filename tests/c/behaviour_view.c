@@ -116,6 +116,28 @@ static void check_no_reservation_span(larder_cache *cache, const larder_reservat
     CHECK(data == pattern && len == 77);
 }
 
+/* All spans at once are those that are told one by one; too few places get none of them, and the number. */
+static void check_all_spans(larder_cache *cache, const larder_view *view)
+{
+    static larder_span spans[4096];
+    size_t count = 77;
+    CHECK(view->spans <= sizeof spans / sizeof *spans);
+    CHECK_STATUS(larder_cache_view_spans(cache, view, spans, sizeof spans / sizeof *spans, &count), LARDER_OK);
+    CHECK(count == view->spans && spans[0].data == view->data && spans[0].len == view->span_len);
+    for (uint32_t i = 0; i < view->spans; i++) {
+        const void *data = NULL;
+        size_t len = 0;
+        CHECK_STATUS(larder_cache_view_span(cache, view, i, &data, &len), LARDER_OK);
+        CHECK(spans[i].data == data && spans[i].len == len);
+    }
+    spans[0].len = 1234567;
+    count = 77;
+    CHECK_STATUS(larder_cache_view_spans(cache, view, spans, view->spans - 1, &count), LARDER_BUFFER_TOO_SMALL);
+    CHECK(count == view->spans && spans[0].len == 1234567);
+    CHECK_STATUS(larder_cache_view_spans(cache, view, NULL, 0, &count), LARDER_BUFFER_TOO_SMALL);
+    CHECK(count == view->spans);
+}
+
 /* The spans of a view, one behind the other, are the pattern of this seed. */
 static void check_view(const struct world *world, const larder_view *view, size_t value_len, uint64_t seed)
 {
@@ -138,9 +160,26 @@ static void check_view(const struct world *world, const larder_view *view, size_
         at += len;
     }
     CHECK(same && at == value_len);
+    check_all_spans(world->cache, view);
     check_no_view_span(world->cache, view, view->spans, LARDER_NOT_FOUND);
     check_no_view_span(world->cache, view, view->spans + 1, LARDER_NOT_FOUND);
     check_no_view_span(world->cache, view, UINT32_MAX, LARDER_NOT_FOUND);
+}
+
+/* As check_all_spans. */
+static void check_all_reservation_spans(larder_cache *cache, const larder_reservation *reservation)
+{
+    static larder_span spans[4096];
+    size_t count = 77, capacity = sizeof spans / sizeof *spans, len = 0;
+    CHECK_STATUS(larder_cache_reservation_spans(cache, reservation, spans, capacity, &count), LARDER_OK);
+    CHECK(count == reservation->spans && spans[0].data == reservation->data);
+    for (size_t i = 0; i < count; i++) {
+        void *data = NULL;
+        CHECK_STATUS(larder_cache_reservation_span(cache, reservation, (uint32_t)i, &data, &len), LARDER_OK);
+        CHECK(spans[i].data == data && spans[i].len == len);
+    }
+    CHECK_STATUS(larder_cache_reservation_spans(cache, reservation, spans, count - 1, &count), LARDER_BUFFER_TOO_SMALL);
+    CHECK(count == reservation->spans);
 }
 
 /* Writes the pattern of this seed span by span. */
@@ -163,6 +202,7 @@ static void write_reservation(const struct world *world, const larder_reservatio
         at += len;
     }
     CHECK(at == reservation->len);
+    check_all_reservation_spans(world->cache, reservation);
     check_no_reservation_span(world->cache, reservation, reservation->spans, LARDER_NOT_FOUND);
     check_no_reservation_span(world->cache, reservation, UINT32_MAX, LARDER_NOT_FOUND);
 }
@@ -452,6 +492,9 @@ static void check_stale_view(larder_cache *cache, const larder_view *view)
     larder_cache_stats_t before = stats_of(cache);
     CHECK_STATUS(larder_cache_unpin(cache, &copy), LARDER_STALE);
     check_no_view_span(cache, &copy, 0, LARDER_STALE);
+    size_t spans = 77;
+    CHECK_STATUS(larder_cache_view_spans(cache, &copy, NULL, 0, &spans), LARDER_STALE);
+    CHECK(spans == 77);
     check_no_view_span(cache, &copy, UINT32_MAX, LARDER_STALE);
     CHECK(memcmp(&copy, view, sizeof copy) == 0);
     CHECK(stats_are(cache, &before));
