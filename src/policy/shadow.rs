@@ -42,9 +42,6 @@ const AREA_MIN: usize = 4 << 10;
 const AREA_PER_SLOT: usize = 300;
 const SLOTS_CHEAP: usize = 64;
 const AREA_PER_FURTHER: usize = 16 << 10;
-/// Hits of a period below which no key seems to be asked for again: this, and one for each so many slots.
-const IDLE_HITS: u32 = 3;
-const IDLE_PER_SLOTS: u32 = 16;
 
 const USES: u8 = 3;
 const MAIN: u8 = 4;
@@ -118,7 +115,6 @@ pub(crate) struct Shadows {
     seen_by: u8,
     requests: u16,
     current: u8,
-    idle: bool,
     each: Table<Shadow>,
     keys: Table<u16>,
     table: Table<Slot>,
@@ -160,7 +156,6 @@ impl Shadows {
             seen_by: 0,
             requests: 0,
             current: 0,
-            idle: false,
             each: cutter.table(rules as u32, Shadow::default())?,
             keys: cutter.table((rules * slots) as u32, 0)?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
@@ -169,9 +164,6 @@ impl Shadows {
     }
 
     pub(crate) fn rule(&self) -> Rule {
-        if self.idle {
-            return Rule::IDLE;
-        }
         RULES
             .get(usize::from(self.current))
             .copied()
@@ -269,8 +261,7 @@ impl Shadows {
             .max_by_key(|&i| self.hits(i))
             .unwrap_or(0);
         let most = self.hits(best);
-        self.idle = most < IDLE_HITS + self.used() / IDLE_PER_SLOTS;
-        let better = !self.idle && most * 100 > self.hits(u32::from(self.current)) * 102;
+        let better = most * 100 > self.hits(u32::from(self.current)) * 102;
         if better && !planted::is("rule never switched") {
             self.current = best as u8;
         }
