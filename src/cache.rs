@@ -401,23 +401,21 @@ impl<'r> Cache<'r> {
         needs_time: bool,
         call: impl FnOnce(&mut Shard, Hash) -> Result<R>,
     ) -> Result<R> {
-        let (mut shard, hash) = self.lock_for(key, needs_time, true)?;
-        let result = call(&mut shard, hash);
-        self.leave(shard, true);
-        result
+        self.with_key_if(key, needs_time, true, call)
     }
 
-    /// As [`Cache::with_key`], without waiting.
+    /// As [`Cache::with_key`]; `waits`: for the lock, rather than be busy.
     #[inline(always)]
-    fn try_with_key<R>(
+    fn with_key_if<R>(
         &self,
         key: &[u8],
         needs_time: bool,
+        waits: bool,
         call: impl FnOnce(&mut Shard, Hash) -> Result<R>,
     ) -> Result<R> {
-        let (mut shard, hash) = self.lock_for(key, needs_time, false)?;
+        let (mut shard, hash) = self.lock_for(key, needs_time, waits)?;
         let result = call(&mut shard, hash);
-        self.leave(shard, false);
+        self.leave(shard, waits);
         result
     }
 

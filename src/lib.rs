@@ -94,6 +94,7 @@ mod hash;
 mod hosted;
 mod index;
 #[cfg(all(loom, test))]
+#[path = "../tests/interleavings/mod.rs"]
 mod interleavings;
 mod item;
 mod layout;

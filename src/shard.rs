@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod holding;
-#[cfg_attr(feature = "small", path = "shard/no_quick.rs")]
 mod quick;
 mod reading;
 mod writing;
@@ -93,7 +92,6 @@ pub(crate) struct Shard {
     key_len_max: u16,
     key_len_fits: u16,
     /// The most bytes of an item that the quick path stores, its header included; 0 where it stores none.
-    #[cfg(not(feature = "small"))]
     plain_max: usize,
     /// The most granules that ever were taken.
     taken_peak: u32,
@@ -125,7 +123,6 @@ impl Shard {
             default_ttl_ms: setup.default_ttl_ms,
             optimizing: Pass::default(),
             fixed: layout.fixed,
-            #[cfg(not(feature = "small"))]
             plain_max: quick::plain_max(setup, pages.page_size()),
             taken_peak: 0,
             store: Store {

@@ -142,7 +142,6 @@ impl Store {
 
     /// Appends an item without optional words to a log whose head page has room for it; it is dead until `head` is
     /// its first word.
-    #[cfg(not(feature = "small"))]
     #[inline(always)]
     pub(crate) fn append_plain(
         &mut self,
@@ -297,7 +296,6 @@ impl Store {
     }
 
     /// As [`Store::overwrite`], where the header stays as it is but for its first word, and nothing is wiped.
-    #[cfg(not(feature = "small"))]
     #[inline(always)]
     pub(crate) fn rewrite(&mut self, id: Id, old: Head, new: Head, value: &[u8]) {
         Items::set_head(

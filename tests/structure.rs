@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Lines of all files together, of one file, of one function.
-const SOURCE_LINES_MAX: usize = 19_300;
+const SOURCE_LINES_MAX: usize = 19_500;
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -12,9 +12,6 @@ const FUNCTION_LINES_MAX: usize = 70;
 const STANDARD: [&str; 8] = [
     "any", "finish", "is_empty", "is_none", "iter", "push", "size", "sum",
 ];
-
-/// The test bed of loom: it stands in for the C library, below the layers, and tries them, from above.
-const TEST_BED: &str = "interleavings";
 
 struct Source {
     /// From src/ on.
@@ -195,7 +192,6 @@ fn the_map_names_every_module_once() {
     );
     let mut modules: BTreeSet<String> = sources.iter().map(Source::module).collect();
     modules.remove("lib");
-    modules.remove(TEST_BED);
     assert_eq!(modules, layers.into_iter().collect());
 }
 

@@ -122,7 +122,7 @@ impl Cache<'_> {
     /// # Time
     /// O(value length).
     pub fn get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
-        match self.get_or_len(key, buffer)? {
+        match self.get_or_len(key, buffer, true)? {
             (len, true) => Ok(len),
             (_, false) => Err(Error::BufferTooSmall),
         }
@@ -130,8 +130,17 @@ impl Cache<'_> {
 
     /// As [`Cache::get`], with the length even where the buffer was too short.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
+    pub(crate) fn get_or_len(
+        &self,
+        key: &[u8],
+        buffer: &mut [u8],
+        waits: bool,
+    ) -> Result<(usize, bool)> {
+        // As for `set_value`: one closure for both would be a call more.
+        let (mut shard, hash) = self.lock_for(key, false, waits)?;
+        let got = shard.get(hash, key, buffer);
+        self.leave(shard, waits);
+        got
     }
 
     /// As [`Cache::get`], without waiting: for interrupt handlers.
@@ -140,14 +149,10 @@ impl Cache<'_> {
     /// As [`Cache::get`], and `Busy` where the lock is taken; `Invalid` where the host's hooks include
     /// none that does not wait.
     pub fn try_get(&self, key: &[u8], buffer: &mut [u8]) -> Result<usize> {
-        match self.try_get_or_len(key, buffer)? {
+        match self.get_or_len(key, buffer, false)? {
             (len, true) => Ok(len),
             (_, false) => Err(Error::BufferTooSmall),
         }
-    }
-
-    pub(crate) fn try_get_or_len(&self, key: &[u8], buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.try_with_key(key, false, |shard, hash| shard.get(hash, key, buffer))
     }
 
     /// As [`Cache::set`], without waiting: for interrupt handlers.
@@ -168,7 +173,7 @@ impl Cache<'_> {
     /// # Errors
     /// As [`Cache::delete`] and [`Cache::try_get`].
     pub fn try_delete(&self, key: &[u8]) -> Result<()> {
-        self.try_with_key(key, false, |shard, hash| shard.delete(hash, key))
+        self.with_key_if(key, false, false, |shard, hash| shard.delete(hash, key))
     }
 
     /// Copies a value into a vector in an allocator of the caller's choice, such as an
@@ -184,7 +189,7 @@ impl Cache<'_> {
     ) -> Result<allocator_api2::vec::Vec<u8, A>> {
         let mut value = allocator_api2::vec::Vec::new_in(allocator);
         loop {
-            let (len, copied) = self.get_or_len(key, &mut value)?;
+            let (len, copied) = self.get_or_len(key, &mut value, true)?;
             if copied {
                 value.truncate(len);
                 return Ok(value);

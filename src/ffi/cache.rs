@@ -187,6 +187,29 @@ pub unsafe extern "C" fn larder_cache_replace(
     }
 }
 
+/// # Safety
+/// As for `larder_cache_get`.
+#[cfg_attr(not(feature = "small"), inline(always))]
+unsafe fn get<const WAITS: bool>(
+    cache: *mut larder_cache,
+    key: (*const c_void, usize),
+    (buffer, capacity): (*mut c_void, usize),
+    value_len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let cache = unsafe { with_good_key(cache, key.0, key.1) };
+    let got = cache.and_then(|cache| {
+        // SAFETY: not NULL nor too long (checked above); readable by the caller's promise.
+        let key = unsafe { core::slice::from_raw_parts(key.0.cast(), key.1) };
+        let out = required(value_len)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer, capacity) }?;
+        Ok((out, cache.get_or_len(key, buffer, WAITS)?))
+    });
+    // SAFETY: the caller's promise.
+    unsafe { put_len(got) }
+}
+
 /// Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
 /// LARDER_BUFFER_TOO_SMALL where the buffer is shorter: only the length is written then, and
 /// `(NULL, 0)` asks for it. O(value length).
@@ -202,16 +225,8 @@ pub unsafe extern "C" fn larder_cache_get(
     capacity: usize,
     value_len: *mut usize,
 ) -> larder_status {
-    let get = |cache: &Cache<'_>, key: &[u8]| {
-        let out = required(value_len)?;
-        // SAFETY: the caller's promise.
-        let buffer = unsafe { self::buffer(buffer, capacity) }?;
-        Ok((out, cache.get_or_len(key, buffer)?))
-    };
     // SAFETY: the caller's promise.
-    let got = unsafe { with_key(cache, key, key_len, get) };
-    // SAFETY: the caller's promise.
-    unsafe { put_len(got) }
+    unsafe { get::<true>(cache, (key, key_len), (buffer, capacity), value_len) }
 }
 
 /// Writes the length of a value; the status says whether it was copied.
@@ -248,16 +263,8 @@ pub unsafe extern "C" fn larder_cache_try_get(
     capacity: usize,
     value_len: *mut usize,
 ) -> larder_status {
-    let get = |cache: &Cache<'_>, key: &[u8]| {
-        let out = required(value_len)?;
-        // SAFETY: the caller's promise.
-        let buffer = unsafe { self::buffer(buffer, capacity) }?;
-        Ok((out, cache.try_get_or_len(key, buffer)?))
-    };
     // SAFETY: the caller's promise.
-    let got = unsafe { with_key(cache, key, key_len, get) };
-    // SAFETY: the caller's promise.
-    unsafe { put_len(got) }
+    unsafe { get::<false>(cache, (key, key_len), (buffer, capacity), value_len) }
 }
 
 /// As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.

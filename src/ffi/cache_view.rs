@@ -104,24 +104,43 @@ unsafe fn put_span<T>(data: NonNull<*mut T>, len: NonNull<usize>, span: Span) {
     unsafe { put(len, span.len) };
 }
 
-/// What a structure of the caller's holds.
+/// A structure of the caller's that holds something.
+trait Held: Copy {
+    /// The shard, and its ticket.
+    fn ticket(&self) -> (u32, Ticket);
+}
+
+impl Held for larder_view {
+    fn ticket(&self) -> (u32, Ticket) {
+        let (entry, generation) = (self.entry, self.generation);
+        (self.shard, Ticket { entry, generation })
+    }
+}
+
+impl Held for larder_reservation {
+    fn ticket(&self) -> (u32, Ticket) {
+        let (entry, generation) = (self.entry, self.generation);
+        (self.shard, Ticket { entry, generation })
+    }
+}
+
+/// Calls with the cache, what is held of it, and its ticket.
 ///
 /// # Safety
-/// `held` is NULL or can be read.
-unsafe fn taken<T: Copy, R>(held: *const T, ticket: impl FnOnce(T) -> R) -> Result<R> {
-    let held = required(held.cast_mut())?;
+/// As for `handle`; `held` is NULL or can be read.
+unsafe fn with_held<T: Held>(
+    cache: *const larder_cache,
+    held: *const T,
+    call: impl FnOnce(&Cache<'_>, &T, (u32, Ticket)) -> Result<()>,
+) -> larder_status {
     // SAFETY: the caller's promise.
-    Ok(ticket(unsafe { held.read() }))
-}
-
-fn of_view(view: larder_view) -> (u32, Ticket) {
-    let (entry, generation) = (view.entry, view.generation);
-    (view.shard, Ticket { entry, generation })
-}
-
-fn of_reservation(reservation: larder_reservation) -> (u32, Ticket) {
-    let (entry, generation) = (reservation.entry, reservation.generation);
-    (reservation.shard, Ticket { entry, generation })
+    let cache = unsafe { handle(cache) };
+    let held = required(held.cast_mut());
+    status(cache.and_then(|cache| {
+        // SAFETY: the caller's promise.
+        let held = unsafe { held?.read() };
+        call(&cache, &held, held.ticket())
+    }))
 }
 
 /// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
@@ -170,13 +189,11 @@ pub unsafe extern "C" fn larder_cache_unpin(
     view: *mut larder_view,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(view, of_view) };
-    status(cache.and_then(|cache| {
-        let (shard, ticket) = held?;
-        cache.let_go(shard, ticket)
-    }))
+    unsafe {
+        with_held(cache, view, |cache, _, (shard, ticket)| {
+            cache.let_go(shard, ticket)
+        })
+    }
 }
 
 /// Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
@@ -192,18 +209,15 @@ pub unsafe extern "C" fn larder_cache_view_span(
     data: *mut *const c_void,
     len: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(view, of_view) };
-    status(cache.and_then(|cache| {
+    let span = |cache: &Cache<'_>, _: &_, (shard, ticket)| {
         let (data, len) = (required(data.cast::<*mut c_void>())?, required(len)?);
-        let (shard, ticket) = held?;
         let span = cache.viewed_span(shard, ticket, index)?;
         // SAFETY: the caller's promise.
         unsafe { put_span(data, len, span) };
         Ok(())
-    }))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_held(cache, view, span) }
 }
 
 /// Writes where all pieces of a viewed value lie, in order, and how many there are: `view->spans`.
@@ -220,19 +234,14 @@ pub unsafe extern "C" fn larder_cache_view_spans(
     capacity: usize,
     count: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(view, of_view) };
-    status(cache.and_then(|cache| {
-        let (shard, ticket) = held?;
+    let all = |cache: &Cache<'_>, _: &_, (shard, ticket)| {
+        let each =
+            |visit: &mut dyn FnMut(usize, Span)| cache.viewed_spans(shard, ticket, capacity, visit);
         // SAFETY: the caller's promise.
-        unsafe {
-            put_spans((spans, capacity, count), |visit| {
-                cache.viewed_spans(shard, ticket, capacity, visit)
-            })
-        }
-    }))
+        unsafe { put_spans((spans, capacity, count), each) }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_held(cache, view, all) }
 }
 
 /// Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
@@ -286,18 +295,15 @@ pub unsafe extern "C" fn larder_cache_reservation_span(
     data: *mut *mut c_void,
     len: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(reservation, of_reservation) };
-    status(cache.and_then(|cache| {
+    let span = |cache: &Cache<'_>, _: &_, (shard, ticket)| {
         let (data, len) = (required(data)?, required(len)?);
-        let (shard, ticket) = held?;
         let span = cache.reserved_span(shard, ticket, index)?;
         // SAFETY: the caller's promise.
         unsafe { put_span(data, len, span) };
         Ok(())
-    }))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_held(cache, reservation, span) }
 }
 
 /// Writes where all pieces of a reserved value lie, in order, and how many there are; as larder_cache_view_spans.
@@ -313,19 +319,15 @@ pub unsafe extern "C" fn larder_cache_reservation_spans(
     capacity: usize,
     count: *mut usize,
 ) -> larder_status {
-    // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(reservation, of_reservation) };
-    status(cache.and_then(|cache| {
-        let (shard, ticket) = held?;
+    let all = |cache: &Cache<'_>, _: &_, (shard, ticket)| {
+        let each = |visit: &mut dyn FnMut(usize, Span)| {
+            cache.reserved_spans(shard, ticket, capacity, visit)
+        };
         // SAFETY: the caller's promise.
-        unsafe {
-            put_spans((spans, capacity, count), |visit| {
-                cache.reserved_spans(shard, ticket, capacity, visit)
-            })
-        }
-    }))
+        unsafe { put_spans((spans, capacity, count), each) }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_held(cache, reservation, all) }
 }
 
 /// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
@@ -339,14 +341,11 @@ pub unsafe extern "C" fn larder_cache_commit(
     cache: *mut larder_cache,
     reservation: *mut larder_reservation,
 ) -> larder_status {
+    let commit = |cache: &Cache<'_>, held: &larder_reservation, (shard, ticket)| {
+        cache.commit_bytes(shard, ticket, held.ttl_ms)
+    };
     // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(reservation, |r| (r.ttl_ms, of_reservation(r))) };
-    status(cache.and_then(|cache| {
-        let (ttl_ms, (shard, ticket)) = held?;
-        cache.commit_bytes(shard, ticket, ttl_ms)
-    }))
+    unsafe { with_held(cache, reservation, commit) }
 }
 
 /// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(pages of a large value).
@@ -358,12 +357,7 @@ pub unsafe extern "C" fn larder_cache_abort(
     cache: *mut larder_cache,
     reservation: *mut larder_reservation,
 ) -> larder_status {
+    let abort = |cache: &Cache<'_>, _: &_, (shard, ticket)| cache.abort_bytes(shard, ticket);
     // SAFETY: the caller's promise.
-    let cache = unsafe { handle(cache) };
-    // SAFETY: the caller's promise.
-    let held = unsafe { taken(reservation, of_reservation) };
-    status(cache.and_then(|cache| {
-        let (shard, ticket) = held?;
-        cache.abort_bytes(shard, ticket)
-    }))
+    unsafe { with_held(cache, reservation, abort) }
 }

@@ -34,7 +34,6 @@ impl Format {
     }
 
     /// Whether no item has an optional word that all have.
-    #[cfg(not(feature = "small"))]
     pub(crate) fn is_plain(self) -> bool {
         self.fixed == 1
     }

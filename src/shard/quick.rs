@@ -1,7 +1,8 @@
 //! The quick path: an item in one piece that never expires, in a cache whose items have no optional words.
 //!
 //! Each verb answers `None` where it is not for it, having changed nothing: the general path does it then, in
-//! `reading` and `writing`. No structure that the general path takes is built here.
+//! `reading` and `writing`. No structure that the general path takes is built here. Where code is to be small, there is
+//! the general path alone.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,9 @@ use crate::page::{Id, Owner};
 use crate::policy::PolicyKind;
 use crate::segment::Segment;
 use crate::status::{Error, Result};
+
+/// Whether there is a quick path.
+const QUICK: bool = !cfg!(feature = "small");
 
 /// The most bytes of an item that the quick path stores, in pages of so many; 0 where it stores none.
 pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
@@ -38,6 +42,9 @@ impl Shard {
         key: &[u8],
         buffer: &mut [u8],
     ) -> Option<Result<(usize, bool)>> {
+        if !QUICK {
+            return None;
+        }
         let store = &self.store;
         let segment = store.index.segment(&store.pages, hash);
         let Some((id, head)) = store.find_in(segment, hash, key) else {
@@ -64,7 +71,7 @@ impl Shard {
     ) -> Option<Result<()>> {
         let size = HEAD_SIZE + key.len() + value.bytes.len();
         let ttl = self.effective_ttl(value.ttl_ms);
-        if size > self.plain_max || ttl != TTL_NEVER {
+        if !QUICK || size > self.plain_max || ttl != TTL_NEVER {
             return None;
         }
         let granules = size.div_ceil(4) as u32;
@@ -163,6 +170,9 @@ impl Shard {
     /// As [`Shard::delete`].
     #[inline(always)]
     pub(crate) fn delete_quickly(&mut self, hash: Hash, key: &[u8]) -> Option<Result<()>> {
+        if !QUICK {
+            return None;
+        }
         let store = &mut self.store;
         let segment = store.index.segment(&store.pages, hash);
         let Some((id, head)) = store.find_in(segment, hash, key) else {
