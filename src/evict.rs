@@ -77,6 +77,7 @@ impl Store {
 
     /// The next item at a log's tail that can go.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     fn tail(&mut self, owner: Owner) -> Option<Item> {
         let (pages, layout, work) = (&mut self.pages, self.layout, &mut self.room.work);
         let (id, head) = self
@@ -94,6 +95,7 @@ impl Store {
 
     /// An item at a log's tail goes: it has expired, or is evicted.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     fn let_go(&mut self, owner: Owner, item: Item) {
         if self.is_expired(item.id, item.head) {
             self.expire(item.id);
@@ -115,6 +117,7 @@ impl Store {
 
     /// What becomes of the window's tail item: it goes, or is moved on, to main or to the window's head.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     fn pass_window(&mut self, item: Item, share: u32) -> Passed {
         let uses = item.head.uses();
         let queues = &self.policy.queues;

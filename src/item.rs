@@ -157,7 +157,8 @@ impl Items {
     }
 
     /// Key and value bytes of an item that has this first word, or is to get it.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn payload(self, pages: &Pages, id: Id, head: Head) -> usize {
         let value = if head.is_long() {
             pages.word(self.long_at(id, head)) as usize

@@ -233,6 +233,7 @@ impl Log {
 
     /// Declares an item's bytes dead, those of its rest and chain too.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn kill(&mut self, pages: &mut Pages, items: Items, item: Item) {
         debug_assert!(!item.head.is_dead());
         if item.head.is_long() {
@@ -249,6 +250,7 @@ impl Log {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     fn bury(&mut self, pages: &mut Pages, id: Id, granules: u32) {
         self.items -= 1;
         Items::set_head(pages, id, Head::dead(granules));

@@ -160,15 +160,14 @@ impl Store {
     // ---- a slice -------------------------------------------------------------------------------
 
     /// Makes room for so many granules, as far as a slice allows.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn make_room(&mut self, granules: u32) {
         let available = self.available();
         let wanted = self.reserve().saturating_add(granules);
         if self.policy.is_lru() {
             self.make_room_lru(granules, wanted);
-        } else if self.pages.excess() > 0 {
-            self.make_room_above_limit(granules, wanted);
-        } else if available < wanted {
+        } else if available < wanted || self.pages.excess() > 0 {
             self.make_room_slice(granules, available, wanted);
         }
     }
@@ -182,16 +181,24 @@ impl Store {
         all - (all >> 10) * DEAD_SHARE_LRU
     }
 
-    /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are.
+    /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are, or a lowered limit is
+    /// reached. Usage never rises then, and what the policy keeps is not copied: a copy may take a little more than the
+    /// item did.
     #[inline(never)]
     fn make_room_slice(&mut self, granules: u32, mut available: u32, wanted: u32) {
         if planted::is("make_room does nothing") {
             return;
         }
+        let shrinks = self.pages.excess() > 0;
         self.room.full = true;
         self.room.work = Work::for_granules(granules);
-        let need = self.room.work.need;
-        let bound = need + need / 2 + BOUND_MIN;
+        let (bound, live_max) = if shrinks {
+            self.room.work.copied_max = 0;
+            let live_max = self.live().saturating_sub(granules + SPLIT_GRANULES);
+            (self.bound(true), live_max)
+        } else {
+            (self.bound(false), u32::MAX)
+        };
         let goal = wanted.min(available.saturating_add(bound));
         let live_least = self.live().saturating_sub(bound);
         let (mut idle, mut sweeps) = (0, SWEEPS);
@@ -201,35 +208,20 @@ impl Store {
                 || self.evict_a_step();
             idle = if worked { 0 } else { idle + 1 };
             available = self.available();
+            let reached = available >= goal && self.live() <= live_max;
             let gone = self.live() <= live_least || self.room.work.steps == 0;
-            if available >= goal || gone || idle == IDLE_MAX {
+            if reached || gone || idle == IDLE_MAX {
                 return;
             }
         }
     }
 
-    /// The same while a lowered limit is reached: usage never rises, and what the policy keeps is not copied: a copy
-    /// may take a little more than the item did.
-    #[cold]
-    fn make_room_above_limit(&mut self, granules: u32, wanted: u32) {
-        self.room.full = true;
-        self.room.work = Work::for_granules(granules);
-        self.room.work.copied_max = 0;
-        let bound = self.room.work.need * 3 + BOUND_MIN;
-        let goal = wanted.min(self.available().saturating_add(bound));
-        let live_least = self.live().saturating_sub(bound);
-        let live_max = self.live().saturating_sub(granules + SPLIT_GRANULES);
-        let (mut idle, mut sweeps) = (0, SWEEPS);
-        while (self.available() < goal || self.live() > live_max)
-            && self.live() > live_least
-            && self.room.work.steps > 0
-            && idle < IDLE_MAX
-        {
-            let worked = self.cleans_now(self.available()) && self.clean_step()
-                || self.sweeps_first(&mut sweeps)
-                || self.evict_a_step();
-            idle = if worked { 0 } else { idle + 1 };
-        }
+    /// Granules that a slice may evict.
+    #[inline]
+    fn bound(&self, shrinks: bool) -> u32 {
+        let need = self.room.work.need;
+        let share = if shrinks { need * 3 } else { need + need / 2 };
+        share + BOUND_MIN
     }
 
     /// The same with exact LRU: the oldest items go until few enough live that some of the dead bytes can wait.
@@ -245,8 +237,7 @@ impl Store {
         }
         self.room.full = true;
         self.room.work = Work::for_granules(granules);
-        let need = self.room.work.need;
-        let bound = if shrinks { need * 3 } else { need + need / 2 } + BOUND_MIN;
+        let bound = self.bound(shrinks);
         let goal = wanted.min(self.available().saturating_add(bound));
         let live_least = self.live().saturating_sub(bound);
         live_max = live_max.saturating_sub(granules);

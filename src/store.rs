@@ -343,6 +343,7 @@ impl Store {
 
     /// As [`Store::remove`], where the policy chose the item, which is remembered.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn evict(&mut self, owner: Owner, item: Item) {
         let key = self.layout.key_of(&self.pages, item.id, item.head);
         let hash = self.hasher.hash(key);
@@ -372,6 +373,7 @@ impl Store {
 
     /// The index does not name the item any more. What is held outlives that, as nobody's item.
     #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     fn forget(&mut self, owner: Owner, item: Item) {
         let Item { id, head, .. } = item;
         self.uncount(id, head);

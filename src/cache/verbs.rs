@@ -73,7 +73,8 @@ impl Cache<'_> {
         self.set_typed(key, &value.to_ne_bytes(), Type::F64, ttl_ms, SetMode::Set)
     }
 
-    #[inline(always)]
+    /// As [`Cache::set`], for every type and condition.
+    #[inline(never)]
     pub(crate) fn set_typed(
         &self,
         key: &[u8],
@@ -92,7 +93,7 @@ impl Cache<'_> {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
-    fn set_value(
+    pub(crate) fn set_value(
         &self,
         key: &[u8],
         value: &NewValue<'_>,

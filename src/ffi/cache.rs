@@ -5,7 +5,7 @@ use super::input::{buffer, bytes, key, put, required, status};
 use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_NOT_FOUND, LARDER_OK, larder_status};
 use crate::cache::Cache;
 use crate::item::Type;
-use crate::shard::SetMode;
+use crate::shard::{NewValue, SetMode};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -70,25 +70,22 @@ unsafe fn set(
     cache: *mut larder_cache,
     key: (*const c_void, usize),
     value: (*const c_void, usize),
-    ttl_ms: u64,
-    mode: SetMode,
+    set: impl FnOnce(&Cache<'_>, &[u8], &[u8]) -> Result<()>,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    let set = unsafe { with_good_key(cache, key.0, key.1) }.and_then(|cache| {
-        // SAFETY: not NULL nor too long (checked above); readable by the caller's promise.
-        let key = unsafe { core::slice::from_raw_parts(key.0.cast(), key.1) };
-        // SAFETY: the caller's promise.
-        let value = unsafe { bytes(value.0, value.1) }?;
-        cache.set_typed(key, value, Type::Bytes, ttl_ms, mode)
-    });
-    status(set)
+    status(
+        unsafe { with_good_key(cache, key.0, key.1) }.and_then(|cache| {
+            // SAFETY: not NULL nor too long (checked above); readable by the caller's promise.
+            let key = unsafe { core::slice::from_raw_parts(key.0.cast(), key.1) };
+            // SAFETY: the caller's promise.
+            let value = unsafe { bytes(value.0, value.1) }?;
+            set(&cache, key, value)
+        }),
+    )
 }
 
-/// As for `larder_cache_set`, under a condition.
-///
 /// # Safety
 /// As for `larder_cache_set`.
-#[inline(never)]
 unsafe fn set_if(
     cache: *mut larder_cache,
     key: (*const c_void, usize),
@@ -96,8 +93,11 @@ unsafe fn set_if(
     ttl_ms: u64,
     mode: SetMode,
 ) -> larder_status {
+    let store = |cache: &Cache<'_>, key: &[u8], value: &[u8]| {
+        cache.set_typed(key, value, Type::Bytes, ttl_ms, mode)
+    };
     // SAFETY: the caller's promise.
-    unsafe { set(cache, key, value, ttl_ms, mode) }
+    unsafe { set(cache, key, value, store) }
 }
 
 /// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
@@ -131,8 +131,14 @@ pub unsafe extern "C" fn larder_cache_set(
             cache,
             (key, key_len),
             (value, value_len),
-            ttl_ms,
-            SetMode::Set,
+            |cache, key, bytes| {
+                let value = NewValue {
+                    bytes,
+                    value_type: Type::Bytes,
+                    ttl_ms,
+                };
+                cache.set_value(key, &value, SetMode::Set, true)
+            },
         )
     }
 }
@@ -281,13 +287,9 @@ pub unsafe extern "C" fn larder_cache_try_set(
     value_len: usize,
     ttl_ms: u64,
 ) -> larder_status {
-    let set = |cache: &Cache<'_>, key: &[u8]| {
-        // SAFETY: the caller's promise.
-        let value = unsafe { bytes(value, value_len) }?;
-        cache.try_set(key, value, ttl_ms)
-    };
+    let store = |cache: &Cache<'_>, key: &[u8], value: &[u8]| cache.try_set(key, value, ttl_ms);
     // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key, key_len, set) })
+    unsafe { set(cache, (key, key_len), (value, value_len), store) }
 }
 
 /// As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.

@@ -22,7 +22,8 @@ const QUICK: bool = !cfg!(feature = "small");
 /// The most bytes of an item that the quick path stores, in pages of so many; 0 where it stores none.
 pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
     let format = setup.format;
-    let is_plain = setup.policy == PolicyKind::Default
+    let is_plain = QUICK
+        && setup.policy == PolicyKind::Default
         && format.is_plain()
         && !setup.zero_on_free
         && setup.key_len_max <= format.key_len_max(page_size);
