@@ -15,7 +15,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 	test-fuzz test-hosts test-sanitizers
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
-	fuzz soak bench bench-calls bench-hitratio bench-memory install fmt clean FORCE
+	fuzz soak bench bench-calls bench-paths bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -125,10 +125,16 @@ soak: ## Model, hostile regions and fuzz targets for about SECONDS each (600); t
 
 bench: ## Run the benchmarks
 	cargo bench
-	$(MAKE) --no-print-directory bench-calls
+	$(MAKE) --no-print-directory bench-calls bench-paths
 
 bench-calls: lib target/examples/threads ## Print instructions of single calls, and what batches and threads bring
 	CC='$(CC)' sh benches/calls/calls.sh
+
+bench-paths: lib ## Print what each instruction of a call is for, and the lines of memory that a call fetches
+	mkdir -p target/calls
+	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/paths/paths.c -o target/calls/paths target/lib/liblarder.a \
+		-lpthread -lm
+	python3 benches/paths/paths.py target/calls/paths
 
 bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
 	cargo bench --bench hitratio -- $(ARGS)
