@@ -91,7 +91,8 @@ impl Store {
             return true;
         }
         let owner = self.owner_of(id);
-        self.relocate(id, owner, head.uses()).is_some()
+        let item = self.layout.item(&self.pages, id, head);
+        self.relocate(item, owner, head.uses()).is_some()
     }
 
     fn pick_page(&mut self) -> bool {

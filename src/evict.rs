@@ -107,7 +107,7 @@ impl Store {
 
     /// Moves an item at a log's tail to another log's head, or lets it go where there is no page for that.
     fn move_on(&mut self, from: Owner, item: Item, to: Owner, uses: u32) -> bool {
-        let moved = self.relocate(item.id, to, uses).is_some();
+        let moved = self.relocate(item, to, uses).is_some();
         if !moved {
             self.evict(from, item);
         }

@@ -13,12 +13,13 @@
 #include <time.h>
 #include <valgrind/callgrind.h>
 
-enum { CALLS = 200000, RUNS = 3, SLOWEST = 60, SAMPLES = 60, VALUE_MAX = 2000, KINDS = 5 };
+enum { CALLS = 200000, RUNS = 3, SLOWEST = 60, SAMPLES = 60, VALUE_MAX = 2000, KINDS = 6 };
 
 static const char *const labels[KINDS][2] = {
     { "get-hit sample", "get-hit slow" },
     { "get-miss sample", "get-miss slow" },
-    { "set sample", "set slow" },
+    { "set-new sample", "set-new slow" },
+    { "set-over sample", "set-over slow" },
     { "delete-hit sample", "delete-hit slow" },
     { "delete-miss sample", "delete-miss slow" },
 };
@@ -105,12 +106,18 @@ static larder_cache *full_cache(void *region, size_t size, uint64_t items, int m
     return cache;
 }
 
+/* A set is of a new key, or over a value that the key has. */
+static int is_over(larder_cache *cache, const struct call *call, const unsigned char *key, size_t key_len)
+{
+    return call->kind == 2 && larder_cache_contains(cache, key, key_len) == LARDER_OK;
+}
+
 /* A get or a delete is a hit or a miss by what it answers. */
-static int kind_of(const struct call *call, larder_status status)
+static int kind_of(const struct call *call, int over, larder_status status)
 {
     if (call->kind == 2)
-        return 2;
-    return (call->kind == 3 ? 3 : 0) + (status != LARDER_OK);
+        return 2 + over;
+    return (call->kind == 3 ? 4 : 0) + (status != LARDER_OK);
 }
 
 struct timed {
@@ -134,11 +141,12 @@ static void time_calls(void *region, size_t size, uint64_t items, int mixed)
             struct call call = call_number(n, items, mixed);
             unsigned char key[32];
             size_t key_len = make_key(call.id, key);
+            int over = is_over(cache, &call, key, key_len);
             uint64_t start = now_ns();
             larder_status status = run(cache, &call, key, key_len);
             uint64_t ns = now_ns() - start;
             if (repeat == 0 || ns < times[n].ns)
-                times[n] = (struct timed){ ns, n, kind_of(&call, status) };
+                times[n] = (struct timed){ ns, n, kind_of(&call, over, status) };
         }
     }
     for (int kind = 0; kind < KINDS; kind++) {
@@ -174,10 +182,11 @@ static void count_calls(void *region, size_t size, uint64_t items, int mixed, co
             run(cache, &call, key, key_len);
             continue;
         }
+        int over = is_over(cache, &call, key, key_len);
         CALLGRIND_START_INSTRUMENTATION;
         CALLGRIND_ZERO_STATS;
         larder_status status = run(cache, &call, key, key_len);
-        CALLGRIND_DUMP_STATS_AT(labels[kind_of(&call, status)][reasons[n] - 1]);
+        CALLGRIND_DUMP_STATS_AT(labels[kind_of(&call, over, status)][reasons[n] - 1]);
         CALLGRIND_STOP_INSTRUMENTATION;
     }
 }

@@ -4,18 +4,54 @@
 
 use super::{Logs, Store};
 use crate::expiry::Instant;
-use crate::item::{Draft, Items};
-use crate::page::{Id, Owner};
+use crate::hash::Hash;
+use crate::item::{Draft, Head, Item, Items};
+use crate::page::{GRANULE, Id, Owner};
 use crate::planted;
 use crate::region::barrier;
 
 impl Store {
     /// Copies an item that is live to the head of a log, with so many uses, and kills it where it lay. `None` where
     /// pages are missing.
-    pub(crate) fn relocate(&mut self, id: Id, owner: Owner, uses: u32) -> Option<Id> {
-        let to = self.copy(id, owner, uses, None)?;
+    pub(crate) fn relocate(&mut self, item: Item, owner: Owner, uses: u32) -> Option<Id> {
+        let fits = item.granules <= self.logs.of(owner).room();
+        let to = if item.head.is_plain() && fits {
+            self.copy_plain(item, owner, uses)
+        } else {
+            self.copy(item.id, owner, uses, None)?
+        };
         self.counters.items_moved += 1;
         Some(to)
+    }
+
+    /// As [`Store::relocate`], for an item in one piece that never expires, and a head page that has room for it: all
+    /// of its bytes go as they are.
+    fn copy_plain(&mut self, item: Item, owner: Owner, uses: u32) -> Id {
+        debug_assert!(item.head.is_live());
+        let hash = self.hash_of(item.id);
+        let to = self.logs.of(owner).push(&mut self.pages, item.granules);
+        let place = |id: Id| (id.0 as usize + 1) * GRANULE;
+        let len = (item.granules as usize - 1) * GRANULE;
+        let bytes = self.pages.bytes_mut();
+        bytes.copy_within(place(item.id), place(to), len);
+        self.hand_over(item.id, to, item.head.with_uses(uses), hash);
+        self.room.work.copied += item.granules;
+        let from = self.owner_of(item.id);
+        self.logs.of(from).kill(&mut self.pages, self.layout, item);
+        to
+    }
+
+    /// What is written is the item from now on, instead of the one it was copied from.
+    #[inline]
+    fn hand_over(&mut self, from: Id, to: Id, head: Head, hash: Hash) {
+        barrier();
+        Items::set_head(&mut self.pages, to, head);
+        let replaced = planted::is("index skipped on relocate")
+            || self.index.replace(&mut self.pages, hash, from, to);
+        debug_assert!(replaced);
+        if self.policy.is_lru() {
+            self.kept.lru.moved(&mut self.pages, to);
+        }
     }
 
     /// Copies an item, and gives it another expiry.
@@ -62,14 +98,7 @@ impl Store {
         if intact && head.is_long() | old.is_long() {
             self.layout.sum_up(&mut self.pages, to, head, &self.hasher);
         }
-        barrier();
-        Items::set_head(&mut self.pages, to, head);
-        let replaced = planted::is("index skipped on relocate")
-            || self.index.replace(&mut self.pages, hash, id, to);
-        debug_assert!(replaced);
-        if self.policy.is_lru() {
-            self.kept.lru.moved(&mut self.pages, to);
-        }
+        self.hand_over(id, to, head, hash);
         self.room.work.copied += shape.granules();
         self.hand_chain(id, owner, count);
         let from = self.owner_of(id);
