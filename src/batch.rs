@@ -22,10 +22,6 @@ use crate::status::{Error, Result};
 #[cfg(not(feature = "small"))]
 const GROUP: usize = 8;
 
-/// A shard of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
-#[cfg(not(feature = "small"))]
-const SMALL: usize = 1 << 20;
-
 #[cfg(feature = "small")]
 impl Cache<'_> {
     /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
@@ -94,7 +90,7 @@ impl Cache<'_> {
                 };
                 self.with_shard(number, |shard| {
                     self.look_at_clock(shard, needs_time);
-                    let large = shard.region() > SMALL;
+                    let large = shard.store.index.is_far;
                     if large {
                         for (_, hash) in turn() {
                             shard.prefetch_index(hash);

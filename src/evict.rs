@@ -93,6 +93,23 @@ impl Store {
         self.let_go(owner, item);
     }
 
+    /// Asks for the lines of the index that are read when a log's next item goes, or moves.
+    #[inline(always)]
+    pub(crate) fn prefetch_tail(&mut self, owner: Owner) {
+        if self.index.is_far {
+            self.prefetch_far(owner);
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_far(&mut self, owner: Owner) {
+        let next = self.logs.of(owner).next_item(&self.pages);
+        if let Some((id, head)) = next {
+            let key = self.layout.key_of(&self.pages, id, head);
+            self.index.prefetch_hash(&self.pages, self.hasher.hash(key));
+        }
+    }
+
     /// An item at a log's tail goes: it has expired, or is evicted.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
@@ -112,6 +129,7 @@ impl Store {
             self.evict(from, item);
         }
         self.logs.of(from).pass(item.id, item.here);
+        self.prefetch_tail(from);
         moved
     }
 

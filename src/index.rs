@@ -39,6 +39,8 @@ use crate::slab::Slab;
 /// Directory bits start above those that hashbrown picks the bucket with.
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
+/// A part of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
+const NEAR: usize = 1 << 20;
 const INLINE: u32 = 16;
 /// Directory entries for each segment: enough that a segment due for a split finds its halves addressed.
 const AHEAD: u32 = 4;
@@ -56,6 +58,7 @@ pub(crate) struct Plan {
     /// The directory's deepest level: it has two to that power of entries at most.
     level: u32,
     chunks_max: u32,
+    is_far: bool,
 }
 
 impl Plan {
@@ -72,6 +75,7 @@ impl Plan {
             buckets,
             chunk_shift,
             chunk_mask: (1 << chunk_shift) - 1,
+            is_far: area > NEAR,
             level,
             chunks_max: 1 << (level - chunk_shift),
         }
@@ -117,6 +121,8 @@ pub(crate) struct Index {
     plan: Plan,
     /// Whether segments remember what was evicted.
     ghosts: bool,
+    /// Whether the part is larger than the processor's caches are likely to be.
+    pub(crate) is_far: bool,
     level: u32,
     /// The lowest `level + 1` bits.
     wide: u32,
@@ -187,6 +193,7 @@ impl Index {
             depths: cutter.table(plan.depths(), 0)?,
             plan,
             ghosts,
+            is_far: plan.is_far,
             level: 0,
             wide: 1,
             len: 1,
@@ -345,11 +352,17 @@ impl Index {
 
     // ---- entries -------------------------------------------------------------------------------
 
-    /// Asks for the lines that a lookup of this hash reads.
-    #[cfg(not(feature = "small"))]
+    /// Asks for the lines that a lookup of this hash reads, all at once, where they are likely to be in memory alone.
     #[inline(always)]
     pub(crate) fn prefetch(&self, pages: &Pages, segment: Segment, hash: Hash) {
-        segment.prefetch(pages, self.plan.buckets, hash);
+        if self.is_far {
+            segment.prefetch(pages, self.plan.buckets, hash);
+        }
+    }
+
+    /// The same where the segment is not known.
+    pub(crate) fn prefetch_hash(&self, pages: &Pages, hash: Hash) {
+        self.prefetch(pages, self.segment(pages, hash), hash);
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]

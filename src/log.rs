@@ -370,13 +370,21 @@ impl Log {
         items: Items,
         steps: &mut u32,
     ) -> Option<(Id, Head)> {
-        if self.list.tail != self.list.head {
-            let head = Head(pages.word(self.scan));
-            if self.scan < pages.end_of(self.list.tail) && head.is_live() {
-                return Some((Id(self.scan), head));
-            }
+        match self.next_item(pages) {
+            Some(item) => Some(item),
+            None => self.seek_tail_item(pages, items, steps),
         }
-        self.seek_tail_item(pages, items, steps)
+    }
+
+    /// The item at the tail, where one that can go lies right there.
+    #[inline(always)]
+    pub(crate) fn next_item(&self, pages: &Pages) -> Option<(Id, Head)> {
+        if self.list.tail == self.list.head {
+            return None;
+        }
+        let head = Head(pages.word(self.scan));
+        let is_there = self.scan < pages.end_of(self.list.tail) && head.is_live();
+        is_there.then_some((Id(self.scan), head))
     }
 
     #[cold]

@@ -48,6 +48,8 @@ pub(crate) enum Pass {
     Clean { left: u32 },
     /// Sparse pages of the index.
     Index,
+    /// Nothing more, until every shard's pass is through.
+    Through,
 }
 
 impl Default for Pass {
@@ -79,13 +81,13 @@ impl Store {
                         self.with_index(|index, pages, rehash| index.compact(pages, rehash));
                     left = left.saturating_sub(moved.max(1));
                     if moved == 0 {
-                        *pass = Pass::default();
-                        return (steps - left, true);
+                        *pass = Pass::Through;
                     }
                 }
+                Pass::Through => return (steps - left, true),
             }
         }
-        (steps - left, false)
+        (steps - left, *pass == Pass::Through)
     }
 
     /// A pass copies no more than all that is in use, and samples every page.

@@ -46,7 +46,6 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
     }
 }
 
-#[cfg(not(feature = "small"))]
 #[inline(always)]
 fn prefetch(p: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
@@ -166,7 +165,6 @@ impl Bytes {
     }
 
     /// Asks the processor to fetch the line that byte offset `at` lies in; a hint, where there is one.
-    #[cfg(not(feature = "small"))]
     #[inline(always)]
     pub(crate) fn prefetch(&self, at: usize) {
         if let Some(p) = self.pointer(at, 1) {

@@ -324,7 +324,6 @@ impl Segment {
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
     /// enough for a hint.
-    #[cfg(not(feature = "small"))]
     #[inline(always)]
     pub(crate) fn prefetch(self, pages: &Pages, buckets: Buckets, hash: Hash) {
         let control = BLOCK_AT + buckets.count() * size_of::<u32>();

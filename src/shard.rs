@@ -276,6 +276,7 @@ impl Shard {
             store.room.limit_rose();
         }
         store.pages.set_limit(pages as u32);
+        self.optimizing = Pass::default();
         if !planted::is("limit lowered without shrink") {
             store.shrink(SHRINK_STEPS, true);
         }
@@ -295,7 +296,7 @@ impl Shard {
             self.store.counters.items_moved,
         );
         let (made, done) = self.store.optimize(&mut self.optimizing, steps);
-        self.store.counters.reclaim_passes += u64::from(done);
+        self.store.counters.reclaim_passes += u64::from(done && made > 0);
         OptimizeReport {
             bytes_freed: usage.saturating_sub(self.usage() as u64),
             items_expired: self.store.counters.expirations - expired,

@@ -351,3 +351,75 @@ fn whatever_happens_views_keep_their_bytes() {
         }
     }
 }
+
+/// Dead bytes beside what is held cannot be given back: a pass finds that out in the first shard, and comes to the
+/// others all the same.
+#[test]
+fn a_pass_in_slices_comes_to_every_shard() {
+    let mut region = Region::new(256 * KIB);
+    let mut config = Config::default();
+    (config.shards, config.pins_max) = (4, 32);
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    for n in 0..1_200 {
+        cache.set(&key(n), &[1; 100], TTL_NEVER).unwrap();
+    }
+    // One item in about ten stays in each page, and some pages have one that is held.
+    let held: Vec<View<'_>> = (0..1_200)
+        .step_by(24)
+        .filter_map(|n| cache.pin(&key(n)).ok())
+        .collect();
+    assert!(held.len() > 30, "{}", held.len());
+    for n in (0..1_200).filter(|n| n % 12 > 0) {
+        let _ = cache.delete(&key(n));
+    }
+    let whole = cache.optimize(0).unwrap();
+    assert!(whole.done && cache.stats().dead_bytes > 4 * KIB as u64);
+    for step_max in [1, 7, 64] {
+        let calls = (0..)
+            .map(|_| cache.optimize(step_max).unwrap())
+            .take_while(|report| !report.done)
+            .take(20_000)
+            .count();
+        let most = 2 * whole.steps / step_max + 8;
+        assert!(
+            (calls as u32) < most,
+            "{calls} calls of {step_max}: {whole:?}"
+        );
+    }
+    drop(held);
+    checked(&cache);
+}
+
+/// All spans at once are those that come one by one.
+#[test]
+fn spans_come_at_once() {
+    with_cache(
+        64 * KIB,
+        |_| {},
+        |cache| {
+            let old = value(1, 9_000);
+            cache.set(b"key", &old, TTL_NEVER).unwrap();
+            let view = cache.pin(b"key").unwrap();
+            let mut spans = [&[][..]; 64];
+            let count = view.spans(&mut spans).unwrap();
+            assert_eq!(count, view.span_count() as usize);
+            assert_eq!(spans[..count].concat(), old);
+            assert_eq!(
+                view.spans(&mut spans[..count - 1]),
+                Err(Error::BufferTooSmall)
+            );
+            let mut reservation = cache.reserve(b"other", 9_000, TTL_NEVER).unwrap();
+            let mut spans: [&mut [u8]; 64] = std::array::from_fn(|_| Default::default());
+            let count = reservation.spans_mut(&mut spans).unwrap();
+            let mut rest = &old[..];
+            for span in &mut spans[..count] {
+                let (here, behind) = rest.split_at(span.len());
+                span.copy_from_slice(here);
+                rest = behind;
+            }
+            assert!(rest.is_empty());
+            reservation.commit().unwrap();
+            assert_eq!(read(&cache.pin(b"other").unwrap()), old);
+        },
+    );
+}

@@ -137,7 +137,7 @@ impl Cache<'_> {
                 })?;
                 report.add(&slice);
                 if step_max != 0 {
-                    left = left.saturating_sub(slice.steps.max(1));
+                    left = left.saturating_sub(slice.steps.max(u32::from(!slice.done)));
                 }
                 if slice.done {
                     break;
@@ -148,6 +148,8 @@ impl Cache<'_> {
                 }
             }
         }
+        // Until here, a shard that is through waits for the others, whose turn would never come otherwise.
+        self.each_shard(Shard::restart_pass)?;
         Ok(report)
     }
 

@@ -35,6 +35,15 @@ pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
 }
 
 impl Shard {
+    /// The segment of a hash, whose lines are on their way.
+    #[inline(always)]
+    fn segment_of(&self, hash: Hash) -> Segment {
+        let store = &self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        store.index.prefetch(&store.pages, segment, hash);
+        segment
+    }
+
     /// As [`Shard::get`].
     #[inline(always)]
     pub(crate) fn get_quickly(
@@ -46,8 +55,8 @@ impl Shard {
         if !QUICK {
             return None;
         }
+        let segment = self.segment_of(hash);
         let store = &self.store;
-        let segment = store.index.segment(&store.pages, hash);
         let Some((id, head)) = store.find_in(segment, hash, key) else {
             return Some(self.miss());
         };
@@ -76,8 +85,8 @@ impl Shard {
             return None;
         }
         let granules = size.div_ceil(4) as u32;
+        let segment = self.segment_of(hash);
         let store = &mut self.store;
-        let segment = store.index.segment(&store.pages, hash);
         let found = store.find_in(segment, hash, key);
         if let Some((id, old)) = found {
             let in_place = old.is_plain()
@@ -107,6 +116,9 @@ impl Shard {
     ) -> Result<()> {
         let granules = (HEAD_SIZE + key.len() + value.len()).div_ceil(4) as u32;
         let store = &mut self.store;
+        if store.room.full {
+            store.prefetch_tail(Owner::Window);
+        }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
         store.policy.queues.requested(hash, || granules);
         if !store.index.is_ready(&store.pages, segment) {
@@ -174,8 +186,8 @@ impl Shard {
         if !QUICK {
             return None;
         }
+        let segment = self.segment_of(hash);
         let store = &mut self.store;
-        let segment = store.index.segment(&store.pages, hash);
         let Some((id, head)) = store.find_in(segment, hash, key) else {
             return Some(Err(Error::NotFound));
         };

@@ -29,6 +29,7 @@ impl Store {
     fn copy_plain(&mut self, item: Item, owner: Owner, uses: u32) -> Id {
         debug_assert!(item.head.is_live());
         let hash = self.hash_of(item.id);
+        self.index.prefetch_hash(&self.pages, hash);
         let to = self.logs.of(owner).push(&mut self.pages, item.granules);
         let place = |id: Id| (id.0 as usize + 1) * GRANULE;
         let len = (item.granules as usize - 1) * GRANULE;
