@@ -90,7 +90,7 @@ impl Cache<'_> {
                 };
                 self.with_shard(number, |shard| {
                     self.look_at_clock(shard, needs_time);
-                    let large = shard.store.index.is_far;
+                    let large = shard.store.index.is_far();
                     if large {
                         for (_, hash) in turn() {
                             shard.prefetch_index(hash);

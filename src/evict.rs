@@ -96,7 +96,7 @@ impl Store {
     /// Asks for the lines of the index that are read when a log's next item goes, or moves.
     #[inline(always)]
     pub(crate) fn prefetch_tail(&mut self, owner: Owner) {
-        if self.index.is_far {
+        if self.index.is_far() {
             self.prefetch_far(owner);
         }
     }

@@ -121,8 +121,6 @@ pub(crate) struct Index {
     plan: Plan,
     /// Whether segments remember what was evicted.
     ghosts: bool,
-    /// Whether the part is larger than the processor's caches are likely to be.
-    pub(crate) is_far: bool,
     level: u32,
     /// The lowest `level + 1` bits.
     wide: u32,
@@ -193,7 +191,6 @@ impl Index {
             depths: cutter.table(plan.depths(), 0)?,
             plan,
             ghosts,
-            is_far: plan.is_far,
             level: 0,
             wide: 1,
             len: 1,
@@ -352,17 +349,26 @@ impl Index {
 
     // ---- entries -------------------------------------------------------------------------------
 
+    /// Whether the part is larger than the processor's caches are likely to be.
+    #[inline(always)]
+    pub(crate) fn is_far(&self) -> bool {
+        !cfg!(feature = "small") && self.plan.is_far
+    }
+
     /// Asks for the lines that a lookup of this hash reads, all at once, where they are likely to be in memory alone.
     #[inline(always)]
     pub(crate) fn prefetch(&self, pages: &Pages, segment: Segment, hash: Hash) {
-        if self.is_far {
+        if self.is_far() {
             segment.prefetch(pages, self.plan.buckets, hash);
         }
     }
 
     /// The same where the segment is not known.
+    #[inline(always)]
     pub(crate) fn prefetch_hash(&self, pages: &Pages, hash: Hash) {
-        self.prefetch(pages, self.segment(pages, hash), hash);
+        if self.is_far() {
+            self.prefetch(pages, self.segment(pages, hash), hash);
+        }
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
