@@ -15,7 +15,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 	test-fuzz test-hosts test-sanitizers
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
-	fuzz soak bench bench-calls bench-paths bench-hitratio bench-memory install fmt clean FORCE
+	fuzz soak bench bench-calls bench-paths bench-peers bench-hitratio bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -135,6 +135,10 @@ bench-paths: lib ## Print what each instruction of a call is for, and the lines 
 	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/paths/paths.c -o target/calls/paths target/lib/liblarder.a \
 		-lpthread -lm
 	python3 benches/paths/paths.py target/calls/paths
+
+bench-peers: ## Print bytes, hit ratio and speed beside other caches, and draw docs/benchmarks.svg
+	cargo run --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers -- --svg docs/benchmarks.svg \
+		$(ARGS)
 
 bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
 	cargo bench --bench hitratio -- $(ARGS)

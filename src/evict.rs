@@ -93,18 +93,25 @@ impl Store {
         self.let_go(owner, item);
     }
 
-    /// Asks for the lines of the index that are read when a log's next item goes, or moves.
+    /// Asks for the lines of the index that are read when the next item goes.
     #[inline(always)]
-    pub(crate) fn prefetch_tail(&mut self, owner: Owner) {
+    pub(crate) fn prefetch_victim(&mut self) {
         if self.index.is_far() {
-            self.prefetch_far(owner);
+            let share = self.policy.queues.rule.share_of(self.live());
+            let from_main = self.logs.window.live < share;
+            self.prefetch_tail(if from_main {
+                Owner::Main
+            } else {
+                Owner::Window
+            });
         }
     }
 
-    #[inline(never)]
-    fn prefetch_far(&mut self, owner: Owner) {
-        let next = self.logs.of(owner).next_item(&self.pages);
-        if let Some((id, head)) = next {
+    /// The same where a log's next item goes, or moves.
+    fn prefetch_tail(&mut self, owner: Owner) {
+        if self.index.is_far()
+            && let Some((id, head)) = self.logs.of(owner).next_item(&self.pages)
+        {
             let key = self.layout.key_of(&self.pages, id, head);
             self.index.prefetch_hash(&self.pages, self.hasher.hash(key));
         }
@@ -141,7 +148,7 @@ impl Store {
         let queues = &self.policy.queues;
         let (rule, credit) = (queues.rule, queues.credit(item.granules));
         let passes = !self.is_expired(item.id, item.head)
-            && (policy::passes(uses, rule.uses, credit)
+            && (policy::passes(uses, rule.uses.into(), credit)
                 || rule.lucky > 0 && queues.is_lucky(self.hash_of(item.id)));
         if !passes || self.room.work.copied >= self.room.work.copied_max {
             self.let_go(Owner::Window, item);
@@ -174,7 +181,7 @@ impl Store {
     fn passes_gate(&mut self, granules: u32) -> bool {
         match self.policy.queues.rule.looks {
             0 => self.evict_from_main(),
-            looks => self.gate(looks, granules, false),
+            looks => self.gate(looks.into(), granules, false),
         }
     }
 
@@ -268,7 +275,7 @@ impl Store {
         if self.passes_gate(granules) {
             (Owner::Main, first)
         } else {
-            (Owner::Window, if rule.again { rule.uses } else { 0 })
+            (Owner::Window, if rule.again { rule.uses.into() } else { 0 })
         }
     }
 }

@@ -40,7 +40,7 @@ use crate::slab::Slab;
 const DIRECTORY_SHIFT: u32 = 7;
 const LEVEL_MAX: u32 = 25;
 /// A part of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
-const NEAR: usize = 1 << 20;
+const NEAR: usize = 4 << 20;
 const INLINE: u32 = 16;
 /// Directory entries for each segment: enough that a segment due for a split finds its halves addressed.
 const AHEAD: u32 = 4;
@@ -54,11 +54,9 @@ pub(crate) struct Plan {
     pub(crate) buckets: Buckets,
     /// Entries of a chunk: their number is a power of two.
     chunk_shift: u32,
-    chunk_mask: u32,
     /// The directory's deepest level: it has two to that power of entries at most.
     level: u32,
     chunks_max: u32,
-    is_far: bool,
 }
 
 impl Plan {
@@ -74,8 +72,6 @@ impl Plan {
         Self {
             buckets,
             chunk_shift,
-            chunk_mask: (1 << chunk_shift) - 1,
-            is_far: area > NEAR,
             level,
             chunks_max: 1 << (level - chunk_shift),
         }
@@ -121,6 +117,8 @@ pub(crate) struct Index {
     plan: Plan,
     /// Whether segments remember what was evicted.
     ghosts: bool,
+    /// Whether the part is larger than the processor's caches are likely to be.
+    is_far: bool,
     level: u32,
     /// The lowest `level + 1` bits.
     wide: u32,
@@ -182,6 +180,7 @@ impl Index {
         cutter: &mut Cutter,
         plan: Plan,
         page_size: usize,
+        area: usize,
         ghosts: bool,
     ) -> Option<Self> {
         let granules = |size: usize| (size / GRANULE) as u32;
@@ -191,6 +190,7 @@ impl Index {
             depths: cutter.table(plan.depths(), 0)?,
             plan,
             ghosts,
+            is_far: area > NEAR,
             level: 0,
             wide: 1,
             len: 1,
@@ -229,7 +229,7 @@ impl Index {
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn entry_at(&self, i: u32) -> u32 {
         let chunk = *self.chunks.at(i >> self.plan.chunk_shift);
-        chunk.0 + (i & self.plan.chunk_mask)
+        chunk.0 + (i & !(u32::MAX << self.plan.chunk_shift))
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
@@ -352,7 +352,7 @@ impl Index {
     /// Whether the part is larger than the processor's caches are likely to be.
     #[inline(always)]
     pub(crate) fn is_far(&self) -> bool {
-        !cfg!(feature = "small") && self.plan.is_far
+        !cfg!(feature = "small") && self.is_far
     }
 
     /// Asks for the lines that a lookup of this hash reads, all at once, where they are likely to be in memory alone.

@@ -112,6 +112,7 @@ impl Layout {
             cutter,
             self.plan,
             self.page_size(),
+            part,
             setup.policy.remembers(),
         )?;
         let table = (origin.descriptors)(cutter, self.pages)?;

@@ -24,7 +24,7 @@ use crate::store::Store;
 /// Entries of the table unless the configuration says otherwise.
 const PINS_DEFAULT: usize = 16;
 /// Entries that need no page.
-const FEW: u32 = 4;
+const FEW: u32 = 2;
 const ENTRY_WORDS: u32 = 2;
 
 /// An entry of the table.

@@ -92,7 +92,7 @@ pub(crate) struct Shard {
     key_len_max: u16,
     key_len_fits: u16,
     /// The most bytes of an item that the quick path stores, its header included; 0 where it stores none.
-    plain_max: usize,
+    plain_max: u32,
     /// The most granules that ever were taken.
     taken_peak: u32,
 }

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls
 mkdir -p "$out"
-${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/many.c \
+${CC:-cc} -std=c11 -D_DEFAULT_SOURCE -O2 -g -Wall -Wextra -Iinclude benches/calls/many.c \
     -o "$out/many" target/lib/liblarder.a -lpthread -lm
 for items in ${MANY:-6500 3200000}; do
     "$out/many" "$items"

@@ -119,7 +119,7 @@ impl Queues {
     /// Whether a loser of the window passes by chance.
     #[inline]
     pub(crate) fn is_lucky(&self, hash: Hash) -> bool {
-        let mask = self.rule.lucky.wrapping_sub(1);
+        let mask = u32::from(self.rule.lucky).wrapping_sub(1);
         (hash as u32 ^ self.inserts) & mask == 0
     }
 }

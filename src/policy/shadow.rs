@@ -341,7 +341,7 @@ impl Shadows {
             main |= self.shadow(i).window_weight >= self.share(rule);
         } else if remembered && self.main_is_full(i, rule, weight) && !self.gate(i, rule, weight) {
             main = false;
-            uses = if rule.again { rule.uses as u8 } else { 0 };
+            uses = if rule.again { rule.uses } else { 0 };
         }
         let mut evictions = 0;
         while self.free_slot(i, weight).is_none() && evictions < EVICTIONS_MAX {
@@ -371,7 +371,7 @@ impl Shadows {
         if rule.looks == 0 {
             self.search_main(i, MAIN_STEPS, 0, true)
         } else {
-            self.search_main(i, rule.looks, weight, false)
+            self.search_main(i, rule.looks.into(), weight, false)
         }
     }
 
@@ -417,8 +417,8 @@ impl Shadows {
             };
             let state = self.slot(i, number).state;
             let (uses, class) = (u32::from(state & USES), state >> SIZE_SHIFT);
-            let passes =
-                size::passes(uses, rule.uses, Self::credit(class)) || self.dice.one_in(rule.lucky);
+            let passes = size::passes(uses, rule.uses.into(), Self::credit(class))
+                || self.dice.one_in(rule.lucky.into());
             if left == 0 || !passes {
                 return self.drop_slot(i, number);
             }

@@ -11,6 +11,7 @@ use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
 use crate::item::{Draft, HEAD_SIZE, Head, Shape, Type};
 use crate::layout::Setup;
+use crate::limits::narrow;
 use crate::page::{Id, Owner};
 use crate::policy::PolicyKind;
 use crate::segment::Segment;
@@ -20,7 +21,7 @@ use crate::status::{Error, Result};
 const QUICK: bool = !cfg!(feature = "small");
 
 /// The most bytes of an item that the quick path stores, in pages of so many; 0 where it stores none.
-pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
+pub(super) fn plain_max(setup: &Setup, page_size: usize) -> u32 {
     let format = setup.format;
     let is_plain = QUICK
         && setup.policy == PolicyKind::Default
@@ -28,7 +29,7 @@ pub(super) fn plain_max(setup: &Setup, page_size: usize) -> usize {
         && !setup.zero_on_free
         && setup.key_len_max <= format.key_len_max(page_size);
     if is_plain {
-        page_size.min(setup.value_len_max)
+        narrow(page_size.min(setup.value_len_max))
     } else {
         0
     }
@@ -81,7 +82,7 @@ impl Shard {
     ) -> Option<Result<()>> {
         let size = HEAD_SIZE + key.len() + value.bytes.len();
         let ttl = self.effective_ttl(value.ttl_ms);
-        if !QUICK || size > self.plain_max || ttl != TTL_NEVER {
+        if !QUICK || size > self.plain_max as usize || ttl != TTL_NEVER {
             return None;
         }
         let granules = size.div_ceil(4) as u32;
@@ -117,7 +118,7 @@ impl Shard {
         let granules = (HEAD_SIZE + key.len() + value.len()).div_ceil(4) as u32;
         let store = &mut self.store;
         if store.room.full {
-            store.prefetch_tail(Owner::Window);
+            store.prefetch_victim();
         }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
         store.policy.queues.requested(hash, || granules);
