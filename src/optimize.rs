@@ -65,6 +65,11 @@ impl Store {
         while left > 0 {
             match *pass {
                 Pass::Expire { left: mut pages } => {
+                    if pages == u32::MAX {
+                        // The hand's page is walked from its start.
+                        let sweep = &mut self.room.sweep;
+                        (sweep.at, sweep.page_due) = (None, u64::MAX);
+                    }
                     left -= self.sweep(&mut pages, left);
                     *pass = match pages {
                         0 => self.clean_all(),

@@ -267,3 +267,21 @@ fn a_million_at_once_make_no_call_long() {
     assert_eq!(stats.item_count, 100_000);
     cache.check().unwrap();
 }
+
+/// A slice ends in the middle of a page, whose first items expire after it: a whole pass walks all of that page.
+#[test]
+fn a_whole_pass_leaves_nothing_that_has_expired() {
+    for steps in 1..60 {
+        let mut region = Region::new(64 << 10);
+        let cache = cache(&mut region);
+        for n in 0..40 {
+            let ttl = if n % 2 == 0 { 5_000 } else { 100 };
+            cache.set(&key(n), b"value", ttl).unwrap();
+        }
+        set_now(1_000_000 + 200);
+        cache.optimize(steps).unwrap();
+        set_now(1_000_000 + 6_000);
+        cache.optimize(0).unwrap();
+        assert_eq!(cache.item_count(), 0, "after a slice of {steps}");
+    }
+}
