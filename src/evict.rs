@@ -43,8 +43,7 @@ impl Store {
     }
 
     fn evict_from_main(&mut self) -> bool {
-        let looks = self.policy.queues.looks(self.room.work.need);
-        self.gate(looks, 0, true)
+        self.gate(self.policy.queues.looks(self.room.work.need), 0, true)
     }
 
     fn evict_from_window(&mut self) -> bool {
