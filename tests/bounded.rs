@@ -43,6 +43,13 @@ struct Steps {
     items: u64,
     /// Segments of the index written anew or split.
     segments: u64,
+    /// Items evicted.
+    evicted: u64,
+}
+
+/// Items that a set of an item of so many granules evicts.
+fn evictions_for(granules: u64) -> u64 {
+    (3 * granules + 32) / ITEM_MIN + 2
 }
 
 fn steps_between(before: &CacheStats, after: &CacheStats) -> Steps {
@@ -51,6 +58,7 @@ fn steps_between(before: &CacheStats, after: &CacheStats) -> Steps {
     Steps {
         items: items(after) - items(before),
         segments: segments(after) - segments(before),
+        evicted: after.evictions - before.evictions,
     }
 }
 
@@ -196,6 +204,11 @@ fn calls_stay_within_the_table(policy: PolicyKind) {
             let after = cache.stats();
             let steps = steps_between(&before, &after);
             let (items, segments) = bound(call, driver.value_max);
+            if let Call::Set { value_len } | Call::Reserve { value_len, .. } = call {
+                let granules = (value_len as u64 + 8 + 16).div_ceil(4);
+                let most = evictions_for(granules);
+                assert!(steps.evicted <= most, "{call:?}: {steps:?}, not {most}");
+            }
             assert!(
                 steps.items <= items && steps.segments <= segments,
                 "{policy:?} {size}: {call:?} did {steps:?}"

@@ -57,11 +57,10 @@ impl Shard {
             return None;
         }
         let segment = self.segment_of(hash);
-        let store = &self.store;
-        let Some((id, head)) = store.find_in(segment, hash, key) else {
+        let Some((id, head)) = self.store.find_in(segment, hash, key) else {
             return Some(self.miss());
         };
-        let piece = store.layout.plain_value(id, head)?;
+        let piece = self.store.layout.plain_value(id, head)?;
         self.hit(id, head, hash);
         Some(Ok(match buffer.get_mut(..piece.len) {
             Some(buffer) => {
