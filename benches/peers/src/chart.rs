@@ -10,12 +10,16 @@ pub struct Panel {
     pub bars: Vec<f64>,
 }
 
-const SIZE: (u32, u32) = (1000, 620);
+/// Pixels: the width of all, the height of a row of panels, panels side by side.
+const WIDTH: u32 = 1_080;
+const ROW: u32 = 210;
+const COLUMNS: usize = 3;
 
 pub fn draw(path: &Path, names: &[&str], panels: &[Panel]) -> Result<(), Box<dyn Error>> {
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    let rows = panels.len().div_ceil(COLUMNS);
+    let root = SVGBackend::new(path, (WIDTH, ROW * rows as u32)).into_drawing_area();
     root.fill(&WHITE)?;
-    let areas = root.split_evenly((panels.len().div_ceil(3), 3));
+    let areas = root.split_evenly((rows, COLUMNS));
     for (panel, area) in panels.iter().zip(&areas) {
         draw_panel(area, names, panel)?;
     }
@@ -42,6 +46,8 @@ fn draw_panel(
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .y_labels(5)
         .x_label_formatter(&label)
         .label_style(("sans-serif", 10))
         .draw()?;
