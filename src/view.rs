@@ -172,7 +172,7 @@ impl Cache<'_> {
     /// `NotFound` on a miss; `NoMemory` where as many are held as [`Config::pins_max`] allows.
     ///
     /// # Time
-    /// O(`pins_max`), and where nothing was held before, a page is made free for the table of what is held.
+    /// O(`pins_max`), and where two are held without a page for more, one is made free for the table of what is held.
     ///
     /// [`Config::pins_max`]: crate::Config::pins_max
     pub fn pin(&self, key: &[u8]) -> Result<View<'_>> {

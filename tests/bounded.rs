@@ -68,7 +68,7 @@ fn bound(call: Call, longest: usize) -> (u64, u64) {
     match call {
         Call::Get | Call::Contains | Call::Ttl | Call::Delete => (1, 0),
         Call::Touch => (items_for(granules(longest)), 2),
-        // The first pin takes a page for the table of what is held.
+        // A pin may take a page for the table of what is held.
         Call::Pin => (items_for(256), 2),
         Call::Set { value_len } | Call::Reserve { value_len, .. } => {
             (items_for(granules(value_len)), 2)

@@ -146,8 +146,8 @@ unsafe fn with_held<T: Held>(
 /// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
 /// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
 /// held as pins_max allows. A value of any length may lie in two pages, and a longer one in more. The pages of what is
-/// held are not cleaned: bytes beside it come back once it is given back. O(pins_max), and where nothing was held before,
-/// a page is made free for the table of what is held.
+/// held are not cleaned: bytes beside it come back once it is given back. O(pins_max), and where two are held without a
+/// page for more, one is made free for the table of what is held.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
