@@ -9,7 +9,7 @@
 //!    copies at most 4 n + 128 and an item more when it cleans (16 n + 512 where items have expired); the policy copies at most as many again.
 //!
 //! # Not here
-//! Copying items out of pages: `clean`. What has expired: `sweep`. The rules: `policy`.
+//! Copying items out of pages: `clean`. What has expired: `sweep`. Who goes: `evict`. The rules: `policy`.
 
 #![forbid(unsafe_code)]
 
