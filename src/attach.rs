@@ -291,9 +291,7 @@ impl Store {
 
     /// Makes room in the index, without evicting anything.
     fn index_takes(&mut self, hash: Hash) -> bool {
-        if self.index.wants_split(&mut self.pages, hash) {
-            self.with_index(|index, pages, rehash| index.split(pages, hash, rehash));
-        }
+        self.with_index(|index, pages, rehash| index.grow(pages, hash, rehash));
         self.index.has_room(&self.pages, hash)
     }
 

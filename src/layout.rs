@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use crate::index::{Index, Plan};
-use crate::item::{Format, Items, Shape};
+use crate::item::{Format, HEAD_SIZE, Items, Shape};
 use crate::page::{Descriptor, GRANULE, PAGES_MAX, Pages, Tables, shares};
 use crate::policy::{Policy, PolicyKind};
 use crate::region::{ALIGN, Cutter};
@@ -65,7 +65,10 @@ impl Layout {
     pub(crate) fn of(part: usize, setup: &Setup) -> Option<Self> {
         let shift = shift_for(part);
         let page = GRANULE << shift;
-        let plan = Plan::new(page, part);
+        let item_max = HEAD_SIZE
+            .saturating_add(setup.key_len_max)
+            .saturating_add(setup.value_len_max);
+        let plan = Plan::new(page, part, item_max);
         let root = plan.root_granules() as usize * GRANULE;
         let tables = Policy::table_size(setup.policy, part)?.checked_add(plan.table_size()?)?;
         // What aligns the root takes less than that.

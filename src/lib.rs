@@ -70,6 +70,7 @@
 //! (`target_os = "none"`), this crate is that allocator: a program that could reach it does not link, and
 //! the linker names `larder_no_heap`. A program with an allocator of its own there enables `alloc`.
 #![no_std]
+#![cfg_attr(feature = "small", allow(dead_code))] // What grows and shrinks there alone.
 #![cfg_attr(feature = "nightly", allow(stable_features), feature(allocator_api))]
 
 mod allocators;

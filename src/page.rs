@@ -192,12 +192,14 @@ impl Pages {
 
     // ---- bytes ---------------------------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn word(&self, granule: u32) -> u32 {
         self.bytes.word(granule as usize)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn set_word(&mut self, granule: u32, word: u32) {
         self.bytes.set_word(granule as usize, word);
     }
@@ -214,12 +216,14 @@ impl Pages {
 
     // ---- descriptors ---------------------------------------------------------------------------
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn get(&self, page: Page) -> &Descriptor {
         self.table.at(u32::from(page.0))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn get_mut(&mut self, page: Page) -> &mut Descriptor {
         self.table.at_mut(u32::from(page.0))
     }

@@ -154,6 +154,8 @@ impl Store {
             *cleanings -= 1;
             return true;
         }
+        // What goes may lie anywhere: its bytes come back by cleaning.
+        *cleanings += self.pages.granules() / 8;
         self.evict_some() || self.evict_from_heads()
     }
 

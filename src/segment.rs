@@ -25,7 +25,6 @@ use crate::planted;
 use allocator_api2::alloc::{AllocError, Allocator, Layout};
 use core::ptr::NonNull;
 use hashbrown::HashTable;
-use search::{find, find_entry, find_mut};
 
 type Entries = HashTable<u32, Block>;
 
@@ -145,69 +144,21 @@ impl Buckets {
     }
 }
 
-/// hashbrown's three ways to search, each in its place.
+/// The bucket of an entry.
 #[cfg(not(feature = "small"))]
-mod search {
-    use super::{Block, Entries, Hash, Id, wide};
-    use hashbrown::hash_table::OccupiedEntry;
-
-    #[inline(always)]
-    pub(super) fn find(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
-        table.find(wide(hash), |&id| is(Id(id))).map(|&id| Id(id))
-    }
-
-    #[inline(always)]
-    pub(super) fn find_mut(
-        table: &mut Entries,
-        hash: Hash,
-        mut is: impl FnMut(Id) -> bool,
-    ) -> Option<&mut u32> {
-        table.find_mut(wide(hash), |&id| is(Id(id)))
-    }
-
-    #[inline(always)]
-    pub(super) fn find_entry(
-        table: &mut Entries,
-        hash: Hash,
-        mut is: impl FnMut(Id) -> bool,
-    ) -> Option<OccupiedEntry<'_, u32, Block>> {
-        table.find_entry(wide(hash), |&id| is(Id(id))).ok()
-    }
+#[inline(always)]
+fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
+    table.find_bucket_index(wide(hash), |&id| is(Id(id)))
 }
 
-/// One search for all three.
+/// The same, once for all who search.
 #[cfg(feature = "small")]
-mod search {
-    use super::{Block, Entries, Hash, Id, wide};
-    use hashbrown::hash_table::OccupiedEntry;
-
+fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
     #[inline(never)]
     fn place(table: &Entries, hash: Hash, is: &mut dyn FnMut(Id) -> bool) -> Option<usize> {
         table.find_bucket_index(wide(hash), |&id| is(Id(id)))
     }
-
-    pub(super) fn find(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<Id> {
-        let at = place(table, hash, &mut is)?;
-        table.get_bucket(at).map(|&id| Id(id))
-    }
-
-    pub(super) fn find_mut(
-        table: &mut Entries,
-        hash: Hash,
-        mut is: impl FnMut(Id) -> bool,
-    ) -> Option<&mut u32> {
-        let at = place(table, hash, &mut is)?;
-        table.get_bucket_mut(at)
-    }
-
-    pub(super) fn find_entry(
-        table: &mut Entries,
-        hash: Hash,
-        mut is: impl FnMut(Id) -> bool,
-    ) -> Option<OccupiedEntry<'_, u32, Block>> {
-        let at = place(table, hash, &mut is)?;
-        table.get_bucket_entry(at).ok()
-    }
+    place(table, hash, &mut is)
 }
 
 /// Where a table lies. Made by [`Segment::create`] alone, or read back from the directory.
@@ -318,8 +269,30 @@ impl Segment {
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn find(self, pages: &Pages, hash: Hash, is: impl FnMut(Id) -> bool) -> Option<Id> {
-        find(self.entries(pages)?, hash, is)
+    pub(crate) fn find(
+        self,
+        pages: &Pages,
+        hash: Hash,
+        mut is: impl FnMut(Id) -> bool,
+    ) -> Option<Id> {
+        let table = self.entries(pages)?;
+        let found = if cfg!(feature = "small") {
+            table.get_bucket(place(table, hash, is)?)
+        } else {
+            table.find(wide(hash), |&id| is(Id(id)))
+        };
+        found.map(|&id| Id(id))
+    }
+
+    /// The bucket of an entry.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    pub(crate) fn place(
+        self,
+        pages: &Pages,
+        hash: Hash,
+        is: impl FnMut(Id) -> bool,
+    ) -> Option<usize> {
+        place(self.entries(pages)?, hash, is)
     }
 
     /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
@@ -351,10 +324,9 @@ impl Segment {
     /// Lets an entry name another item.
     #[inline]
     pub(crate) fn replace(self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
-        let entry = self
-            .entries_mut(pages)
-            .and_then(|t| find_mut(t, hash, |id| id == from));
-        match entry {
+        let at = self.place(pages, hash, |id| id == from);
+        let table = self.entries_mut(pages);
+        match at.and_then(|at| table?.get_bucket_mut(at)) {
             Some(entry) => {
                 *entry = to.0;
                 true
@@ -363,11 +335,11 @@ impl Segment {
         }
     }
 
-    /// Takes an entry out; returns how many are left.
+    /// Takes the entry of a bucket out; returns how many are left.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn remove(self, pages: &mut Pages, hash: Hash, id: Id) -> Option<usize> {
+    pub(crate) fn remove(self, pages: &mut Pages, at: usize) -> Option<usize> {
         let table = self.entries_mut(pages)?;
-        find_entry(table, hash, |e| e == id)?.remove();
+        table.get_bucket_entry(at).ok()?.remove();
         Some(table.len())
     }
 

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod copying;
+mod indexing;
 mod kept;
 mod logs;
 
@@ -21,7 +22,7 @@ pub(crate) use logs::Logs;
 
 use crate::expiry::{Instant, Time};
 use crate::hash::{Hash, KeyHasher};
-use crate::index::{Index, Rehash};
+use crate::index::Index;
 use crate::item::{Draft, HEAD_SIZE, Head, Item, Items, Shape, State};
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
@@ -30,7 +31,6 @@ use crate::progress::Room;
 use crate::region::{Shared, barrier};
 use crate::segment::Segment;
 use crate::stats::Counters;
-use crate::status::{Error, Result};
 
 /// What a shard holds.
 #[derive(Debug)]
@@ -95,6 +95,18 @@ impl Store {
             layout.key_is(pages, id, head, key)
         })?;
         Some((id, head))
+    }
+
+    /// The same, and the bucket that names it.
+    #[inline(always)]
+    pub(crate) fn place_in(&self, of: Segment, hash: Hash, key: &[u8]) -> Option<(usize, Id)> {
+        let (pages, layout) = (&self.pages, self.layout);
+        let mut found = Id::NONE;
+        let at = of.place(pages, hash, |id| {
+            found = id;
+            layout.key_is(pages, id, Items::head(pages, id), key)
+        })?;
+        Some((at, found))
     }
 
     #[inline]
@@ -333,7 +345,14 @@ impl Store {
     /// Takes an item out of index, policy, sums and pages.
     #[inline]
     pub(crate) fn remove(&mut self, id: Id, head: Head, hash: Hash) {
-        let sparse = self.index.remove(&mut self.pages, hash, id);
+        let place = self.index.place(&self.pages, hash, id);
+        self.remove_from(place, id, head, hash);
+    }
+
+    /// The same where segment and bucket are known.
+    #[inline(always)]
+    pub(crate) fn remove_from(&mut self, place: (Segment, usize), id: Id, head: Head, hash: Hash) {
+        let sparse = self.index.remove(&mut self.pages, place);
         let (owner, item) = (self.owner_of(id), self.layout.item(&self.pages, id, head));
         self.forget(owner, item);
         if sparse {
@@ -419,68 +438,6 @@ impl Store {
         self.items -= 1;
         self.ttl_items -= u32::from(head.has_ttl());
         self.payload -= self.layout.payload(&self.pages, id, head) as u64;
-    }
-
-    // ---- index ---------------------------------------------------------------------------------
-
-    /// Calls with index, pages and the hash of an item's key.
-    pub(crate) fn with_index<T>(
-        &mut self,
-        call: impl FnOnce(&mut Index, &mut Pages, Rehash<'_>) -> T,
-    ) -> T {
-        let (layout, hasher) = (self.layout, self.hasher);
-        let rehash = |pages: &Pages, id: Id| hasher.hash(layout.key(pages, id));
-        call(&mut self.index, &mut self.pages, &rehash)
-    }
-
-    #[cold]
-    fn merge_segments(&mut self, hash: Hash) {
-        self.with_index(|index, pages, rehash| index.merge(pages, hash, rehash));
-    }
-
-    /// Makes sure that the index takes one more entry for this hash.
-    #[inline]
-    pub(crate) fn ready_index(&mut self, hash: Hash) -> Result<()> {
-        let segment = self.index.segment(&self.pages, hash);
-        if self.index.is_ready(&self.pages, segment) {
-            return Ok(());
-        }
-        self.extend_index(hash)
-    }
-
-    /// An item of a full segment goes, an expired one where there is one.
-    fn evict_neighbour(&mut self, hash: Hash) -> Result<()> {
-        let live = |id| self.head(id).is_live();
-        let expired = |id| live(id) && self.is_expired(id, self.head(id));
-        if let Some(id) = self.index.neighbour(&self.pages, hash, expired) {
-            self.expire(id);
-            return Ok(());
-        }
-        let victim = self.index.neighbour(&self.pages, hash, live);
-        let item = self.item(victim.ok_or(Error::NoMemory)?);
-        self.evict(self.owner_of(item.id), item);
-        Ok(())
-    }
-
-    /// As [`Store::ready_index`], where its segment is not.
-    #[cold]
-    pub(crate) fn extend_index(&mut self, hash: Hash) -> Result<()> {
-        // While a lowered limit is reached, items go: the index does not grow for them.
-        if self.pages.excess() == 0 && self.index.wants_split(&mut self.pages, hash) {
-            self.with_index(|index, pages, rehash| index.split(pages, hash, rehash));
-        }
-        if self.index.has_room(&self.pages, hash) {
-            return Ok(());
-        }
-        if self.index.is_full(&self.pages, hash) {
-            self.evict_neighbour(hash)?;
-        }
-        self.with_index(|index, pages, rehash| index.rebuild(pages, hash, rehash));
-        if self.index.has_room(&self.pages, hash) {
-            Ok(())
-        } else {
-            Err(Error::NoMemory)
-        }
     }
 }
 

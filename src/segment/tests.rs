@@ -125,10 +125,10 @@ fn a_cleared_segment_takes_as_many_entries_as_a_fresh_one() {
                 // Neighbours in the table, so that those which go leave marks behind.
                 let filled = all.clone().all(|i| segment.insert(&mut pages, 1, Id(i)));
                 assert!(filled && !segment.has_room(&pages));
-                assert!(
-                    all.clone()
-                        .all(|i| segment.remove(&mut pages, 1, Id(i)).is_some())
-                );
+                assert!(all.clone().all(|i| {
+                    let at = segment.place(&pages, 1, |id| id == Id(i));
+                    segment.remove(&mut pages, at.unwrap()).is_some()
+                }));
                 assert_eq!(segment.len(&pages), 0);
                 segment.clear(&mut pages, buckets);
             }

@@ -188,13 +188,14 @@ impl Shard {
         }
         let segment = self.segment_of(hash);
         let store = &mut self.store;
-        let Some((id, head)) = store.find_in(segment, hash, key) else {
+        let Some((at, id)) = store.place_in(segment, hash, key) else {
             return Some(Err(Error::NotFound));
         };
+        let head = store.head(id);
         if !head.is_plain() {
             return None;
         }
-        store.remove(id, head, hash);
+        store.remove_from((segment, at), id, head, hash);
         store.counters.deletes += 1;
         Some(Ok(()))
     }

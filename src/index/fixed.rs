@@ -1,0 +1,153 @@
+//! Where code is to be small: as many segments as the region is likely to need, side by side before the pages.
+//!
+//! A segment that is full lets one of its items go. Nothing is split, merged or moved.
+
+#![forbid(unsafe_code)]
+
+use super::Rehash;
+use crate::hash::Hash;
+use crate::page::{GRANULE, Id, Pages};
+use crate::region::Cutter;
+use crate::segment::{Buckets, Segment};
+
+/// Bytes of a part for each entry that the index has room for, where items may be so large.
+const ITEM_SIZE: usize = 64;
+const BUCKETS: Buckets = Buckets::B64;
+const SEGMENT: u32 = (BUCKETS.size() / GRANULE) as u32;
+/// Bits of a hash that choose the segment, above those that hashbrown picks the bucket with.
+const SHIFT: u32 = 7;
+const BITS: u32 = 16;
+
+/// How many segments a part has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    segments: u32,
+}
+
+impl Plan {
+    /// For items of at most so many bytes.
+    pub(crate) fn new(_: usize, area: usize, item_max: usize) -> Self {
+        let segments = area / (ITEM_SIZE.min(item_max) * BUCKETS.capacity()) + 1;
+        Self {
+            segments: segments.min(1 << BITS) as u32,
+        }
+    }
+
+    /// Bytes of tables.
+    pub(crate) fn table_size(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    /// Granules of the segments.
+    pub(crate) fn root_granules(&self) -> u32 {
+        self.segments * SEGMENT
+    }
+
+    /// Pages that the index takes: none.
+    pub(crate) fn pages_for(&self, _: u64, _: usize) -> u64 {
+        0
+    }
+
+    /// Items that the index holds, however their hashes are spread: three in four of those in a single segment, and of
+    /// several segments two in five, for the fullest one counts.
+    pub(crate) fn root_capacity(&self) -> u64 {
+        let most = BUCKETS.capacity() as u64;
+        match self.segments {
+            1 => most,
+            segments => u64::from(segments) * (most * 2 / 5),
+        }
+    }
+}
+
+/// The index of one shard.
+#[derive(Debug)]
+pub(crate) struct Index {
+    segments: u32,
+    /// Whether segments remember what was evicted.
+    pub(super) ghosts: bool,
+    /// Never: see `growing`.
+    pub(super) is_far: bool,
+    /// How often hashes were given other segments.
+    pub(crate) moves: u32,
+    pub(crate) rebuilds: u64,
+    pub(crate) splits: u64,
+}
+
+impl Index {
+    /// An index that [`Index::start`] is to give its segments, which lie before the pages.
+    pub(crate) fn new(
+        _: &mut Cutter,
+        plan: Plan,
+        _: usize,
+        _: usize,
+        ghosts: bool,
+    ) -> Option<Self> {
+        Some(Self {
+            segments: plan.segments,
+            ghosts,
+            is_far: false,
+            moves: 0,
+            rebuilds: 0,
+            splits: 0,
+        })
+    }
+
+    /// Starts anew.
+    pub(crate) fn start(&mut self, pages: &mut Pages) {
+        for i in 0..self.segments {
+            Segment::create(pages, Id(i * SEGMENT), BUCKETS, 0, i);
+        }
+    }
+
+    /// Pages that the index has.
+    pub(crate) fn pages(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn grow(&mut self, _: &mut Pages, _: Hash, _: Rehash<'_>) {}
+
+    pub(super) fn is_sparse(&self, _: usize) -> bool {
+        false
+    }
+
+    pub(crate) fn merge(&mut self, _: &mut Pages, _: Hash, _: Rehash<'_>) {}
+
+    pub(crate) fn compact(&mut self, _: &mut Pages, _: Rehash<'_>) -> u32 {
+        0
+    }
+
+    pub(super) fn buckets(&self) -> Buckets {
+        BUCKETS
+    }
+
+    /// The segment of a hash.
+    pub(crate) fn segment(&self, _: &Pages, hash: Hash) -> Segment {
+        let share = (hash >> SHIFT) as u32 & ((1 << BITS) - 1);
+        Segment(Id(((share * self.segments) >> BITS) * SEGMENT))
+    }
+
+    /// Walks the segments; calls `is_item` with each entry, and its hash by `rehash` must lead back to the same segment.
+    /// Returns the number of entries, `None` where one is wrong.
+    pub(crate) fn check(
+        &self,
+        pages: &Pages,
+        is_item: impl Fn(Id) -> bool,
+        rehash: Rehash<'_>,
+    ) -> Option<u64> {
+        let mut entries = 0;
+        for i in 0..self.segments {
+            let segment = Segment(Id(i * SEGMENT));
+            for bucket in 0..segment.buckets(pages) {
+                if let Some(id) = segment.bucket(pages, bucket) {
+                    let found =
+                        is_item(id) && self.find(pages, rehash(pages, id), |e| e == id) == Some(id);
+                    entries += u64::from(found);
+                    if !found {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(entries)
+    }
+}
