@@ -369,14 +369,6 @@ impl<'r> Cache<'r> {
         }
     }
 
-    fn observe_time(&self) {
-        for i in 0..self.head().cell_count {
-            let _ = self
-                .cell(i)
-                .with(&LockKind::None, |shard| self.observe(shard));
-        }
-    }
-
     /// The shard of a key under its lock, with the time looked at where it matters; and the key's hash.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]

@@ -73,7 +73,11 @@ pub(crate) enum Buckets {
 }
 
 /// The most entries that a segment holds.
-pub(crate) const ENTRIES_MAX: usize = Buckets::B128.capacity();
+pub(crate) const ENTRIES_MAX: usize = if cfg!(feature = "small") {
+    Buckets::B64.capacity()
+} else {
+    Buckets::B128.capacity()
+};
 
 // A page of 256 bytes holds a segment with its ghosts.
 const _: () = assert!(Buckets::B32.size() <= 256);

@@ -268,8 +268,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Moves the limit, and gives a few items back where it is lower than what is in use.
-    pub(crate) fn set_limit(&mut self, limit: usize) {
+    /// Moves the limit.
+    pub(crate) fn move_limit(&mut self, limit: usize) {
         let store = &mut self.store;
         let pages = store.pages.whole(limit.saturating_sub(self.fixed));
         if pages as u32 > store.pages.limit() {
@@ -277,8 +277,13 @@ impl Shard {
         }
         store.pages.set_limit(pages as u32);
         self.optimizing = Pass::default();
+    }
+
+    /// Moves the limit, and gives a few items back where it is lower than what is in use.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.move_limit(limit);
         if !planted::is("limit lowered without shrink") {
-            store.shrink(SHRINK_STEPS, true);
+            self.store.shrink(SHRINK_STEPS, true);
         }
     }
 

@@ -94,7 +94,7 @@ fn region_holds(
 }
 
 /// The limit of a cache in a region.
-fn limit_of(config: &Config, region: usize) -> usize {
+pub(crate) fn limit_of(config: &Config, region: usize) -> usize {
     match config.memory_limit {
         0 => region,
         limit => limit,

@@ -49,14 +49,6 @@ pub(crate) struct Stamp {
 const _: () = assert!(size_of::<Stamp>() == 16);
 
 impl Stamp {
-    /// Of no cache.
-    pub(crate) const NONE: Self = Self {
-        magic: 0,
-        version: 0,
-        layout: 0,
-        seed: 0,
-    };
-
     /// `layout`: all numbers that where things lie depends on, the first `build` of them on the build of the
     /// library alone.
     pub(crate) fn new(build: &[u64], layout: &[u64], hasher: &KeyHasher) -> Self {

@@ -6,7 +6,7 @@ use crate::callbacks::Callbacks;
 use crate::config::{Config, REGION_MAX};
 use crate::expiry::Time;
 use crate::hash::{KeyHasher, Place};
-use crate::layout::{Cuts, Layout, Setup};
+use crate::layout::{Layout, Setup};
 use crate::lock::{Guarded, LockKind};
 use crate::page::Tables;
 use crate::planted;
@@ -19,7 +19,7 @@ use crate::store::Kept;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 impl<'r> Cache<'r> {
     /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
@@ -45,7 +45,8 @@ impl<'r> Cache<'r> {
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
         let cache = Self::lay_out(cutter, len, config, None).ok_or(Error::NoMemory)?;
-        cache.begin(config)
+        cache.begin(config);
+        Ok(cache)
     }
 
     /// Takes over the cache that an earlier owner left in `region`, made with the same `config` (limit,
@@ -106,7 +107,8 @@ impl<'r> Cache<'r> {
         let cutter = unsafe { Cutter::new(base, len) };
         let left = Some((report, Adopt::new()));
         let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
-        cache.begin(config)
+        cache.begin(config);
+        Ok(cache)
     }
 
     fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
@@ -118,12 +120,18 @@ impl<'r> Cache<'r> {
         Ok(())
     }
 
-    fn begin(self, config: &Config) -> Result<Self> {
-        self.observe_time();
-        if config.memory_limit != 0 {
-            self.set_memory_limit(config.memory_limit)?;
+    /// The clock, and the limit, which was checked before: what lies above it goes with later calls.
+    fn begin(&self, config: &Config) {
+        let head = self.head();
+        let limit = sizing::limit_of(config, head.region);
+        head.limit.store(limit, Ordering::Release);
+        let share = sizing::share(limit, head.outside, head.cell_count);
+        for i in 0..head.cell_count {
+            let _ = self.cell(i).with(&LockKind::None, |shard| {
+                self.observe(shard);
+                shard.move_limit(share.min(shard.region()));
+            });
         }
-        Ok(self)
     }
 
     /// What tells this cache from others.
@@ -208,18 +216,17 @@ impl<'r> Cache<'r> {
             // SAFETY: as above; an earlier owner wrote the cell where it left something.
             cuts += unsafe { Self::lay_out_shard(cell, cutter, place, sizes, hasher, left)? };
         }
-        let mut value = Self::header(config, len, part * count as usize, hasher, cuts);
-        value.clock_by_hand = AtomicU32::new(by_hand);
         // A region that is taken over holds a cache all the time.
         let magic = stamp.magic;
-        value.stamp = match left {
+        let stamp = match left {
             Some(_) => stamp,
             None => stamp.unfinished(),
         };
         // SAFETY: cut above, aligned to ALIGN.
-        unsafe { header.write(value) };
+        unsafe { Self::write_header(header, config, (len, part * count as usize), hasher, stamp) };
         // SAFETY: written just now, and nobody knows of it yet.
-        Self::clean_hooks(unsafe { header.as_mut() });
+        let value = unsafe { header.as_mut() };
+        (value.cuts, value.clock_by_hand) = (cuts as u16, AtomicU32::new(by_hand));
         barrier();
         // SAFETY: as above; the stamp's magic comes first.
         unsafe { header.cast::<u32>().write(magic) };
@@ -257,9 +264,9 @@ impl<'r> Cache<'r> {
         };
         let kept = kept.unwrap_or(Kept::new(time));
         let mut cell = cell.cast::<Guarded<Shard>>();
-        let made = layout.cut(&mut cutter, setup, part, &tables)?;
+        let cuts = (&mut cutter, &tables, part);
         // SAFETY: by the caller's promise.
-        unsafe { Self::write_cell(cell, made, setup, layout, hasher, kept) };
+        unsafe { Self::write_cell(cell, cuts, setup, layout, hasher, kept) }?;
         // SAFETY: written above, and no other thread knows of it yet.
         unsafe { cell.as_mut() }.get_mut().start(origin);
         Some(cutter.cuts())
@@ -272,15 +279,17 @@ impl<'r> Cache<'r> {
     #[inline(never)]
     unsafe fn write_cell(
         cell: NonNull<Guarded<Shard>>,
-        cuts: Cuts,
+        (cutter, tables, part): (&mut Cutter, &Tables, usize),
         setup: &Setup,
         layout: &Layout,
         hasher: Shared<KeyHasher>,
         kept: Kept,
-    ) {
+    ) -> Option<()> {
+        let cuts = layout.cut(cutter, setup, part, tables)?;
         let shard = Shard::new(cuts, setup, layout, hasher, kept);
         // SAFETY: by the caller's promise.
         unsafe { cell.write(Guarded::new(shard)) };
+        Some(())
     }
 
     /// Where the host gave no hooks, their places have bytes of the stack: the region may be a file, or others' too.
@@ -316,15 +325,20 @@ impl<'r> Cache<'r> {
         unsafe { word.cast::<u32>().read() }
     }
 
-    fn header(
+    /// Apart, so that its copy has left the stack before a shard is made.
+    ///
+    /// # Safety
+    /// `header` is a place for one, aligned, and nobody else's.
+    #[inline(never)]
+    unsafe fn write_header(
+        mut header: NonNull<Header>,
         config: &Config,
-        region: usize,
-        parts: usize,
+        (region, parts): (usize, usize),
         hasher: Shared<KeyHasher>,
-        cuts: u32,
-    ) -> Header {
-        Header {
-            stamp: Stamp::NONE,
+        stamp: Stamp,
+    ) {
+        let value = Header {
+            stamp,
             region,
             outside: region - parts,
             limit: AtomicUsize::new(region),
@@ -333,7 +347,7 @@ impl<'r> Cache<'r> {
             policy: config.policy,
             item_times: config.item_times,
             default_ttl: config.default_ttl_ms != 0,
-            cuts: cuts as u16,
+            cuts: 0,
             hasher,
             lock: config.lock,
             clock: config.clock,
@@ -341,7 +355,11 @@ impl<'r> Cache<'r> {
             on_event: UnsafeCell::new(config.on_event),
             busy: AtomicU32::new(0),
             clock_by_hand: AtomicU32::new(0),
-        }
+        };
+        // SAFETY: by the caller's promise.
+        unsafe { header.write(value) };
+        // SAFETY: written just now.
+        Self::clean_hooks(unsafe { header.as_mut() });
     }
 
     /// The size of a region in which a cache of this configuration keeps `items` items of these

@@ -23,7 +23,7 @@ impl Shadows {
         RULES[0]
     }
 
-    pub(crate) fn scale(&mut self, _: u32) {}
+    pub(crate) fn measure(&mut self, _: u32, _: u32, _: u32) {}
 
     pub(crate) fn samples(&self, _: Hash) -> bool {
         false

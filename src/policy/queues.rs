@@ -38,8 +38,6 @@ pub(crate) struct Queues {
     /// Half octaves of the mean size.
     mean: i32,
     inserts: u32,
-    /// Items that the shadows scale by.
-    scaled: u32,
     /// Keys read by the last insert, modulo 2^32, and the insert by which there was one more.
     reads: u32,
     last_read: u32,
@@ -57,7 +55,6 @@ impl Queues {
             dice: Dice::new(),
             mean: 0,
             inserts: 0,
-            scaled: 0,
             reads: 0,
             last_read: 0,
         })
@@ -86,13 +83,7 @@ impl Queues {
     pub(crate) fn measure(&mut self, items: u32, live: u32, most: u32) {
         self.mean = size::half_octaves(live / items.max(1));
         if self.inserts.is_multiple_of(MEASURE_EVERY) {
-            let full = u64::from(items) * u64::from(most.max(live)) / u64::from(live.max(1));
-            let full = u32::try_from(full).unwrap_or(u32::MAX);
-            // Small changes would empty the shadows for nothing.
-            if full.abs_diff(self.scaled) * 6 > self.scaled {
-                self.scaled = full;
-            }
-            self.shadows.scale(self.scaled);
+            self.shadows.measure(items, live, most);
             let unread = self.inserts.wrapping_sub(self.last_read);
             self.rule = if unread > UNREAD_MAX {
                 Rule::IDLE

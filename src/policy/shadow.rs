@@ -115,6 +115,8 @@ pub(crate) struct Shadows {
     seen_by: u8,
     requests: u16,
     current: u8,
+    /// Items that the shadows scale by.
+    scaled: u32,
     each: Table<Shadow>,
     keys: Table<u16>,
     table: Table<Slot>,
@@ -156,6 +158,7 @@ impl Shadows {
             seen_by: 0,
             requests: 0,
             current: 0,
+            scaled: 0,
             each: cutter.table(rules as u32, Shadow::default())?,
             keys: cutter.table((rules * slots) as u32, 0)?,
             table: cutter.table((rules * slots) as u32, Slot::default())?,
@@ -170,12 +173,23 @@ impl Shadows {
             .unwrap_or(RULES[0])
     }
 
-    /// The cache holds about so many items when it is full: the sample is to be as small a part of
-    /// all keys as a shadow is of those.
-    pub(crate) fn scale(&mut self, items: u32) {
+    /// There are so many items, of `live` granules, and `most` could be.
+    pub(crate) fn measure(&mut self, items: u32, live: u32, most: u32) {
         if self.slots == 0 {
             return;
         }
+        let full = u64::from(items) * u64::from(most.max(live)) / u64::from(live.max(1));
+        let full = u32::try_from(full).unwrap_or(u32::MAX);
+        // Small changes would empty the shadows for nothing.
+        if full.abs_diff(self.scaled) * 6 > self.scaled {
+            self.scaled = full;
+        }
+        self.scale(self.scaled);
+    }
+
+    /// The cache holds about so many items when it is full: the sample is to be as small a part of
+    /// all keys as a shadow is of those.
+    fn scale(&mut self, items: u32) {
         let few = (items / SAMPLE_MAX).min(SLOTS_FEW);
         let used = ((items / SAMPLE).max(few) & !3)
             .max(4)
