@@ -74,6 +74,9 @@ static void cache_open(void)
     config.lock = lock_hook;
     config.unlock = unlock_hook;
     config.try_lock = try_lock_hook;
+    /* The index has room for items of this size then, and what fills up first is the region. */
+    config.key_len_max = sizeof(uint32_t);
+    config.value_len_max = VALUE_LEN;
     CHECK(larder_cache_init(region, sizeof region, &config, &cache) == LARDER_OK);
 }
 
