@@ -89,8 +89,11 @@ calls() {
     emulate 600 calls -icount shift=8 >"$out/$board-calls.second" || return
     cat "$out/$board-calls.first"
     cmp "$out/$board-calls.first" "$out/$board-calls.second" || return
-    record cycles "$out/$board-calls.first"
+    record figure "$out/$board-calls.first"
 }
+
+# Those of what the images above measured, among others.
+budgets() { TARGETS=$triple sh tests/tools/size.sh; }
 
 interrupts() {
     build interrupts $tests/interrupts.c $tests/measure.c && emulate 900 interrupts -icount shift=8
@@ -138,6 +141,7 @@ for name in ${*:-$boards_all}; do
     mps2-an385)
         image stack
         image calls
+        if command -v python3 >/dev/null && command -v llvm-readobj >/dev/null; then image budgets; fi
         image interrupts
         image interrupts_unlocked
         image warm_reset
