@@ -15,7 +15,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 	test-fuzz test-hosts test-sanitizers
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
-	fuzz soak bench bench-calls bench-paths bench-peers bench-hitratio bench-memory install fmt clean FORCE
+	fuzz soak bench bench-calls bench-paths bench-peers bench-hitratio bench-small bench-memory install fmt clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -142,6 +142,9 @@ bench-peers: ## Print bytes, hit ratio and speed beside other caches, and draw d
 
 bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
 	cargo bench --bench hitratio -- $(ARGS)
+
+bench-small: ## Print hit ratios of the small build beside the full engine's, in 16 and 64 KiB
+	sh benches/hitratio/small.sh $(ARGS)
 
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory

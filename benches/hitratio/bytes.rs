@@ -76,13 +76,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn of(requests: &[Request], mut store: impl Store) -> Self {
+    fn of(requests: impl IntoIterator<Item = Request>, mut store: impl Store) -> Self {
         let mut tally = Self::default();
         for request in requests {
             match request.op {
-                Op::Get => tally.get(&mut store, request),
-                Op::Set => store.set(request),
-                Op::Delete => store.delete(request),
+                Op::Get => tally.get(&mut store, &request),
+                Op::Set => store.set(&request),
+                Op::Delete => store.delete(&request),
             }
         }
         tally
@@ -98,7 +98,7 @@ impl Tally {
         }
     }
 
-    fn miss_ratio(&self) -> f64 {
+    pub(crate) fn miss_ratio(&self) -> f64 {
         self.misses as f64 / self.gets.max(1) as f64
     }
 
@@ -120,21 +120,26 @@ fn run_one(
     region_size: usize,
     options: &Options,
 ) -> Tally {
-    let Contender::Larder(policy) = contender else {
-        return Tally::of(
-            &trace.requests,
-            ByteLru::new(region_size as u64, trace.keys),
-        );
-    };
-    let longest = trace.requests.iter().map(|r| r.item.value_len).max();
-    let setup = Setup {
-        policy,
-        seed: options.larder.seed,
-    };
+    let requests = trace.requests.iter().copied();
+    match contender {
+        Contender::ByteLru => Tally::of(requests, ByteLru::new(region_size as u64, trace.keys)),
+        Contender::Larder(policy) => {
+            let seed = options.larder.seed;
+            run_larder(&Setup { policy, seed }, requests, region_size)
+        }
+    }
+}
+
+pub(crate) fn run_larder(
+    setup: &Setup,
+    requests: impl Iterator<Item = Request> + Clone,
+    region_size: usize,
+) -> Tally {
+    let longest = requests.clone().map(|request| request.item.value_len).max();
     // No value longer than the region fits in any case.
     let longest = longest.unwrap_or(0).min(region_size);
-    let cache = Cache::new(region_size, &setup, longest).expect("64 KiB make a cache");
-    Tally::of(&trace.requests, cache)
+    let cache = Cache::new(region_size, setup, longest).expect("the region makes a cache");
+    Tally::of(requests, cache)
 }
 
 /// Runs everyone with each region that is smaller than what the trace asks for.

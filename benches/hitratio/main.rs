@@ -4,6 +4,7 @@
 //!   A get that misses is followed by a set; the cold start counts. Larder has the region in which
 //!   it holds that many items when full; `held` is what it held on average, once full.
 //! - Equal bytes, for traces that tell sizes: all that larder has comes out of the region.
+//! - `--regions`: what larder alone hits in regions of given sizes, for a comparison of builds.
 //!
 //! The summary is the mean reduction of the misses of exact LRU, each trace and size counting once.
 //! The numbers are the same on every run.
@@ -20,6 +21,7 @@ mod fit;
 mod grid;
 mod options;
 mod plot;
+mod regions;
 mod replay;
 mod table;
 mod trace;
@@ -75,6 +77,29 @@ fn compare_items(files: &[&PathBuf], options: &Options) -> Result<(), Box<dyn Er
     Ok(())
 }
 
+fn print_regions(
+    ids: &[&PathBuf],
+    csv: &[&PathBuf],
+    options: &Options,
+) -> Result<(), Box<dyn Error>> {
+    if options.files.is_empty() {
+        for trace in workload::all() {
+            regions::print(&trace, options);
+        }
+    }
+    for path in ids {
+        if let Some(trace) = read(path, options, Trace::read)? {
+            regions::print(&trace, options);
+        }
+    }
+    for path in csv {
+        if let Some(trace) = read(path, options, SizedTrace::read)? {
+            regions::print_sized(&trace, options);
+        }
+    }
+    Ok(())
+}
+
 fn compare_bytes(files: &[&PathBuf], options: &Options) -> Result<(), Box<dyn Error>> {
     bytes::print_head();
     let mut cells = Vec::new();
@@ -101,6 +126,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     if options.files.is_empty() {
         println!("No traces were given: these are generated workloads, and prove little.");
+    }
+    if !options.regions.is_empty() {
+        return print_regions(&ids, &csv, &options);
     }
     if csv.len() < options.files.len() || options.files.is_empty() {
         compare_items(&ids, &options)?;

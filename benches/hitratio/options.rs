@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) sizes: Vec<Size>,
+    /// Bytes; none: the comparison with other policies.
+    pub(crate) regions: Vec<usize>,
     pub(crate) larder: LarderOptions,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) svg: Option<PathBuf>,
@@ -57,6 +59,10 @@ fn command() -> Command {
             list("sizes", "SIZES", "Cache sizes: items, or % of the distinct keys")
                 .default_value("64,0.1%,1%,10%")
                 .value_parser(parse_size),
+        )
+        .arg(
+            list("regions", "KIB", "Print what larder hits in such regions, and nothing else")
+                .value_parser(value_parser!(u32)),
         )
         .arg(number("value", "8", "Bytes of a value, where traces tell no sizes"))
         .arg(number("seed", "0", "Seed of larder's hash"))
@@ -122,10 +128,12 @@ impl Options {
         };
         let jobs = number("jobs").max(1);
         let quick = found.get_flag("quick");
+        let regions: Vec<u32> = many(&mut found, "regions");
         Ok(Self {
             files: files(many(&mut found, "files"))?,
             contenders: contenders(&many(&mut found, "policies")),
             sizes: many(&mut found, "sizes"),
+            regions: regions.iter().map(|&kib| (kib as usize) << 10).collect(),
             larder,
             csv: found.remove_one("csv"),
             svg: found.remove_one("svg"),
