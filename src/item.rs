@@ -149,6 +149,15 @@ impl Items {
         })
     }
 
+    /// Where a value lies that is in one piece.
+    #[inline]
+    pub(crate) fn short_value(self, id: Id, head: Head) -> Option<Piece> {
+        (!head.is_long()).then(|| Piece {
+            at: (id.0 + self.format.words(head)) as usize * GRANULE + head.key_len(),
+            len: head.low() as usize,
+        })
+    }
+
     #[cfg_attr(not(feature = "small"), inline)]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn value_len(self, pages: &Pages, id: Id) -> usize {

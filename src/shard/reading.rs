@@ -86,14 +86,19 @@ impl Shard {
     /// Copies a value, if the buffer is long enough for it; its length, and whether it was.
     fn copy_out(&mut self, id: Id, buffer: &mut [u8]) -> (usize, bool) {
         let store = &self.store;
-        let len = store.layout.value_len(&store.pages, id);
-        match buffer.get_mut(..len) {
-            Some(buffer) => {
-                store.layout.read(&store.pages, id, 0, buffer);
-                (len, true)
-            }
-            None => self.too_short(len),
+        let short = store.layout.short_value(id, store.head(id));
+        let len = match short {
+            Some(piece) => piece.len,
+            None => store.layout.value_len(&store.pages, id),
+        };
+        let Some(buffer) = buffer.get_mut(..len) else {
+            return self.too_short(len);
+        };
+        match short {
+            Some(piece) => store.pages.bytes().copy_out(piece.at, buffer),
+            None => store.layout.read(&store.pages, id, 0, buffer),
         }
+        (len, true)
     }
 
     #[cold]
