@@ -40,6 +40,9 @@
 /* TTL: never expires. */
 #define LARDER_TTL_NEVER UINT64_MAX
 
+/* TTL: the item keeps the one that it has; one that is new, or whose key has none, gets the cache's default_ttl_ms. */
+#define LARDER_TTL_KEEP (UINT64_MAX - 1)
+
 /* The region held a cache, which was taken over. */
 #define LARDER_FOUND_CACHE 0
 
@@ -54,6 +57,12 @@
 
 /* A cache with another hash_seed. */
 #define LARDER_FOUND_OTHER_SEED 4
+
+/* larder_cache_add_u64: a sum that leaves its range goes on from the other end. */
+#define LARDER_WRAP 0
+
+/* larder_cache_add_u64: a sum that leaves its range stays at the end. */
+#define LARDER_SATURATE 1
 
 /* The library's choice of whom to evict. */
 #define LARDER_POLICY_DEFAULT 0
@@ -76,11 +85,38 @@
  * read. */
 #define LARDER_CHECKSUM 8
 
+/* Keep a tag of the host's with each item, for larder_cache_put, larder_cache_get_item and larder_cache_set_tag: 4
+ * bytes more for each item. */
+#define LARDER_ITEM_TAGS 16
+
+/* Keep a version of each item, which grows with each change of a value in its shard, for larder_cache_put and
+ * larder_cache_get_item: 8 bytes more for each item. */
+#define LARDER_ITEM_VERSIONS 32
+
 /* Items had to go to make room. */
 #define LARDER_EVENT_EVICTED 1
 
 /* Items whose time had come were taken out. */
 #define LARDER_EVENT_EXPIRED 2
+
+/* larder_cache_get_item: neither counted nor reported to the policy. */
+#define LARDER_PEEK 1
+
+/* larder_cache_put: always. */
+#define LARDER_PUT_SET 0
+
+/* larder_cache_put: where there is no item with this key; LARDER_EXISTS where there is. */
+#define LARDER_PUT_ADD 1
+
+/* larder_cache_put: where there is an item with this key; LARDER_NOT_FOUND where there is none. */
+#define LARDER_PUT_REPLACE 2
+
+/* larder_cache_put: where there is an item of this version; LARDER_STALE where it has another one by now,
+ * LARDER_NOT_FOUND where there is none. */
+#define LARDER_PUT_IF_VERSION 3
+
+/* larder_cache_put: LARDER_NO_MEMORY rather than evict an item. */
+#define LARDER_NO_EVICT 1
 
 /* The log of newcomers. */
 #define LARDER_OWNER_WINDOW 0
@@ -244,7 +280,8 @@ typedef struct larder_cache_config {
   /* Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
    * larder_cache_set. */
   uint64_t default_ttl_ms;
-  /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM */
+  /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM, LARDER_ITEM_TAGS,
+   * LARDER_ITEM_VERSIONS */
   uint32_t flags;
   /* Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
    * (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
@@ -305,6 +342,60 @@ typedef struct larder_attach_report {
   uint64_t items_homeless;
 } larder_attach_report;
 #define LARDER_ATTACH_REPORT_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* The right to store a key's value, until something else happens to the key. */
+typedef struct larder_lease {
+  /* The library's. */
+  uint64_t token;
+  /* The library's. */
+  uint64_t hash;
+} larder_lease;
+
+/* What is known of an item besides its bytes. */
+typedef struct larder_item {
+  /* sizeof(larder_item); has to be set, as LARDER_ITEM_INIT does. */
+  uint32_t struct_size;
+  /* LARDER_TYPE_.. */
+  int32_t type;
+  /* Bytes of the value. */
+  uint64_t value_len;
+  /* Its version, with LARDER_ITEM_VERSIONS; else 0. */
+  uint64_t version;
+  /* Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not. */
+  uint64_t ttl_ms;
+  /* Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without. */
+  uint64_t age_ms;
+  /* The host's tag, with LARDER_ITEM_TAGS; else 0. */
+  uint32_t tag;
+  /* 0 */
+  uint32_t reserved;
+} larder_item;
+#define LARDER_ITEM_INIT { sizeof(larder_item), 0, 0, 0, 0, 0, 0, 0 }
+
+/* A value to store, and how. */
+typedef struct larder_put {
+  /* sizeof(larder_put); has to be set, as LARDER_PUT_INIT does. */
+  uint32_t struct_size;
+  /* LARDER_PUT_.. */
+  uint32_t mode;
+  /* The key. */
+  const void *key;
+  /* Its length. */
+  size_t key_len;
+  /* The value. */
+  const void *value;
+  /* Its length. */
+  size_t value_len;
+  /* Milliseconds until it expires, as for larder_cache_set; LARDER_TTL_KEEP = when the old item would have. */
+  uint64_t ttl_ms;
+  /* The version that the item is to have, for LARDER_PUT_IF_VERSION; else 0. */
+  uint64_t version;
+  /* The host's tag; 0 without LARDER_ITEM_TAGS. */
+  uint32_t tag;
+  /* 0, or LARDER_NO_EVICT */
+  uint32_t flags;
+} larder_put;
+#define LARDER_PUT_INIT { sizeof(larder_put), 0, NULL, 0, NULL, 0, 0, 0, 0, 0 }
 
 /* What a cache stores at most, under the memory limit that it has now. An empty cache stores each key of at most
  * key_len_max bytes with each value of at most value_len_max bytes. A set of a longer key or value is
@@ -595,6 +686,10 @@ typedef struct larder_cursor {
  * where the item cannot change: calls of that shard in other threads wait for it. So it must not wait for them,
  * nor call a cache whose callbacks wait for this one. A call of this cache from inside is LARDER_BUSY. */
 typedef int32_t (*larder_scan_fn)(void *ctx, const struct larder_item_info *item);
+
+/* Called with each item; returns 0 to keep it, anything else to take it out. As for larder_scan_fn, it runs under the
+ * lock of the item's shard. */
+typedef int32_t (*larder_match_fn)(void *ctx, const struct larder_item_info *item);
 
 /* What one check saw and did. */
 typedef struct larder_monitor_report {
@@ -1002,6 +1097,66 @@ larder_status larder_cache_attach(void *memory,
                                   struct larder_cache **out,
                                   struct larder_attach_report *report);
 
+/* Adds bytes behind a value of bytes, whose TTL and tag stay. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
+ * value is not bytes; else as larder_cache_set of the whole value, in its time too: on any error the value is as before.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; key and bytes can be read until the call returns. */
+larder_status larder_cache_append(struct larder_cache *cache,
+                                  const void *key,
+                                  size_t key_len,
+                                  const void *bytes,
+                                  size_t len);
+
+/* As larder_cache_append, before the value.
+ *
+ * # Safety
+ * As for larder_cache_append. */
+larder_status larder_cache_prepend(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   const void *bytes,
+                                   size_t len);
+
+/* Adds `delta` to an unsigned integer (larder_cache_set_u64), whose TTL and tag stay, and writes the sum. `mode`:
+ * LARDER_WRAP or LARDER_SATURATE. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something else,
+ * LARDER_INVALID for a mode that there is not; LARDER_NO_MEMORY where a view holds the value, and no room is for another
+ * one. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
+larder_status larder_cache_add_u64(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   int64_t delta,
+                                   uint32_t mode,
+                                   uint64_t *out);
+
+/* The right to fetch the value of a key that has none, and to store it by larder_cache_fill. LARDER_OK: fetch it.
+ * LARDER_BUSY: another does; ask again, or do without. LARDER_EXISTS: it is there. The lease takes room as a small item
+ * does, may be evicted as one, and is gone after `lease_ms` milliseconds of the cache's clock (LARDER_INVALID for 0,
+ * LARDER_TTL_NEVER and LARDER_TTL_KEEP). Else as larder_cache_set.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `out` written. */
+larder_status larder_cache_lease(struct larder_cache *cache,
+                                 const void *key,
+                                 size_t key_len,
+                                 uint64_t lease_ms,
+                                 struct larder_lease *out);
+
+/* Stores the value that a lease was given for. LARDER_STALE where the key was deleted, set or cleared since, or the
+ * lease ran out or was evicted: nothing is stored then, for the value may be an old one. Else as larder_cache_set; where
+ * that fails, the lease may be gone.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `lease` and the value can be read until the call returns. */
+larder_status larder_cache_fill(struct larder_cache *cache,
+                                const struct larder_lease *lease,
+                                const void *value,
+                                size_t value_len,
+                                uint64_t ttl_ms);
+
 /* Writes the defaults into a configuration of `struct_size` bytes, which is
  * sizeof(larder_cache_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
  * than the library's.
@@ -1041,6 +1196,47 @@ larder_status larder_cache_init(void *memory,
                                 size_t size,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
+
+/* Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK. A value longer than
+ * `capacity` is LARDER_BUFFER_TOO_SMALL: the buffer is as it was then, and `out` tells all; `(NULL, 0)` asks for that.
+ * LARDER_NOT_FOUND on a miss, LARDER_INVALID for a flag that there is not, or where `out->struct_size` is not set.
+ * O(value length).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read, `buffer .. buffer + capacity` and `out` written. */
+larder_status larder_cache_get_item(struct larder_cache *cache,
+                                    const void *key,
+                                    size_t key_len,
+                                    void *buffer,
+                                    size_t capacity,
+                                    uint32_t flags,
+                                    struct larder_item *out);
+
+/* Stores a value under a condition, with a tag, and writes its version (0 without LARDER_ITEM_VERSIONS); `version` may
+ * be NULL. Another version, or no item, fails as the mode says; LARDER_INVALID for a mode or a flag that there is not, for
+ * a tag without LARDER_ITEM_TAGS, and for LARDER_PUT_IF_VERSION without LARDER_ITEM_VERSIONS. Else as larder_cache_set: on
+ * any error the key and its value are as before. With LARDER_NO_EVICT no item goes that has not expired; where there is
+ * no room then, LARDER_NO_MEMORY. O(n) as larder_cache_set.
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `put` can be read, and so can key and value; `version` is NULL or can be
+ * written. */
+larder_status larder_cache_put(struct larder_cache *cache,
+                               const struct larder_put *put,
+                               uint64_t *version);
+
+/* Changes the bits of an item's tag that `mask` names to those of `bits`, where it lies, and writes the old tag; `old` may
+ * be NULL. Neither counted nor reported to the policy; version and TTL stay. LARDER_NOT_FOUND on a miss, LARDER_INVALID
+ * without LARDER_ITEM_TAGS. O(1).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; the key can be read; `old` is NULL or can be written. */
+larder_status larder_cache_set_tag(struct larder_cache *cache,
+                                   const void *key,
+                                   size_t key_len,
+                                   uint32_t mask,
+                                   uint32_t bits,
+                                   uint32_t *old);
 
 /* Writes shards, longest key, value and TTL. LARDER_BUSY from inside a callback of this cache, or where a lock
  * hook fails. `out->struct_size` has to be set: LARDER_CACHE_LIMITS_INIT does. LARDER_INVALID where it is 0 or no
@@ -1309,8 +1505,9 @@ larder_status larder_cache_item_info(struct larder_cache *cache,
                                      size_t key_len,
                                      struct larder_item_info *out);
 
-/* Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
- * O(pages), O(region) with LARDER_ZERO_ON_FREE.
+/* Takes every item out; the counters stay. What a view holds can be read until its last one is given back, and
+ * reservations stay their holders'. O(pages), and O(items) of a shard in which something is held; O(region) with
+ * LARDER_ZERO_ON_FREE.
  *
  * # Safety
  * `cache` is what larder_cache_init gave. */
@@ -1366,6 +1563,21 @@ larder_status larder_cache_scan(struct larder_cache *cache,
                                 struct larder_cursor *cursor,
                                 larder_scan_fn visit,
                                 void *ctx);
+
+/* Takes out the items that `matches` says, of at most `step_max` that it is asked about (0 = of all), from the cursor on
+ * as for larder_cache_scan, and writes how many went; `deleted` may be NULL. LARDER_OK where all were asked about;
+ * LARDER_AGAIN where there are more: the next call with the same cursor goes on. The lock is given back after each item.
+ * O(pages + items asked about).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `cursor` can be read and written; `matches` can be called with `ctx`; `deleted` is
+ * NULL or can be written. */
+larder_status larder_cache_delete_if(struct larder_cache *cache,
+                                     struct larder_cursor *cursor,
+                                     uint32_t step_max,
+                                     larder_match_fn matches,
+                                     void *ctx,
+                                     uint64_t *deleted);
 
 /* Walks every invariant: pages, logs, items, index, order of exact LRU, sums. LARDER_CORRUPT where one does
  * not hold. O(region).

@@ -285,6 +285,8 @@ impl Store {
             segment.insert(&mut self.pages, hash, id);
         }
         self.count(id, head);
+        let version = self.layout.meta(&self.pages, id).version;
+        self.kept.version = self.kept.version.max(version);
         report.items_recovered += 1;
         report.bytes_recovered += self.layout.payload(&self.pages, id, self.head(id)) as u64;
     }

@@ -14,10 +14,12 @@
 //! What can be asked of a cache: `cache::verbs`, of one item, and `cache::whole`. What one shard does: `shard`. The C face: `ffi`.
 #![allow(unsafe_code)]
 
+mod items;
 mod making;
 mod verbs;
 mod whole;
 
+pub use items::{Put, PutMode};
 pub use whole::Cursor;
 pub(crate) use whole::pressure;
 

@@ -69,6 +69,10 @@ pub struct Config {
     pub zero_on_free: bool,
     /// Keep the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
+    /// Keep a tag of the host's with each item, for [`Cache::put`](crate::Cache::put): 4 bytes an item.
+    pub item_tags: bool,
+    /// Keep a version of each item, for [`Cache::put`](crate::Cache::put): 8 bytes an item.
+    pub item_versions: bool,
     /// Keep a checksum of each item, looked at by every read of its value and by [`Cache::attach`]: 4 bytes an
     /// item, and O(value) a read.
     ///
@@ -136,8 +140,13 @@ impl Config {
             policy: self.policy,
             format: Format::new(
                 self.policy == PolicyKind::Lru,
-                self.item_times,
-                self.checksum,
+                Format {
+                    times: self.item_times,
+                    checksum: self.checksum,
+                    tags: self.item_tags,
+                    versions: self.item_versions,
+                    ..Format::default()
+                },
             ),
             zero_on_free: self.zero_on_free,
             seed: self.hash_seed,

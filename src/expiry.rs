@@ -25,6 +25,8 @@ use crate::region::barrier;
 
 /// A TTL of this many milliseconds never ends.
 pub const TTL_NEVER: u64 = u64::MAX;
+/// As a time to live: the item keeps the one that it has; a new one gets the cache's default.
+pub const TTL_KEEP: u64 = u64::MAX - 1;
 
 /// The longest TTL in milliseconds, 34.8 years; longer ones are this long.
 pub const TTL_MAX: u64 = 1 << 40;

@@ -4,6 +4,8 @@
 //! ```text
 //! word 0   | form 3 | state 2 | ttl 1 | uses 2 | value bytes 16 | key bytes 8 |
 //! then     [ newer, older ]           with exact LRU
+//!          [ tag ]                    with LARDER_ITEM_TAGS
+//!          [ version, two words ]     with LARDER_ITEM_VERSIONS
 //!          [ checksum ]               with LARDER_CHECKSUM
 //!          [ set time ]               with LARDER_ITEM_TIMES
 //!          [ expiry ]                 with a time to live
@@ -30,21 +32,20 @@
 mod head;
 mod pieces;
 mod shape;
+mod words;
 
-pub(crate) use head::{Head, State};
+pub(crate) use head::{Head, LEASE_TYPE, State};
 pub use head::{KEY_LEN_MAX, Type};
 use pieces::copy_pieces;
 pub(crate) use pieces::{Piece, Pieces};
-pub(crate) use shape::{Draft, Format, NEWER, OLDER, Shape};
+pub(crate) use shape::{Draft, Format, Meta, NEWER, OLDER, Shape};
 
 use head::{FORM_SHIFT, KEY, LONG, LONG_WORDS, TTL};
 
 use crate::checksum;
-use crate::expiry::{Instant, NEVER};
-use crate::hash::KeyHasher;
+use crate::expiry::NEVER;
 use crate::limits::narrow;
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
-use crate::planted;
 
 /// An item as it lies in a log.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,11 @@ impl Items {
             };
         }
         Self::long_shape(page_size, words + LONG_WORDS, key_len, value_len)
+    }
+
+    /// How a lease is divided.
+    pub(crate) fn lease_shape(self, page_size: usize, key_len: usize) -> Shape {
+        Self::long_shape(page_size, self.format.fixed + 1 + LONG_WORDS, key_len, 8)
     }
 
     #[cold]
@@ -327,10 +333,10 @@ impl Items {
         let (key_len, len) = (Self::head(pages, id).key_len(), self.value_len(pages, id));
         let chain = self.chain_len(pages, id);
         let shape = self.shape(pages.page_size(), key_len, len, ttl);
-        if chain == 0 || shape.long {
+        if chain == 0 && !Self::head(pages, id).is_lease() || shape.long {
             return shape;
         }
-        // A value of just a page keeps its chain.
+        // A value of just a page keeps its chain, and a lease its form.
         Self::long_shape(pages.page_size(), shape.words + LONG_WORDS, key_len, len)
     }
 
@@ -355,6 +361,9 @@ impl Items {
         let mut at = id.0 + self.format.fixed;
         if self.format.times {
             pages.set_word(at - 1, set_time);
+        }
+        if self.format.has_meta() {
+            self.set_meta(pages, id, draft.meta);
         }
         if let Some((instant, _)) = draft.expiry {
             word |= TTL;
@@ -415,71 +424,5 @@ impl Items {
         let (from, to) = (self.pieces(pages, from, old), self.pieces(pages, to, new));
         copy_pieces(pages, from, to, Pieces::next);
         new
-    }
-
-    // ---- expiry, set time, checksum ------------------------------------------------------------
-
-    /// The expiry, where the item has one. What it means, its page tells.
-    #[inline]
-    pub(crate) fn expiry(self, pages: &Pages, id: Id) -> Option<Instant> {
-        Self::head(pages, id)
-            .has_ttl()
-            .then(|| Instant(pages.word(id.0 + self.format.fixed)))
-    }
-
-    /// Replaces the expiry of an item that has one.
-    pub(crate) fn set_expiry(self, pages: &mut Pages, id: Id, expiry: Instant) {
-        debug_assert!(Self::head(pages, id).has_ttl());
-        let at = id.0 + self.format.fixed;
-        if self.format.checksum {
-            let (old, sum_at) = (pages.word(at), id.0 + self.format.checksum_at());
-            let sum = checksum::with_expiry(pages.word(sum_at), old, expiry.0);
-            if !planted::is("checksum not updated") {
-                pages.set_word(sum_at, sum);
-            }
-        }
-        pages.set_word(at, expiry.0);
-    }
-
-    /// Encoded time of the last set, where the cache keeps it.
-    pub(crate) fn set_time(self, pages: &Pages, id: Id) -> Option<u32> {
-        self.format
-            .times
-            .then(|| pages.word(id.0 + self.format.fixed - 1))
-    }
-
-    /// Stores the checksum of an item that is written, where items have one; `head` is to be its first word.
-    #[inline]
-    pub(crate) fn sum_up(self, pages: &mut Pages, id: Id, head: Head, hasher: &KeyHasher) {
-        if self.format.checksum {
-            let sum = self.sum(pages, id, head, hasher);
-            pages.set_word(id.0 + self.format.checksum_at(), sum);
-        }
-    }
-
-    /// Whether an item is what its checksum was made of; true where items have none.
-    #[inline]
-    pub(crate) fn is_intact(self, pages: &Pages, id: Id, hasher: &KeyHasher) -> bool {
-        !self.format.checksum
-            || pages.word(id.0 + self.format.checksum_at())
-                == self.sum(pages, id, Self::head(pages, id), hasher)
-    }
-
-    #[cold]
-    fn sum(self, pages: &Pages, id: Id, head: Head, hasher: &KeyHasher) -> u32 {
-        let mut sum = checksum::Sum::new(hasher);
-        sum.add_bytes(pages.bytes().slice(self.key_at(id, head), head.key_len()));
-        let mut pieces = self.pieces(pages, id, head);
-        let len = pieces.left;
-        while let Some(piece) = pieces.next(pages) {
-            sum.add_bytes(pages.bytes().slice(piece.at, piece.len));
-        }
-        let expiry = if head.has_ttl() {
-            pages.word(id.0 + self.format.fixed)
-        } else {
-            NEVER.0
-        };
-        let time = self.set_time(pages, id).unwrap_or(0);
-        sum.finish(head.identity(), narrow(len), time, expiry)
     }
 }

@@ -104,7 +104,7 @@ impl Log {
     // ---- appending -----------------------------------------------------------------------------
 
     /// Room for an item at the head: dead until its first word is written. `None` where pages are missing.
-    pub(crate) fn append(
+    pub(crate) fn append_item(
         &mut self,
         pages: &mut Pages,
         time: &Time,
@@ -127,7 +127,7 @@ impl Log {
         }
     }
 
-    /// As [`Log::append`], where the head page is too short.
+    /// As [`Log::append_item`], where the head page is too short.
     #[cold]
     fn append_beyond(&mut self, pages: &mut Pages, time: &Time, shape: &Shape) -> Option<Place> {
         let (page, granules) = (pages.granules(), shape.granules());

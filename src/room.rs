@@ -102,7 +102,7 @@ impl Store {
         shape: &Shape,
         draft: &Draft<'_>,
     ) -> Result<(Id, Head)> {
-        match self.append(owner, shape, draft) {
+        match self.append_item(owner, shape, draft) {
             Some(item) => Ok(item),
             None if planted::is("NoMemory when full") => Err(Error::NoMemory),
             None => self.append_by_force(owner, shape, draft),
@@ -130,13 +130,24 @@ impl Store {
         loop {
             // The last items may have gone because they had expired: nothing more to gain, and room all the same.
             let gained = self.gain_by_force(&mut cleanings);
-            if let Some(item) = self.append(owner, shape, draft) {
+            if let Some(item) = self.append_item(owner, shape, draft) {
                 return Ok(item);
             }
             if !gained {
                 return Err(Error::NoMemory);
             }
         }
+    }
+
+    /// Makes room for so many granules without evicting; whether there is.
+    pub(crate) fn clean_for(&mut self, granules: u32) -> bool {
+        self.room.work = Work::for_granules(granules);
+        let wanted = self.reserve().saturating_add(granules);
+        while self.available() < wanted
+            && (self.sweep_before_eviction() || self.may_work() && self.clean_step())
+        {}
+        let fits = !self.policy.is_lru() || self.live() + granules <= self.live_max_lru();
+        fits && self.available() >= wanted && self.pages.excess() == 0
     }
 
     /// A page for other uses than items'.

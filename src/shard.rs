@@ -8,13 +8,20 @@
 
 #![forbid(unsafe_code)]
 
+mod changing;
 mod holding;
+mod leases;
 mod quick;
 mod reading;
+mod walking;
 mod writing;
 
+pub(crate) use changing::End;
+pub use changing::Overflow;
+pub use leases::Lease;
+
 use crate::attach::{Adopt, AttachReport};
-use crate::expiry::{TTL_MAX, TTL_NEVER};
+use crate::expiry::{Instant, TTL_KEEP, TTL_MAX, TTL_NEVER};
 use crate::hash::{KeyHasher, Place};
 use crate::item::{Items, KEY_LEN_MAX, Shape, Type};
 use crate::layout::{Cuts, Layout, Setup};
@@ -41,6 +48,8 @@ pub(crate) enum SetMode {
     Add,
     /// Only where there is one.
     Replace,
+    /// Only where there is one of this version.
+    IfVersion(u64),
 }
 
 /// A value to store.
@@ -49,6 +58,21 @@ pub(crate) struct NewValue<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) value_type: Type,
     pub(crate) ttl_ms: u64,
+    pub(crate) tag: u32,
+    /// Whether items may be evicted for it.
+    pub(crate) evicts: bool,
+}
+
+impl<'a> NewValue<'a> {
+    pub(crate) fn new(bytes: &'a [u8], value_type: Type, ttl_ms: u64) -> Self {
+        Self {
+            bytes,
+            value_type,
+            ttl_ms,
+            tag: 0,
+            evicts: true,
+        }
+    }
 }
 
 /// An item as it lies there, for readers under the lock.
@@ -64,6 +88,23 @@ pub struct ItemInfo<'a> {
     pub value_type: Type,
     /// Bytes of the region that the item takes.
     pub memory: usize,
+    /// Milliseconds until it expires; [`TTL_NEVER`] if it does not.
+    pub ttl_ms: u64,
+    /// Milliseconds since it was set, where the cache keeps that.
+    pub age_ms: Option<u64>,
+}
+
+/// What is known of an item besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemMeta {
+    /// Bytes of the value.
+    pub value_len: usize,
+    /// What the value is.
+    pub value_type: Type,
+    /// The host's tag, with [`Config::item_tags`](crate::Config::item_tags); else 0.
+    pub tag: u32,
+    /// Its version, with [`Config::item_versions`](crate::Config::item_versions); else 0.
+    pub version: u64,
     /// Milliseconds until it expires; [`TTL_NEVER`] if it does not.
     pub ttl_ms: u64,
     /// Milliseconds since it was set, where the cache keeps that.
@@ -244,29 +285,21 @@ impl Shard {
     #[inline]
     pub(crate) fn effective_ttl(&self, ttl_ms: u64) -> u64 {
         match (ttl_ms, self.default_ttl_ms) {
-            (0, 0) => TTL_NEVER,
-            (0, default) => default,
+            (0 | TTL_KEEP, 0) => TTL_NEVER,
+            (0 | TTL_KEEP, default) => default,
             (ttl, _) => ttl,
         }
     }
 
-    // ---- the whole -----------------------------------------------------------------------------
-
-    /// Throws everything away; `Pinned` where something is held outside the lock. O(pages).
-    pub(crate) fn clear(&mut self) -> Result<()> {
-        if self.pins.any() {
-            return Err(Error::Pinned);
+    /// When an item expires that is stored for `ttl_ms`, over `old` where that is there.
+    pub(crate) fn expiry_for(&self, ttl_ms: u64, old: Option<Id>) -> Option<(Instant, u64)> {
+        match old {
+            Some(old) if ttl_ms == TTL_KEEP => self.store.expiry_of(old),
+            _ => self.store.time().expiry(self.effective_ttl(ttl_ms)),
         }
-        let store = &mut self.store;
-        store.pages.clear();
-        store.logs = Logs::new();
-        store.index.start(&mut store.pages);
-        store.kept.lru = crate::policy::Lru::EMPTY;
-        store.room.restart();
-        (store.items, store.ttl_items, store.payload) = (0, 0, 0);
-        self.optimizing = Pass::default();
-        Ok(())
     }
+
+    // ---- the whole -----------------------------------------------------------------------------
 
     /// Moves the limit.
     pub(crate) fn move_limit(&mut self, limit: usize) {
@@ -310,36 +343,6 @@ impl Shard {
             steps: made,
             done,
         }
-    }
-
-    /// Calls `visit` with each item from a place on, in the order of the pages, until it says
-    /// `false`; returns the place behind, `None` at the end. A place is a page and a granule in it.
-    pub(crate) fn scan(
-        &self,
-        from: (u32, u32),
-        mut visit: impl FnMut(ItemInfo<'_>) -> bool,
-    ) -> Option<(u32, u32)> {
-        let store = &self.store;
-        let (mut number, mut skip) = from;
-        while number < store.pages.count() {
-            let mut next = None;
-            store.each_in(Page(number as u16), |id, head| {
-                let at = id.0 - store.pages.start_of(Page(number as u16));
-                let shown = at >= skip
-                    && store.is_item(head)
-                    && !store.is_expired(id, head)
-                    && store.layout.is_intact(&store.pages, id, &store.hasher);
-                if shown && !visit(self.info(id)) {
-                    next = Some((number, at + 1));
-                }
-                next.is_none()
-            });
-            if next.is_some() {
-                return next;
-            }
-            (number, skip) = (number + 1, 0);
-        }
-        None
     }
 
     // ---- statistics ----------------------------------------------------------------------------

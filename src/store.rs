@@ -23,7 +23,7 @@ pub(crate) use logs::Logs;
 use crate::expiry::{Instant, Time};
 use crate::hash::{Hash, KeyHasher};
 use crate::index::Index;
-use crate::item::{Draft, HEAD_SIZE, Head, Item, Items, Shape, State};
+use crate::item::{Draft, HEAD_SIZE, Head, Item, Items, Meta, Shape, State};
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 use crate::planted;
 use crate::policy::Policy;
@@ -121,6 +121,12 @@ impl Store {
         expiry.map_or(u64::MAX, |instant| self.time().at(instant, page))
     }
 
+    /// The expiry of an item that has one, and when that is.
+    pub(crate) fn expiry_of(&self, id: Id) -> Option<(Instant, u64)> {
+        let instant = self.layout.expiry(&self.pages, id)?;
+        Some((instant, self.expires_at(id)))
+    }
+
     /// Whether an item's time has come. The one place that says so.
     #[inline]
     pub(crate) fn is_expired(&self, id: Id, head: Head) -> bool {
@@ -171,7 +177,7 @@ impl Store {
     }
 
     /// Appends an item to a log, still dead; its first word makes it one. `None` where pages are missing.
-    pub(crate) fn append(
+    pub(crate) fn append_item(
         &mut self,
         owner: Owner,
         shape: &Shape,
@@ -193,6 +199,16 @@ impl Store {
         Some((id, head))
     }
 
+    /// A tag, with the next version where the cache keeps versions.
+    pub(crate) fn next_meta(&mut self, tag: u32) -> Meta {
+        if self.layout.format.versions {
+            self.kept.version += 1;
+            barrier();
+        }
+        let version = self.kept.version;
+        Meta { tag, version }
+    }
+
     /// The time of a set, where the cache keeps it.
     #[inline]
     fn stamp(&self) -> u32 {
@@ -203,7 +219,7 @@ impl Store {
         }
     }
 
-    /// As [`Store::append`], without the value, before a chain that is there.
+    /// As [`Store::append_item`], without the value, before a chain that is there.
     fn append_with(
         &mut self,
         owner: Owner,
@@ -217,7 +233,7 @@ impl Store {
         if draft.expiry.is_some() && !log.ready_for_expiry(pages, time) {
             return None;
         }
-        let place = log.append(pages, time, shape)?;
+        let place = log.append_item(pages, time, shape)?;
         let (id, after) = (place.id, (place.rest, chain));
         let head = self
             .layout

@@ -146,14 +146,17 @@ impl<'r> Cache<'r> {
             policy,
             item_times,
             checksum,
+            item_tags,
+            item_versions,
             ..
         } = *config;
+        let words = [checksum, item_tags, item_versions].map(usize::from);
         let layout = [
             len,
             config.shard_count(len) as usize,
             policy as usize,
             usize::from(item_times),
-            usize::from(checksum),
+            words[0] | words[1] << 1 | words[2] << 2,
         ];
         let wide = |n: usize| n as u64;
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)
@@ -312,7 +315,7 @@ impl<'r> Cache<'r> {
         // SAFETY: inside the cell.
         let kept = unsafe { cell.add(Self::KEPT_AT) };
         // SAFETY: as above, aligned as what lies there; words may be any bits.
-        Kept::left_behind(unsafe { kept.cast::<[u64; 8]>().read() })
+        Kept::left_behind(unsafe { kept.cast::<[u64; 9]>().read() })
     }
 
     /// # Safety

@@ -83,11 +83,7 @@ impl Cache<'_> {
         ttl_ms: u64,
         mode: SetMode,
     ) -> Result<()> {
-        let value = NewValue {
-            bytes,
-            value_type,
-            ttl_ms,
-        };
+        let value = NewValue::new(bytes, value_type, ttl_ms);
         self.set_value(key, &value, mode, true)
     }
 
@@ -161,11 +157,7 @@ impl Cache<'_> {
     /// # Errors
     /// As [`Cache::set`] and [`Cache::try_get`].
     pub fn try_set(&self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<()> {
-        let value = NewValue {
-            bytes: value,
-            value_type: Type::Bytes,
-            ttl_ms,
-        };
+        let value = NewValue::new(value, Type::Bytes, ttl_ms);
         self.set_value(key, &value, SetMode::Set, false)
     }
 
@@ -310,7 +302,7 @@ impl Cache<'_> {
     /// `NotFound` on a miss; `Busy` from inside a callback.
     pub fn inspect<R>(&self, key: &[u8], call: impl FnOnce(&ItemInfo<'_>) -> R) -> Result<R> {
         // An item whose time has come goes now: no event may be told from inside the callback.
-        self.with_key(key, false, |shard, hash| {
+        self.with_key(key, self.head().item_times, |shard, hash| {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             shard.check_sum(id, hash)
         })?;
@@ -324,7 +316,7 @@ impl Cache<'_> {
 
     /// What `convert`, a function of the library's own, makes of what is known of an item.
     pub(crate) fn info<R>(&self, key: &[u8], convert: fn(&ItemInfo<'_>) -> R) -> Result<R> {
-        self.with_key(key, false, |shard, hash| {
+        self.with_key(key, self.head().item_times, |shard, hash| {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             shard.check_sum(id, hash)?;
             Ok(convert(&shard.info(id)))

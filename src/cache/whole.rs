@@ -22,20 +22,15 @@ pub struct Cursor(pub(crate) u64);
 impl Cache<'_> {
     /// Takes every item out. The counters stay.
     ///
+    /// Views and reservations stay their holders'; what a view held goes with the last one.
+    ///
     /// # Errors
-    /// `Pinned` where a view or a reservation is held: nothing is taken out then, unless it came in
-    /// the middle. `Busy` from inside a callback, or where a lock hook fails.
+    /// `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
-    /// O(pages); O(region) where freed bytes are zeroed.
+    /// O(pages), and O(items) of a shard in which something is held; O(region) where freed bytes are zeroed.
     pub fn clear(&self) -> Result<()> {
-        let (mut pinned, mut done) = (false, Ok(()));
-        self.each_shard(|shard| pinned |= shard.pins.any())?;
-        if pinned {
-            return Err(Error::Pinned);
-        }
-        self.each_shard(|shard| done = done.and(shard.clear()))?;
-        done
+        self.each_shard(Shard::clear)
     }
 
     /// Moves the limit. What lies above the new one goes in slices: up to eight items of each shard now, what
@@ -196,7 +191,7 @@ impl Cache<'_> {
             let mut stop = false;
             let cell = self.cell(shard);
             let next = cell.visit(&head.lock, &head.callbacks, |shard| {
-                self.look_at_clock(shard, false);
+                self.look_at_clock(shard, head.item_times);
                 shard.scan((page, granule), |item| {
                     stop = !visit(&item);
                     false
@@ -208,6 +203,48 @@ impl Cache<'_> {
             if stop {
                 return Ok(false);
             }
+        }
+    }
+
+    /// Takes out the items that `matches` says, of at most `step_max` that it is asked about; 0 = of all. Returns how
+    /// many went, and whether all were asked about; if not, a further call with the same cursor goes on behind the last
+    /// one. As for [`Cache::scan`], `matches` runs under the lock of the item's shard, which is given back after each
+    /// item; what is held by a view goes with its last one.
+    ///
+    /// # Errors
+    /// `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(pages + items asked about).
+    pub fn delete_if(
+        &self,
+        cursor: &mut Cursor,
+        step_max: u32,
+        mut matches: impl FnMut(&ItemInfo<'_>) -> bool,
+    ) -> Result<(u64, bool)> {
+        self.turn_away()?;
+        let head = self.head();
+        let mut left = if step_max == 0 { u32::MAX } else { step_max };
+        let mut deleted = 0;
+        loop {
+            let (mut shard, page, granule) = cursor.place();
+            if shard >= head.cell_count {
+                return Ok((deleted, true));
+            }
+            if left == 0 {
+                return Ok((deleted, false));
+            }
+            let next = self
+                .cell(shard)
+                .visit(&head.lock, &head.callbacks, |shard| {
+                    self.look_at_clock(shard, head.item_times);
+                    shard.delete_next((page, granule), &mut matches)
+                })?;
+            left -= u32::from(next.is_some());
+            let (page, granule, gone) = next.unwrap_or((0, 0, false));
+            deleted += u64::from(gone);
+            shard += u32::from(next.is_none());
+            *cursor = Cursor::at(shard, page, granule);
         }
     }
 

@@ -15,6 +15,9 @@ pub const LARDER_TTL_DEFAULT: u64 = 0;
 /// TTL: never expires.
 pub const LARDER_TTL_NEVER: u64 = u64::MAX;
 
+/// TTL: the item keeps the one that it has; one that is new, or whose key has none, gets the cache's default_ttl_ms.
+pub const LARDER_TTL_KEEP: u64 = u64::MAX - 1;
+
 /// The cache behind a handle.
 ///
 /// # Safety
@@ -132,11 +135,7 @@ pub unsafe extern "C" fn larder_cache_set(
             (key, key_len),
             (value, value_len),
             |cache, key, bytes| {
-                let value = NewValue {
-                    bytes,
-                    value_type: Type::Bytes,
-                    ttl_ms,
-                };
+                let value = NewValue::new(bytes, Type::Bytes, ttl_ms);
                 cache.set_value(key, &value, SetMode::Set, true)
             },
         )
@@ -424,5 +423,8 @@ pub(super) unsafe fn with_out<T>(
     status(unsafe { with_key(cache, key, key_len, write) })
 }
 
-const _: () =
-    assert!(LARDER_TTL_NEVER == crate::TTL_NEVER && LARDER_NOT_FOUND == Error::NotFound as i32);
+const _: () = assert!(
+    LARDER_TTL_NEVER == crate::TTL_NEVER
+        && LARDER_TTL_KEEP == crate::TTL_KEEP
+        && LARDER_NOT_FOUND == Error::NotFound as i32
+);

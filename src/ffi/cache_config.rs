@@ -25,6 +25,12 @@ pub const LARDER_SINGLE_THREAD: u32 = 4;
 /// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
 /// read.
 pub const LARDER_CHECKSUM: u32 = 8;
+/// Keep a tag of the host's with each item, for larder_cache_put, larder_cache_get_item and larder_cache_set_tag: 4
+/// bytes more for each item.
+pub const LARDER_ITEM_TAGS: u32 = 16;
+/// Keep a version of each item, which grows with each change of a value in its shard, for larder_cache_put and
+/// larder_cache_get_item: 8 bytes more for each item.
+pub const LARDER_ITEM_VERSIONS: u32 = 32;
 
 /// Items had to go to make room.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
@@ -77,7 +83,8 @@ pub struct larder_cache_config {
     /// Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
     /// larder_cache_set.
     pub default_ttl_ms: u64,
-    /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM
+    /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM, LARDER_ITEM_TAGS,
+    /// LARDER_ITEM_VERSIONS
     pub flags: u32,
     /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
     /// (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
@@ -111,6 +118,13 @@ pub struct larder_cache_config {
     /// 0
     pub reserved: [u64; 8],
 }
+
+const FLAGS: u32 = LARDER_ZERO_ON_FREE
+    | LARDER_ITEM_TIMES
+    | LARDER_SINGLE_THREAD
+    | LARDER_CHECKSUM
+    | LARDER_ITEM_TAGS
+    | LARDER_ITEM_VERSIONS;
 
 const DEFAULTS: larder_cache_config = larder_cache_config {
     struct_size: size_of::<larder_cache_config>() as u32,
@@ -156,8 +170,7 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, event: &Event) {
 
 fn convert(config: &larder_cache_config) -> Result<Config> {
     check_abi(config.abi_version)?;
-    let known = LARDER_ZERO_ON_FREE | LARDER_ITEM_TIMES | LARDER_SINGLE_THREAD | LARDER_CHECKSUM;
-    let unknown = config.flags & !known != 0 || config.reserved != [0; 8];
+    let unknown = config.flags & !FLAGS != 0 || config.reserved != [0; 8];
     let policy = match config.policy {
         LARDER_POLICY_DEFAULT => PolicyKind::Default,
         LARDER_POLICY_LRU => PolicyKind::Lru,
@@ -178,6 +191,8 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
         checksum: config.flags & LARDER_CHECKSUM != 0,
+        item_tags: config.flags & LARDER_ITEM_TAGS != 0,
+        item_versions: config.flags & LARDER_ITEM_VERSIONS != 0,
         pins_max: config.pins_max,
         hash_seed: config.hash_seed,
         lock: lock_kind(

@@ -153,11 +153,7 @@ pub unsafe extern "C" fn larder_cache_set_many(
                 // SAFETY: the caller's promise.
                 let value = unsafe { bytes(request.value, request.value_len) };
                 request.status = status(value.and_then(|value| {
-                    let value = NewValue {
-                        bytes: value,
-                        value_type: Type::Bytes,
-                        ttl_ms: request.ttl_ms,
-                    };
+                    let value = NewValue::new(value, Type::Bytes, request.ttl_ms);
                     shard.set(hash, key, &value, SetMode::Set)
                 }));
             },

@@ -116,8 +116,9 @@ pub unsafe extern "C" fn larder_cache_item_info(
     status(unsafe { with_key(cache, key, key_len, get) })
 }
 
-/// Takes every item out; the counters stay. LARDER_PINNED where a view or a reservation is held.
-/// O(pages), O(region) with LARDER_ZERO_ON_FREE.
+/// Takes every item out; the counters stay. What a view holds can be read until its last one is given back, and
+/// reservations stay their holders'. O(pages), and O(items) of a shard in which something is held; O(region) with
+/// LARDER_ZERO_ON_FREE.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.
@@ -236,6 +237,54 @@ pub unsafe extern "C" fn larder_cache_scan(
         })?;
         // SAFETY: the caller's promise.
         unsafe { put(place, larder_cursor { position: cursor.0 }) };
+        Ok(done)
+    });
+    match done {
+        Ok(true) => LARDER_OK,
+        Ok(false) => LARDER_AGAIN,
+        Err(error) => error.code(),
+    }
+}
+
+/// Called with each item; returns 0 to keep it, anything else to take it out. As for larder_scan_fn, it runs under the
+/// lock of the item's shard.
+pub type larder_match_fn =
+    Option<unsafe extern "C" fn(ctx: *mut c_void, item: *const larder_item_info) -> i32>;
+
+/// Takes out the items that `matches` says, of at most `step_max` that it is asked about (0 = of all), from the cursor on
+/// as for larder_cache_scan, and writes how many went; `deleted` may be NULL. LARDER_OK where all were asked about;
+/// LARDER_AGAIN where there are more: the next call with the same cursor goes on. The lock is given back after each item.
+/// O(pages + items asked about).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; `cursor` can be read and written; `matches` can be called with `ctx`; `deleted` is
+/// NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_delete_if(
+    cache: *mut larder_cache,
+    cursor: *mut larder_cursor,
+    step_max: u32,
+    matches: larder_match_fn,
+    ctx: *mut c_void,
+    deleted: *mut u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    let done = unsafe { handle(cache) }.and_then(|cache| -> Result<bool> {
+        let place = required(cursor)?;
+        let matches = matches.ok_or(Error::Invalid)?;
+        // SAFETY: the caller's promise.
+        let mut cursor = Cursor(unsafe { place.read() }.position);
+        let (gone, done) = cache.delete_if(&mut cursor, step_max, |item| {
+            let item = convert(item);
+            // SAFETY: the host gave function and context together.
+            (unsafe { matches(ctx, &raw const item) }) != 0
+        })?;
+        // SAFETY: the caller's promise.
+        unsafe { put(place, larder_cursor { position: cursor.0 }) };
+        if let Some(deleted) = core::ptr::NonNull::new(deleted) {
+            // SAFETY: the caller's promise.
+            unsafe { put(deleted, gone) };
+        }
         Ok(done)
     });
     match done {

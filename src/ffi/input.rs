@@ -171,13 +171,7 @@ fn check_size(size: usize, ours: usize) -> Result<()> {
 /// `out` has as many bytes as its first field says, and at least that field.
 pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T, older: &[usize]) -> Result<()> {
     // SAFETY: the caller's promise.
-    let size = unsafe { out.cast::<u32>().read() } as usize;
-    if size > size_of::<T>() {
-        return Err(Error::VersionMismatch);
-    }
-    if size != size_of::<T>() && !older.contains(&size) {
-        return Err(Error::Invalid);
-    }
+    let size = unsafe { sized(out, older) }?;
     let from = core::ptr::from_ref(value).cast::<u8>();
     // SAFETY: the caller's promise; no more than ours has.
     unsafe { core::ptr::copy_nonoverlapping(from, out.as_ptr().cast(), size) };
@@ -185,6 +179,22 @@ pub(super) unsafe fn put_sized<T: Copy>(out: NonNull<T>, value: &T, older: &[usi
     // SAFETY: the first field, written above.
     unsafe { out.cast::<u32>().write(size as u32) };
     Ok(())
+}
+
+/// The size that a structure says it has, if a version of it had that.
+///
+/// # Safety
+/// `structure` has at least its first field, which is its size.
+pub(super) unsafe fn sized<T>(structure: NonNull<T>, older: &[usize]) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { structure.cast::<u32>().read() } as usize;
+    if size > size_of::<T>() {
+        Err(Error::VersionMismatch)
+    } else if size == size_of::<T>() || older.contains(&size) {
+        Ok(size)
+    } else {
+        Err(Error::Invalid)
+    }
 }
 
 /// The abi_version of every structure that has one.

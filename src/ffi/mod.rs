@@ -9,7 +9,9 @@
 pub mod arena;
 pub mod cache;
 pub mod cache_attach;
+pub mod cache_change;
 pub mod cache_config;
+pub mod cache_item;
 pub mod cache_limits;
 pub mod cache_many;
 pub mod cache_stats;

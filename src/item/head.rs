@@ -47,6 +47,10 @@ pub(super) const FORM_SHIFT: u32 = 29;
 /// Forms from this one on are long items'.
 pub(super) const LONG: u32 = 5;
 pub(super) const LONG_WORDS: u32 = 2;
+/// The form of a lease.
+const LEASE: u32 = LONG + LEASE_TYPE as u32;
+/// What a lease's draft says that it is.
+pub(crate) const LEASE_TYPE: Type = Type::I64;
 
 /// What a log may do with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +118,22 @@ impl Head {
     #[inline(always)]
     pub(crate) fn is_long(self) -> bool {
         self.0 >= LONG << FORM_SHIFT
+    }
+
+    /// Whether this is no value, but the promise of one: see `shard::leases`. It is as long as a number in two pieces
+    /// would be, which there is not.
+    #[inline(always)]
+    pub(crate) fn is_lease(self) -> bool {
+        self.0 >> FORM_SHIFT == LEASE
+    }
+
+    /// The type that a draft of the same item has.
+    pub(crate) fn draft_type(self) -> Type {
+        if self.is_lease() {
+            LEASE_TYPE
+        } else {
+            self.value_type()
+        }
     }
 
     #[inline(always)]

@@ -53,13 +53,60 @@ impl Items {
 
     #[cold]
     fn write_pieces(self, pages: &mut Pages, id: Id, head: Head, value: &[u8]) {
+        self.write_at(pages, id, head, 0, value);
+    }
+
+    /// Writes a part of the value from `offset` on: it lies inside the value.
+    pub(crate) fn write_at(
+        self,
+        pages: &mut Pages,
+        id: Id,
+        head: Head,
+        offset: usize,
+        value: &[u8],
+    ) {
         let mut rest = value;
-        let mut pieces = self.pieces(pages, id, head);
+        let mut pieces = self.pieces_from(pages, id, head, offset);
         while let Some(piece) = pieces.next(pages) {
             let (here, behind) = rest.split_at_checked(piece.len).unwrap_or((rest, &[]));
             pages.bytes_mut().copy_in(piece.at, here);
             rest = behind;
         }
+    }
+
+    /// Copies the value of an item into that of another one, from `offset` on, where it has room for it.
+    pub(crate) fn copy_value(
+        self,
+        pages: &mut Pages,
+        (from, old): (Id, Head),
+        (to, new): (Id, Head),
+        offset: usize,
+    ) {
+        let source = self.pieces(pages, from, old);
+        let target = self.pieces_from(pages, to, new, offset);
+        copy_pieces(pages, source, target, Pieces::next);
+    }
+
+    /// The pieces of a value from `offset` on.
+    fn pieces_from(self, pages: &Pages, id: Id, head: Head, offset: usize) -> Pieces {
+        let mut pieces = self.pieces(pages, id, head);
+        let mut skip = offset;
+        while skip > 0
+            && let Some(piece) = pieces.next(pages)
+        {
+            let skipped = skip.min(piece.len);
+            skip -= skipped;
+            let len = piece.len - skipped;
+            if len > 0 {
+                // The next one again, as far as it was not skipped.
+                pieces.left += len;
+                pieces.first = Some(Piece {
+                    at: piece.at + skipped,
+                    len,
+                });
+            }
+        }
+        pieces
     }
 
     /// Copies `buffer.len()` bytes of the value from `offset` on; the range lies inside the value.

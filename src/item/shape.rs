@@ -7,14 +7,18 @@ use crate::expiry::Instant;
 use crate::page::GRANULE;
 
 /// Which optional words every item of a cache has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Format {
     /// Words that every item has.
-    pub(super) fixed: u32,
+    pub(crate) fixed: u32,
     /// The time of the last set is among them.
     pub(crate) times: bool,
     /// A checksum is among them.
     pub(crate) checksum: bool,
+    /// A tag is among them.
+    pub(crate) tags: bool,
+    /// A version is among them.
+    pub(crate) versions: bool,
 }
 
 /// Words that an item's links are, with exact LRU.
@@ -22,14 +26,20 @@ pub(crate) const NEWER: u32 = 1;
 pub(crate) const OLDER: u32 = 2;
 
 impl Format {
-    /// `links`: the policy keeps two links in each item; `times`: the time of the last set is kept; `checksum`: so
-    /// is a checksum.
-    pub(crate) fn new(links: bool, times: bool, checksum: bool) -> Self {
-        let links = if links { 2 } else { 0 };
-        Self {
-            fixed: 1 + links + u32::from(checksum) + u32::from(times),
+    /// `links`: the policy keeps two links in each item; `wants`: what else is kept, without `fixed`.
+    pub(crate) fn new(links: bool, wants: Self) -> Self {
+        let Self {
             times,
             checksum,
+            tags,
+            versions,
+            ..
+        } = wants;
+        let links = if links { 2 } else { 0 };
+        let meta = u32::from(tags) + 2 * u32::from(versions);
+        Self {
+            fixed: 1 + links + meta + u32::from(checksum) + u32::from(times),
+            ..wants
         }
     }
 
@@ -40,6 +50,22 @@ impl Format {
 
     pub(super) fn checksum_at(self) -> u32 {
         self.fixed - 1 - u32::from(self.times)
+    }
+
+    /// Whether a tag or a version is among the words.
+    #[inline(always)]
+    pub(super) fn has_meta(self) -> bool {
+        self.tags | self.versions
+    }
+
+    pub(super) fn version_at(self) -> u32 {
+        self.fixed - u32::from(self.times) - u32::from(self.checksum) - 2
+    }
+
+    pub(super) fn tag_at(self) -> u32 {
+        let behind =
+            u32::from(self.times) + u32::from(self.checksum) + 2 * u32::from(self.versions);
+        self.fixed - behind - 1
     }
 
     #[inline(always)]
@@ -77,6 +103,14 @@ pub(crate) struct Draft<'a> {
     /// Where it has one, and when that is in milliseconds.
     pub(crate) expiry: Option<(Instant, u64)>,
     pub(crate) uses: u32,
+    pub(crate) meta: Meta,
+}
+
+/// What the host, and the cache, know an item by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meta {
+    pub(crate) tag: u32,
+    pub(crate) version: u64,
 }
 
 /// How an item is divided.

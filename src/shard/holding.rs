@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::Shard;
-use crate::expiry::NEVER;
+use crate::expiry::{NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Items, State, Type};
+use crate::item::{Draft, Items, Meta, State, Type};
 use crate::page::Id;
 use crate::pins::{Purpose, Ticket};
 use crate::status::{Error, Result};
@@ -80,7 +80,11 @@ impl Shard {
     }
 
     fn reserve_bytes(&mut self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<(Ticket, Id)> {
-        let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
+        let expiry = match ttl_ms {
+            // Which one, the commit knows.
+            TTL_KEEP => Some((NEVER, u64::MAX)),
+            _ => self.store.time().expiry(self.effective_ttl(ttl_ms)),
+        };
         let shape = self.shape_for(key.len(), value_len, expiry.is_some())?;
         let entry = self.free_entry()?;
         let draft = Draft {
@@ -90,6 +94,7 @@ impl Shard {
             value_type: Type::Bytes,
             expiry,
             uses: 0,
+            meta: Meta::default(),
         };
         // Where items are held, there may be too little room in the end: what the key has stays then.
         let hash = self.store.hasher.hash(key);
@@ -122,7 +127,10 @@ impl Shard {
         self.pins
             .remove(&mut self.store, ticket, Purpose::Reservation);
         self.pins.tidy(&mut self.store);
-        let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
+        let found = (self.store).find(hash, self.store.layout.key(&self.store.pages, id));
+        let old = self.unless_expired(found);
+        let value = old.filter(|(_, head)| !head.is_lease());
+        let expiry = self.expiry_for(ttl_ms, value.map(|(old, _)| old));
         let store = &mut self.store;
         let head = store
             .head(id)
@@ -133,8 +141,8 @@ impl Shard {
             let never = (NEVER, u64::MAX);
             store.set_expiry(id, expiry.unwrap_or(never));
         }
-        let found = store.find(hash, store.layout.key(&store.pages, id));
-        let old = self.unless_expired(found);
+        let meta = store.next_meta(0);
+        store.layout.set_meta(&mut store.pages, id, meta);
         let store = &mut self.store;
         match old {
             Some((old, _)) => store.replace(hash, old, id, head),

@@ -9,7 +9,7 @@
 use super::{NewValue, Shard};
 use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
-use crate::item::{Draft, HEAD_SIZE, Head, Shape, Type};
+use crate::item::{Draft, HEAD_SIZE, Head, Meta, Shape, Type};
 use crate::layout::Setup;
 use crate::limits::narrow;
 use crate::page::{Id, Owner};
@@ -168,6 +168,7 @@ impl Shard {
             value_type,
             expiry: None,
             uses,
+            meta: Meta::default(),
         };
         let shape = Shape {
             long: false,

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{ItemInfo, Shard};
+use super::{ItemInfo, ItemMeta, Shard};
 use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
 use crate::item::{Head, Items, Type};
@@ -14,7 +14,8 @@ impl Shard {
     /// The item with this key, if it is there and has not expired. One that has is taken out.
     pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
         let found = self.store.find(hash, key);
-        self.unless_expired(found)
+        let found = self.unless_expired(found);
+        found.filter(|(_, head)| !head.is_lease())
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
@@ -124,6 +125,46 @@ impl Shard {
         Ok(self.copy_out(id, buffer))
     }
 
+    /// What is known of an item besides its bytes, with its value as for [`Shard::get`]; `peeks`: neither counted
+    /// nor reported to the policy.
+    pub(crate) fn get_item(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        buffer: &mut [u8],
+        peeks: bool,
+    ) -> Result<(ItemMeta, bool)> {
+        let id = if peeks {
+            let (id, _) = self.lookup(hash, key).ok_or(Error::NotFound)?;
+            self.check_sum(id, hash)?;
+            id
+        } else {
+            self.touch_hit(hash, key)?
+        };
+        let (_, copied) = self.copy_out(id, buffer);
+        Ok((self.meta_of(id), copied))
+    }
+
+    fn meta_of(&self, id: Id) -> ItemMeta {
+        let (store, layout) = (&self.store, self.store.layout);
+        let meta = layout.meta(&store.pages, id);
+        ItemMeta {
+            value_len: layout.value_len(&store.pages, id),
+            value_type: self.value_type(id),
+            tag: meta.tag,
+            version: meta.version,
+            ttl_ms: self.ttl_of(id),
+            age_ms: self.age_of(id),
+        }
+    }
+
+    /// Milliseconds since an item was set, where the cache keeps that.
+    fn age_of(&self, id: Id) -> Option<u64> {
+        let store = &self.store;
+        let set_time = store.layout.set_time(&store.pages, id)?;
+        Some(store.time().since(set_time))
+    }
+
     /// Copies a part of the value; returns the bytes copied.
     pub(crate) fn get_range(
         &mut self,
@@ -173,9 +214,7 @@ impl Shard {
             value_type: self.value_type(id),
             memory: store.item(id).granules as usize * GRANULE,
             ttl_ms: self.ttl_of(id),
-            age_ms: layout
-                .set_time(&store.pages, id)
-                .map(|t| store.time().since(t)),
+            age_ms: self.age_of(id),
         }
     }
 

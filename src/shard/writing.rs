@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::{NewValue, SetMode, Shard};
-use crate::expiry::{Instant, NEVER};
+use crate::expiry::{Instant, NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Head, Shape, State, Type};
+use crate::item::{Draft, Head, Meta, Shape, State};
 use crate::page::Id;
 use crate::planted;
 use crate::segment::Segment;
@@ -22,7 +22,7 @@ impl Shard {
         mode: SetMode,
     ) -> Result<()> {
         let quick = match mode {
-            SetMode::Set => self.set_quickly(hash, key, value),
+            SetMode::Set if value.evicts => self.set_quickly(hash, key, value),
             _ => None,
         };
         match quick {
@@ -57,20 +57,19 @@ impl Shard {
         value: &NewValue<'_>,
         mode: SetMode,
     ) -> Result<()> {
-        let expiry = self.store.time().expiry(self.effective_ttl(value.ttl_ms));
-        let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some());
         let mut segment = self.store.index.segment(&self.store.pages, hash);
         let found = self.store.find_in(segment, hash, key);
         let old = self.unless_expired(found);
         if found.is_some() && old.is_none() {
             segment = self.store.index.segment(&self.store.pages, hash);
         }
-        match (mode, old) {
-            (SetMode::Add, Some(_)) => return Err(Error::Exists),
-            (SetMode::Replace, None) => return Err(Error::NotFound),
-            _ => {}
-        }
-        let shape = shape?;
+        let (leased, old) = match old {
+            Some((id, head)) if head.is_lease() => (Some((id, head)), None),
+            _ => (None, old),
+        };
+        self.check_mode(mode, old)?;
+        let expiry = self.expiry_for(value.ttl_ms, old.map(|(id, _)| id));
+        let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some())?;
         let draft = Draft {
             key,
             value: value.bytes,
@@ -78,7 +77,15 @@ impl Shard {
             value_type: value.value_type,
             expiry,
             uses: 0,
+            meta: self.store.next_meta(value.tag),
         };
+        if !value.evicts && !self.fits_without_evicting(hash, old, &shape, &draft) {
+            return Err(Error::NoMemory);
+        }
+        if let Some((id, head)) = leased {
+            self.store.remove(id, head, hash);
+            segment = self.store.index.segment(&self.store.pages, hash);
+        }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
         if !self.store.policy.is_lru() {
             self.store
@@ -90,6 +97,51 @@ impl Shard {
             Some((id, head)) => self.set_over(hash, id, head, &shape, &draft),
             None => self.set_new(segment, hash, &shape, draft),
         }
+    }
+
+    /// Whether a value may be stored where `old` is there.
+    fn check_mode(&self, mode: SetMode, old: Option<(Id, Head)>) -> Result<()> {
+        let Some((id, _)) = old else {
+            return match mode {
+                SetMode::Set | SetMode::Add => Ok(()),
+                SetMode::Replace | SetMode::IfVersion(_) => Err(Error::NotFound),
+            };
+        };
+        let (store, layout) = (&self.store, self.store.layout);
+        match mode {
+            SetMode::Set | SetMode::Replace => Ok(()),
+            SetMode::Add => Err(Error::Exists),
+            SetMode::IfVersion(version) if layout.meta(&store.pages, id).version == version => {
+                Ok(())
+            }
+            SetMode::IfVersion(_) => Err(Error::Stale),
+        }
+    }
+
+    /// Whether an item finds room by cleaning alone, or over the old one.
+    #[cold]
+    fn fits_without_evicting(
+        &mut self,
+        hash: Hash,
+        old: Option<(Id, Head)>,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> bool {
+        if old.is_some_and(|(id, head)| self.fits_in_place(id, head, shape, draft)) {
+            return true;
+        }
+        let store = &mut self.store;
+        let granules = shape.granules().saturating_add(store.chain_granules(shape));
+        // A full segment of the index lets an item go for the next one.
+        (old.is_some() || !store.index.is_full(&store.pages, hash))
+            && old.is_none_or(|(id, _)| store.keep(id))
+            && {
+                let fits = store.clean_for(granules);
+                if let Some((id, _)) = old {
+                    store.let_be(id);
+                }
+                fits
+            }
     }
 
     /// Takes what was found out where its time has come.
@@ -104,7 +156,7 @@ impl Shard {
     }
 
     /// Stores an item whose key has none. `segment`: its hash's.
-    fn set_new(
+    pub(super) fn set_new(
         &mut self,
         mut segment: Segment,
         hash: Hash,
@@ -175,7 +227,7 @@ impl Shard {
     }
 
     /// Appends the new item, and takes out the old one, wherever it is by then.
-    fn set_beside(
+    pub(super) fn set_beside(
         &mut self,
         hash: Hash,
         old: Head,
@@ -228,8 +280,12 @@ impl Shard {
 
     #[inline(never)]
     fn delete_other(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
-        let (id, head) = self.lookup(hash, key).ok_or(Error::NotFound)?;
+        let found = self.store.find(hash, key);
+        let (id, head) = self.unless_expired(found).ok_or(Error::NotFound)?;
         self.store.remove(id, head, hash);
+        if head.is_lease() {
+            return Err(Error::NotFound);
+        }
         self.store.counters.deletes += 1;
         Ok(())
     }
@@ -237,6 +293,9 @@ impl Shard {
     /// Gives an item another time to live.
     pub(crate) fn touch(&mut self, hash: Hash, key: &[u8], ttl_ms: u64) -> Result<()> {
         let id = self.touch_hit(hash, key)?;
+        if ttl_ms == TTL_KEEP {
+            return Ok(());
+        }
         let expiry = self.store.time().expiry(self.effective_ttl(ttl_ms));
         let has_ttl = self.store.head(id).has_ttl();
         if !has_ttl && expiry.is_none() {
@@ -285,6 +344,7 @@ impl Shard {
             value_type: old.value_type(),
             expiry: Some(expiry),
             uses: old.uses(),
+            meta: Meta::default(),
         };
         let page = store.pages.page_size();
         let shape = store.layout.shape(page, old.key_len(), value_len, true);
@@ -297,49 +357,5 @@ impl Shard {
         store.counters.updates -= 1;
         self.note_usage();
         Ok(())
-    }
-
-    /// Adds to an integer; a sum that leaves the type's range is `Invalid` and changes nothing.
-    pub(crate) fn increment(&mut self, hash: Hash, key: &[u8], by: i64) -> Result<i64> {
-        let id = self.touch_hit(hash, key)?;
-        let (new, out) = if self.store.head(id).value_type() == Type::U64 {
-            let old = u64::from_ne_bytes(self.scalar(id, Type::U64)?);
-            let new = old.checked_add_signed(by).ok_or(Error::Invalid)?;
-            let out = i64::try_from(new).map_err(|_| Error::Invalid)?;
-            (new.to_ne_bytes(), out)
-        } else {
-            let old = i64::from_ne_bytes(self.scalar(id, Type::I64)?);
-            let new = old.checked_add(by).ok_or(Error::Invalid)?;
-            (new.to_ne_bytes(), new)
-        };
-        self.change_value(id, hash, key, &new)?;
-        Ok(out)
-    }
-
-    /// Gives an item another value of the same length, type and expiry.
-    fn change_value(&mut self, id: Id, hash: Hash, key: &[u8], value: &[u8]) -> Result<()> {
-        let store = &self.store;
-        let head = store.head(id);
-        let expiry = store.layout.expiry(&store.pages, id);
-        let draft = Draft {
-            key,
-            value,
-            value_len: value.len(),
-            value_type: head.value_type(),
-            expiry: expiry.map(|instant| (instant, store.expires_at(id))),
-            uses: head.uses(),
-        };
-        let shape = self.shape_for(key.len(), value.len(), expiry.is_some())?;
-        if head.is_live() && !head.is_long() {
-            self.store.overwrite(id, &shape, &draft);
-            self.store.counters.updates -= 1;
-            return Ok(());
-        }
-        let kept = self.store.held > 0 && self.store.keep(id);
-        let stored = self.set_beside(hash, head, &shape, &draft);
-        if kept {
-            self.store.let_be(id);
-        }
-        stored
     }
 }

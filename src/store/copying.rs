@@ -5,7 +5,7 @@
 use super::{Logs, Store};
 use crate::expiry::Instant;
 use crate::hash::Hash;
-use crate::item::{Draft, Head, Item, Items};
+use crate::item::{Draft, Head, Item, Items, Meta};
 use crate::page::{GRANULE, Id, Owner};
 use crate::planted;
 use crate::region::barrier;
@@ -78,19 +78,16 @@ impl Store {
             self.layout.mend(&mut self.pages, id);
         }
         let hash = self.hash_of(id);
-        let kept = self
-            .layout
-            .expiry(&self.pages, id)
-            .map(|instant| (instant, self.expires_at(id)));
-        let expiry = expiry.or(kept);
+        let expiry = expiry.or(self.expiry_of(id));
         let shape = self.layout.shape_of(&self.pages, id, expiry.is_some());
         let draft = Draft {
             key: &[],
             value: &[],
             value_len: self.layout.value_len(&self.pages, id),
-            value_type: old.value_type(),
+            value_type: old.draft_type(),
             expiry,
             uses,
+            meta: Meta::default(),
         };
         let chain = self.layout.chain_page(&self.pages, id);
         let count = self.layout.chain_len(&self.pages, id);

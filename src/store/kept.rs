@@ -11,6 +11,8 @@ use crate::policy::Lru;
 #[repr(C)]
 pub(crate) struct Kept {
     pub(crate) time: Time,
+    /// The last version that an item was given.
+    pub(crate) version: u64,
     /// The item that was replaced last: of two items with one key, the other one is right.
     pub(crate) replaced: Id,
     pub(crate) lru: Lru,
@@ -18,7 +20,7 @@ pub(crate) struct Kept {
     spare: u32,
 }
 
-const _: () = assert!(size_of::<Kept>() == 64);
+const _: () = assert!(size_of::<Kept>() == 72);
 
 impl Kept {
     pub(crate) fn new(time: Time) -> Self {
@@ -26,13 +28,14 @@ impl Kept {
             time,
             replaced: Id::NONE,
             lru: Lru::EMPTY,
+            version: 0,
             spare: 0,
         }
     }
 
     /// What an earlier owner left, wherever it was stopped; `None` where its time cannot be one.
-    pub(crate) fn left_behind(words: [u64; 8]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h] = words;
+    pub(crate) fn left_behind(words: [u64; 9]) -> Option<Self> {
+        let [a, b, c, d, e, f, version, g, h] = words;
         let halves = |word: u64| {
             let bytes = word.to_ne_bytes();
             let half = |at: usize| bytes.get(at..at + 4).and_then(|b| b.first_chunk()).copied();
@@ -43,6 +46,7 @@ impl Kept {
         };
         let ((replaced, newest), (oldest, _)) = (halves(g), halves(h));
         Some(Self {
+            version,
             replaced: Id(replaced),
             lru: Lru {
                 newest: Id(newest),

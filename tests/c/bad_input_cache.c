@@ -140,6 +140,37 @@ static larder_status call_item_info(const struct args *a)
     return larder_cache_item_info(a->cache, a->key, a->key_len, (larder_item_info *)a->out);
 }
 
+static larder_status call_append(const struct args *a)
+{
+    return larder_cache_append(a->cache, a->key, a->key_len, a->value, a->value_len);
+}
+
+static larder_status call_prepend(const struct args *a)
+{
+    return larder_cache_prepend(a->cache, a->key, a->key_len, a->value, a->value_len);
+}
+
+static larder_status call_add_u64(const struct args *a)
+{
+    return larder_cache_add_u64(a->cache, a->key, a->key_len, a->by, LARDER_WRAP, (uint64_t *)a->out);
+}
+
+static larder_status call_lease(const struct args *a)
+{
+    return larder_cache_lease(a->cache, a->key, a->key_len, 1000, (larder_lease *)a->out);
+}
+
+static larder_status call_put(const struct args *a)
+{
+    larder_put put = LARDER_PUT_INIT;
+    put.key = a->key;
+    put.key_len = a->key_len;
+    put.value = a->value;
+    put.value_len = a->value_len;
+    put.ttl_ms = a->ttl_ms;
+    return larder_cache_put(a->cache, &put, NULL);
+}
+
 static const struct function functions[] = {
     {"set", call_set, "fresh", KEYED | VALUE},
     {"set (update)", call_set, "bytes", KEYED | VALUE},
@@ -162,6 +193,11 @@ static const struct function functions[] = {
     {"type", call_type, "str", KEYED | OUT | PRESENT},
     {"get_range", call_get_range, "bytes", KEYED | BUFFER | OUT | OFFSET | PRESENT},
     {"item_info", call_item_info, "bytes", KEYED | OUT | PRESENT},
+    {"append", call_append, "bytes", KEYED | VALUE | PRESENT},
+    {"prepend", call_prepend, "bytes", KEYED | VALUE | PRESENT},
+    {"add_u64", call_add_u64, "u64", KEYED | OUT | PRESENT},
+    {"lease", call_lease, "fresh", KEYED | OUT},
+    {"put", call_put, "fresh", KEYED | VALUE},
 };
 
 static unsigned char long_bytes[REGION_SIZE + 1];
@@ -632,7 +668,16 @@ static void other_calls(void)
     CHECK_STATUS(larder_cache_scan(NULL, &cursor, count_items, &visited), LARDER_INVALID);
     CHECK_STATUS(larder_cache_scan(cache, NULL, count_items, &visited), LARDER_INVALID);
     CHECK_STATUS(larder_cache_scan(cache, &cursor, NULL, &visited), LARDER_INVALID);
-    CHECK(visited == 0 && cursor.position == 0);
+    uint64_t deleted = 77;
+    CHECK_STATUS(larder_cache_delete_if(NULL, &cursor, 0, count_items, &visited, &deleted), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_delete_if(cache, NULL, 0, count_items, &visited, &deleted), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_delete_if(cache, &cursor, 0, NULL, &visited, &deleted), LARDER_INVALID);
+    larder_lease lease = {0, 0};
+    CHECK_STATUS(larder_cache_fill(NULL, &lease, "v", 1, 0), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_fill(cache, NULL, "v", 1, 0), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_fill(cache, &lease, NULL, 1, 0), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_fill(cache, &lease, "v", 1, 0), LARDER_STALE);
+    CHECK(visited == 0 && cursor.position == 0 && deleted == 77);
     CHECK(all_bytes_are(&report, sizeof report, DIRT_BYTE));
     check_unchanged(&world, &before);
 

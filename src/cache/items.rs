@@ -1,0 +1,175 @@
+//! Items with their tags and versions.
+
+#![forbid(unsafe_code)]
+
+use super::Cache;
+use crate::hash::{Hash, wide};
+use crate::item::Type;
+use crate::shard::{End, ItemMeta, Lease, NewValue, Overflow, SetMode};
+use crate::status::{Error, Result};
+
+/// Under which condition [`Cache::put`] stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PutMode {
+    /// Always.
+    #[default]
+    Set,
+    /// Only where there is no item with this key: else `Exists`.
+    Add,
+    /// Only where there is one: else `NotFound`.
+    Replace,
+    /// Only where there is one of this version: else `NotFound` or `Stale`.
+    IfVersion(u64),
+}
+
+/// A value to store, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Put<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// Its time to live, as for [`Cache::set`]; [`TTL_KEEP`](crate::TTL_KEEP) = that of the item that it replaces.
+    pub ttl_ms: u64,
+    /// Under which condition.
+    pub mode: PutMode,
+    /// The host's tag; 0 without [`Config::item_tags`](crate::Config::item_tags).
+    pub tag: u32,
+    /// `NoMemory` rather than evict an item for it.
+    pub no_evict: bool,
+}
+
+impl Cache<'_> {
+    /// Stores a value under a condition, with a tag; returns its version, 0 where the cache keeps none.
+    ///
+    /// # Errors
+    /// As [`Cache::set`], and what [`PutMode`] says; `Invalid` for a tag or a version where the cache keeps none. A put
+    /// that failed changed nothing, but for other items that went where it was not `no_evict`.
+    ///
+    /// # Time
+    /// As [`Cache::set`].
+    pub fn put(&self, put: &Put<'_>) -> Result<u64> {
+        let mode = match put.mode {
+            PutMode::Set => SetMode::Set,
+            PutMode::Add => SetMode::Add,
+            PutMode::Replace => SetMode::Replace,
+            PutMode::IfVersion(version) => SetMode::IfVersion(version),
+        };
+        let value = NewValue {
+            tag: put.tag,
+            evicts: !put.no_evict,
+            ..NewValue::new(put.value, Type::Bytes, put.ttl_ms)
+        };
+        let needs_time = self.needs_time(put.ttl_ms);
+        self.with_key(put.key, needs_time, |shard, hash| {
+            let format = shard.store.layout.format;
+            let asks = matches!(mode, SetMode::IfVersion(_));
+            if put.tag != 0 && !format.tags || asks && !format.versions {
+                return Err(Error::Invalid);
+            }
+            shard.set(hash, put.key, &value, mode)?;
+            Ok(if format.versions {
+                shard.store.kept.version
+            } else {
+                0
+            })
+        })
+    }
+
+    /// Copies a value into a buffer, with all that is known of its item; whether it was copied, which it is not where
+    /// the buffer is shorter. `peeks`: neither counted nor reported to the policy.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss.
+    ///
+    /// # Time
+    /// O(value length).
+    pub fn get_item(&self, key: &[u8], buffer: &mut [u8], peeks: bool) -> Result<(ItemMeta, bool)> {
+        self.with_key(key, self.head().item_times, |shard, hash| {
+            shard.get_item(hash, key, buffer, peeks)
+        })
+    }
+
+    /// Changes the bits of an item's tag that `mask` names to those of `bits`, where it lies; returns the old tag.
+    /// Neither counted nor reported to the policy; the version stays.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `Invalid` where the cache keeps no tags.
+    pub fn set_tag(&self, key: &[u8], mask: u32, bits: u32) -> Result<u32> {
+        self.with_key(key, false, |shard, hash| {
+            shard.set_tag(hash, key, mask, bits)
+        })
+    }
+
+    /// Adds bytes behind a value of bytes, whose TTL and tag stay.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is not bytes; else as [`Cache::set`].
+    ///
+    /// # Time
+    /// As [`Cache::set`] of the whole value.
+    pub fn append(&self, key: &[u8], bytes: &[u8]) -> Result<()> {
+        let needs_time = self.needs_time(0);
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.extend(hash, key, bytes, End::Back)
+        })
+    }
+
+    /// As [`Cache::append`], before the value.
+    ///
+    /// # Errors
+    /// As [`Cache::append`].
+    pub fn prepend(&self, key: &[u8], bytes: &[u8]) -> Result<()> {
+        let needs_time = self.needs_time(0);
+        self.with_key(key, needs_time, |shard, hash| {
+            shard.extend(hash, key, bytes, End::Front)
+        })
+    }
+
+    /// Adds to an integer without sign, whose TTL and tag stay, and returns the sum.
+    ///
+    /// # Errors
+    /// `NotFound` on a miss; `TypeMismatch` where the value is something else.
+    pub fn add_u64(&self, key: &[u8], by: i64, overflow: Overflow) -> Result<u64> {
+        self.with_key(key, false, |shard, hash| {
+            shard.add_u64(hash, key, by, overflow)
+        })
+    }
+
+    /// The right to fetch and [`fill`](Cache::fill) a key that has no value: the first who asks gets it. It takes room
+    /// as a small item does, may be evicted as one, and is gone after `lease_ms`.
+    ///
+    /// # Errors
+    /// `Exists` where there is a value; `Busy` where somebody has the lease; `Invalid` for a `lease_ms` of 0 or none at
+    /// all; else as [`Cache::set`].
+    ///
+    /// # Time
+    /// As [`Cache::set`].
+    pub fn lease(&self, key: &[u8], lease_ms: u64) -> Result<Lease> {
+        self.with_key(key, true, |shard, hash| {
+            let token = shard.lease(hash, key, lease_ms)?;
+            Ok(Lease {
+                hash: wide(hash),
+                token,
+            })
+        })
+    }
+
+    /// Stores the value that a lease was taken for.
+    ///
+    /// # Errors
+    /// `Stale` where the key was deleted, set or cleared since, or the lease ran out or was evicted: nothing is
+    /// stored then; else as [`Cache::set`], and the lease may be gone.
+    ///
+    /// # Time
+    /// As [`Cache::set`].
+    pub fn fill(&self, lease: &Lease, value: &[u8], ttl_ms: u64) -> Result<()> {
+        let hash = lease.hash as Hash;
+        let value = NewValue::new(value, Type::Bytes, ttl_ms);
+        let mut shard = self.lock(self.cell_of(hash), true)?;
+        self.look_at_clock(&mut shard, self.needs_time(ttl_ms));
+        let done = shard.fill(hash, lease.token, &value);
+        self.leave(shard, true);
+        done
+    }
+}

@@ -1,0 +1,523 @@
+//! Tags, versions, values that change in place, leases, deletion by rule: each against what it says, while the cache
+//! is sound after every step.
+
+mod common;
+
+use common::{Region, Rng, key, now_ms, set_now};
+use larder::{
+    AttachReport, Cache, Config, Cursor, Error, Overflow, PolicyKind, Put, PutMode, TTL_KEEP,
+    TTL_NEVER,
+};
+use std::collections::HashMap;
+
+const KIB: usize = 1 << 10;
+
+fn configs() -> Vec<Config> {
+    let mut all = Vec::new();
+    for policy in [PolicyKind::Default, PolicyKind::Lru] {
+        for words in [0, 1, 2, 3] {
+            let mut config = Config::default().clock(now_ms);
+            config.policy = policy;
+            (config.item_tags, config.item_versions) = (true, true);
+            (config.checksum, config.item_times) = (words & 1 != 0, words & 2 != 0);
+            all.push(config);
+        }
+    }
+    all
+}
+
+fn with_caches(size: usize, test: impl Fn(&Cache<'_>)) {
+    for config in configs() {
+        set_now(1_000_000);
+        let mut region = Region::new(size);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        test(&cache);
+        cache.check().unwrap();
+    }
+}
+
+fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Put<'a> {
+    Put {
+        key,
+        value,
+        ..Put::default()
+    }
+}
+
+fn value_of(cache: &Cache<'_>, key: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; 1 << 16];
+    let len = cache.get(key, &mut buffer).ok()?;
+    buffer.truncate(len);
+    Some(buffer)
+}
+
+#[test]
+fn a_put_stores_where_its_mode_says() {
+    with_caches(64 * KIB, |cache| {
+        let with = |mode, value| {
+            cache.put(&Put {
+                mode,
+                tag: 7,
+                ..put(b"k", value)
+            })
+        };
+        assert_eq!(with(PutMode::Replace, b"no"), Err(Error::NotFound));
+        assert_eq!(with(PutMode::IfVersion(1), b"no"), Err(Error::NotFound));
+        let first = with(PutMode::Add, b"one").unwrap();
+        assert_eq!(with(PutMode::Add, b"no"), Err(Error::Exists));
+        let second = with(PutMode::Replace, b"twotwo").unwrap();
+        assert!(second > first);
+        assert_eq!(with(PutMode::IfVersion(first), b"no"), Err(Error::Stale));
+        let third = with(PutMode::IfVersion(second), b"three").unwrap();
+        assert!(third > second);
+        let (item, copied) = cache.get_item(b"k", &mut [0; 8], false).unwrap();
+        assert!(copied);
+        assert_eq!((item.version, item.tag, item.value_len), (third, 7, 5));
+        assert_eq!(
+            (item.ttl_ms, value_of(cache, b"k")),
+            (TTL_NEVER, Some(b"three".to_vec()))
+        );
+    });
+}
+
+/// Every way to change a value gives it a new version; a tag or a TTL does not.
+#[test]
+fn versions_grow_with_every_change() {
+    with_caches(64 * KIB, |cache| {
+        let version = |key: &[u8]| cache.get_item(key, &mut [], true).unwrap().0.version;
+        cache.set(b"k", b"v", 0).unwrap();
+        let mut last = version(b"k");
+        let mut grown = |what: &str| {
+            let now = version(b"k");
+            assert!(now > last, "{what}: {last}, then {now}");
+            last = now;
+        };
+        cache.set(b"k", b"w", 0).unwrap();
+        grown("over the old one");
+        cache.append(b"k", b"more").unwrap();
+        grown("append");
+        let mut reservation = cache.reserve(b"k", 3, 0).unwrap();
+        reservation.bytes_mut().unwrap().copy_from_slice(b"abc");
+        reservation.commit().unwrap();
+        grown("commit");
+        cache.delete(b"k").unwrap();
+        cache.set_u64(b"k", 1, 0).unwrap();
+        grown("another item");
+        cache.increment(b"k", 1).unwrap();
+        grown("increment");
+        cache.set_tag(b"k", u32::MAX, 5).unwrap();
+        cache.touch(b"k", 5000).unwrap();
+        assert_eq!(version(b"k"), last);
+    });
+}
+
+#[test]
+fn a_tag_changes_where_it_lies_and_stays_with_its_item() {
+    with_caches(64 * KIB, |cache| {
+        assert_eq!(cache.set_tag(b"k", 1, 1), Err(Error::NotFound));
+        cache
+            .put(&Put {
+                tag: 0xff00,
+                ..put(b"k", b"v")
+            })
+            .unwrap();
+        assert_eq!(cache.set_tag(b"k", 0x0ff0, 0xabcd), Ok(0xff00));
+        let tag = || cache.get_item(b"k", &mut [], true).unwrap().0.tag;
+        assert_eq!(tag(), 0xfbc0);
+        // To where it has a word for its TTL, and longer.
+        cache.touch(b"k", 10_000).unwrap();
+        cache.append(b"k", &[1; 3000]).unwrap();
+        assert_eq!(tag(), 0xfbc0);
+        cache.set(b"k", b"w", 0).unwrap();
+        assert_eq!(tag(), 0, "of no put");
+    });
+    let mut region = Region::new(16 * KIB);
+    let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
+    let tagged = Put {
+        tag: 1,
+        ..put(b"k", b"v")
+    };
+    assert_eq!(cache.put(&tagged), Err(Error::Invalid));
+    assert_eq!(cache.put(&put(b"k", b"v")), Ok(0));
+    assert_eq!(cache.set_tag(b"k", 1, 1), Err(Error::Invalid));
+    let versioned = Put {
+        mode: PutMode::IfVersion(0),
+        ..put(b"k", b"v")
+    };
+    assert_eq!(cache.put(&versioned), Err(Error::Invalid));
+}
+
+#[test]
+fn a_peek_is_not_counted() {
+    with_caches(16 * KIB, |cache| {
+        cache.set(b"k", b"value", 3000).unwrap();
+        let before = cache.stats();
+        assert_eq!(cache.get_item(b"l", &mut [], true), Err(Error::NotFound));
+        let (item, copied) = cache.get_item(b"k", &mut [0; 2], true).unwrap();
+        assert!(!copied && item.value_len == 5 && item.ttl_ms == 3000);
+        let after = cache.stats();
+        assert_eq!((after.hits, after.misses), (before.hits, before.misses));
+        cache.get_item(b"k", &mut [0; 5], false).unwrap();
+        assert_eq!(cache.stats().hits, before.hits + 1);
+    });
+}
+
+#[test]
+fn a_time_to_live_is_kept_where_that_is_asked_for() {
+    with_caches(64 * KIB, |cache| {
+        cache.set(b"k", b"v", 10_000).unwrap();
+        set_now(1_004_000);
+        for value in [&b"w"[..], &[3; 900]] {
+            cache.set(b"k", value, TTL_KEEP).unwrap();
+            assert_eq!(cache.ttl(b"k"), Ok(6000), "{}", value.len());
+        }
+        cache.touch(b"k", TTL_KEEP).unwrap();
+        let reservation = cache.reserve(b"k", 4, TTL_KEEP).unwrap();
+        reservation.commit().unwrap();
+        assert_eq!(cache.ttl(b"k"), Ok(6000));
+        cache.set(b"new", b"v", TTL_KEEP).unwrap();
+        assert_eq!(cache.ttl(b"new"), Ok(TTL_NEVER));
+        set_now(1_010_000);
+        assert_eq!(cache.contains(b"k"), Ok(false));
+    });
+}
+
+#[test]
+fn nothing_is_evicted_for_a_put_that_says_so() {
+    with_caches(16 * KIB, |cache| {
+        let mut stored = 0;
+        let full = loop {
+            let key = key(stored);
+            match cache.put(&Put {
+                no_evict: true,
+                ..put(&key, &[1; 50])
+            }) {
+                Ok(_) => stored += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((full, cache.stats().evictions), (Error::NoMemory, 0));
+        assert!(
+            stored > 60 && (0..stored).all(|n| cache.contains(&key(n)) == Ok(true)),
+            "{stored}"
+        );
+        // What is there may be written over, and deleted items make room again.
+        cache
+            .put(&Put {
+                no_evict: true,
+                ..put(&key(0), &[2; 50])
+            })
+            .unwrap();
+        for n in 0..stored / 2 {
+            cache.delete(&key(n)).unwrap();
+        }
+        cache
+            .put(&Put {
+                no_evict: true,
+                ..put(b"again", &[1; 50])
+            })
+            .unwrap();
+        assert_eq!(cache.stats().evictions, 0);
+    });
+}
+
+/// Values from none to several pages grow at both ends.
+#[test]
+fn what_is_added_lies_at_its_end() {
+    with_caches(MANY, |cache| {
+        let mut rng = Rng::new(1);
+        for n in 0..200 {
+            let key = key(n % 7);
+            let mut expected = value_of(cache, &key).unwrap_or_default();
+            if expected.is_empty() || expected.len() > 30_000 {
+                expected = vec![n as u8; rng.below(9)];
+                cache.set(&key, &expected, 60_000).unwrap();
+            }
+            let added = vec![n as u8; rng.log_uniform(1, 6000) - 1];
+            if rng.below(2) == 0 {
+                cache.append(&key, &added).unwrap();
+                expected.extend(&added);
+            } else {
+                cache.prepend(&key, &added).unwrap();
+                expected.splice(0..0, added);
+            }
+            assert!(value_of(cache, &key) == Some(expected), "{n}");
+            assert_eq!(cache.ttl(&key), Ok(60_000));
+            cache.check().unwrap();
+        }
+        assert_eq!(cache.append(b"none", b"x"), Err(Error::NotFound));
+        cache.set_str(b"text", "x", 0).unwrap();
+        assert_eq!(cache.append(b"text", b"x"), Err(Error::TypeMismatch));
+        cache.set(b"k", b"x", 0).unwrap();
+        let too_long = vec![0; MANY];
+        assert_eq!(cache.append(b"k", &too_long), Err(Error::TooLarge));
+        assert_eq!(value_of(cache, b"k"), Some(b"x".to_vec()));
+    });
+}
+
+const MANY: usize = 400 * KIB;
+
+/// A view goes on reading what it holds.
+#[test]
+fn a_held_value_grows_beside_its_view() {
+    with_caches(64 * KIB, |cache| {
+        cache.set(b"k", b"held", 0).unwrap();
+        let view = cache.pin(b"k").unwrap();
+        cache.append(b"k", b" and more").unwrap();
+        assert_eq!(view.bytes(), Some(&b"held"[..]));
+        drop(view);
+        assert_eq!(value_of(cache, b"k"), Some(b"held and more".to_vec()));
+    });
+}
+
+#[test]
+fn an_unsigned_sum_wraps_or_stays() {
+    with_caches(16 * KIB, |cache| {
+        cache.set_u64(b"n", u64::MAX - 1, 9000).unwrap();
+        assert_eq!(cache.add_u64(b"n", 1, Overflow::Saturate), Ok(u64::MAX));
+        assert_eq!(cache.add_u64(b"n", 5, Overflow::Saturate), Ok(u64::MAX));
+        assert_eq!(cache.add_u64(b"n", 5, Overflow::Wrap), Ok(4));
+        assert_eq!(cache.add_u64(b"n", -5, Overflow::Saturate), Ok(0));
+        assert_eq!(cache.add_u64(b"n", -1, Overflow::Wrap), Ok(u64::MAX));
+        assert_eq!(
+            (cache.get_u64(b"n"), cache.ttl(b"n")),
+            (Ok(u64::MAX), Ok(9000))
+        );
+        cache.set_i64(b"i", 1, 0).unwrap();
+        assert_eq!(
+            cache.add_u64(b"i", 1, Overflow::Wrap),
+            Err(Error::TypeMismatch)
+        );
+        assert_eq!(
+            cache.add_u64(b"none", 1, Overflow::Wrap),
+            Err(Error::NotFound)
+        );
+    });
+}
+
+#[test]
+fn one_of_many_gets_the_lease() {
+    with_caches(64 * KIB, |cache| {
+        let lease = cache.lease(b"k", 1000).unwrap();
+        assert_eq!(cache.lease(b"k", 1000), Err(Error::Busy));
+        // It is no value for anybody.
+        assert_eq!(cache.get(b"k", &mut [0; 99]), Err(Error::NotFound));
+        assert_eq!(cache.contains(b"k"), Ok(false));
+        assert_eq!(cache.pin(b"k").err(), Some(Error::NotFound));
+        assert_eq!(cache.replace(b"k", b"v", 0), Err(Error::NotFound));
+        assert_eq!(cache.append(b"k", b"v"), Err(Error::NotFound));
+        assert_eq!(cache.touch(b"k", 5), Err(Error::NotFound));
+        assert_eq!(cache.increment(b"k", 5), Err(Error::NotFound));
+        let mut seen = 0;
+        cache
+            .scan(&mut Cursor::default(), |_| {
+                seen += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(seen, 0);
+        cache.fill(&lease, b"value", 5000).unwrap();
+        assert_eq!(value_of(cache, b"k"), Some(b"value".to_vec()));
+        assert_eq!(cache.ttl(b"k"), Ok(5000));
+        assert_eq!(cache.lease(b"k", 1000), Err(Error::Exists));
+        assert_eq!(cache.fill(&lease, b"again", 0), Err(Error::Stale));
+        for none in [0, TTL_KEEP, TTL_NEVER] {
+            assert_eq!(cache.lease(b"l", none), Err(Error::Invalid));
+        }
+    });
+}
+
+/// What happens to the key between lease and fill.
+type Between = fn(&Cache<'_>);
+
+#[test]
+fn what_was_fetched_before_a_change_is_not_stored_after_it() {
+    let changes: [(&str, Between, Option<&[u8]>); 6] = [
+        (
+            "delete",
+            |cache| assert_eq!(cache.delete(b"k"), Err(Error::NotFound)),
+            None,
+        ),
+        (
+            "set",
+            |cache| cache.set(b"k", b"new", 0).unwrap(),
+            Some(b"new"),
+        ),
+        (
+            "add",
+            |cache| cache.add(b"k", b"new", 0).unwrap(),
+            Some(b"new"),
+        ),
+        ("clear", |cache| cache.clear().unwrap(), None),
+        ("time", |_| set_now(1_001_000), None),
+        (
+            "the next lease",
+            |cache| {
+                set_now(1_001_000);
+                cache.lease(b"k", 1000).unwrap();
+            },
+            None,
+        ),
+    ];
+    for (what, change, after) in changes {
+        with_caches(64 * KIB, |cache| {
+            let lease = cache.lease(b"k", 1000).unwrap();
+            change(cache);
+            assert_eq!(cache.fill(&lease, b"old", 0), Err(Error::Stale), "{what}");
+            assert_eq!(value_of(cache, b"k").as_deref(), after, "{what}");
+        });
+    }
+}
+
+/// Leases are moved, evicted and cleaned as items are, and never come back as values.
+#[test]
+fn leases_live_as_items_do() {
+    with_caches(24 * KIB, |cache| {
+        let mut rng = Rng::new(3);
+        let mut leases = HashMap::new();
+        for n in 0..4000 {
+            let number = rng.below(300) as u64;
+            match rng.below(3) {
+                0 => drop(cache.set(&key(1000 + number), &vec![1; rng.below(200)], 0)),
+                1 => {
+                    if let Ok(lease) = cache.lease(&key(number), 1 << 30) {
+                        leases.insert(number, lease);
+                    }
+                }
+                _ => {
+                    if let Some(lease) = leases.remove(&number) {
+                        match cache.fill(&lease, &number.to_le_bytes(), 0) {
+                            Ok(()) => assert_eq!(
+                                value_of(cache, &key(number)),
+                                Some(number.to_le_bytes().to_vec())
+                            ),
+                            Err(error) => assert_eq!(error, Error::Stale),
+                        }
+                    }
+                }
+            }
+            for number in leases.keys().take(3) {
+                assert_eq!(cache.contains(&key(*number)), Ok(false));
+            }
+            if n % 50 == 0 {
+                cache.check().unwrap();
+                cache.optimize(if n % 100 == 0 { 0 } else { 30 }).unwrap();
+            }
+        }
+        assert!(cache.stats().evictions > 100);
+    });
+}
+
+#[test]
+fn versions_and_tags_outlive_their_owner_and_leases_do_not() {
+    for config in configs() {
+        set_now(1_000_000);
+        let mut region = Region::new(64 * KIB);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let version = cache
+            .put(&Put {
+                tag: 9,
+                ..put(b"k", &[7; 900])
+            })
+            .unwrap();
+        cache.lease(b"l", 1 << 30).unwrap();
+        cache.set(b"gone", b"v", 0).unwrap();
+        let last = cache.get_item(b"gone", &mut [], true).unwrap().0.version;
+        cache.delete(b"gone").unwrap();
+        let mut report = AttachReport::default();
+        let cache = Cache::attach(region.bytes(), &config, &mut report).unwrap();
+        cache.check().unwrap();
+        let (item, _) = cache.get_item(b"k", &mut [0; 900], false).unwrap();
+        assert_eq!((item.version, item.tag), (version, 9));
+        assert_eq!(cache.item_count(), 1);
+        cache.lease(b"l", 1000).unwrap();
+        assert!(
+            cache.put(&put(b"gone", b"v")).unwrap() > last,
+            "no version comes twice"
+        );
+    }
+}
+
+#[test]
+fn what_a_rule_says_is_deleted_in_slices() {
+    with_caches(MANY, |cache| {
+        for n in 0..600 {
+            cache.set(&key(n), &n.to_le_bytes(), 0).unwrap();
+        }
+        cache.lease(b"lease", 1000).unwrap();
+        let view = cache.pin(&key(1)).unwrap();
+        let odd = |item: &larder::ItemInfo<'_>| item.span.first().is_some_and(|n| n % 2 == 1);
+        let (mut cursor, mut gone, mut calls) = (Cursor::default(), 0, 0);
+        loop {
+            let (deleted, done) = cache.delete_if(&mut cursor, 50, odd).unwrap();
+            (gone, calls) = (gone + deleted, calls + 1);
+            assert!(deleted <= 50);
+            cache.check().unwrap();
+            if done {
+                break;
+            }
+        }
+        assert_eq!((gone, calls), (300, 13));
+        assert_eq!(view.bytes(), Some(&1_u64.to_le_bytes()[..]));
+        drop(view);
+        for n in 0..600 {
+            assert_eq!(cache.contains(&key(n)), Ok(n % 2 == 0));
+        }
+        let all = cache
+            .delete_if(&mut Cursor::default(), 0, |_| true)
+            .unwrap();
+        assert_eq!(all, (300, true));
+        assert_eq!(cache.stats().deletes, 600);
+    });
+}
+
+#[test]
+fn clear_leaves_nothing_but_what_is_held() {
+    with_caches(64 * KIB, |cache| {
+        for n in 0..300 {
+            cache
+                .set(&key(n), &[n as u8; 40], u64::from(n % 3 == 0) * 50)
+                .unwrap();
+        }
+        let view = cache.pin(&key(299)).unwrap();
+        let mut reservation = cache.reserve(b"r", 3, 0).unwrap();
+        set_now(1_000_100);
+        cache.clear().unwrap();
+        cache.check().unwrap();
+        assert_eq!((cache.item_count(), view.bytes()), (0, Some(&[43; 40][..])));
+        assert_eq!(cache.contains(&key(299)), Ok(false));
+        drop(view);
+        reservation.bytes_mut().unwrap().copy_from_slice(b"new");
+        reservation.commit().unwrap();
+        assert_eq!(
+            (cache.item_count(), value_of(cache, b"r")),
+            (1, Some(b"new".to_vec()))
+        );
+    });
+}
+
+/// Also where nothing expires, and the clock would not be looked at.
+#[test]
+fn an_age_is_that_of_now() {
+    set_now(1_000_000);
+    let mut region = Region::new(16 * KIB);
+    let mut config = Config::default().clock(now_ms);
+    config.item_times = true;
+    let cache = Cache::new(region.bytes(), &config).unwrap();
+    cache.set(b"k", b"v", 0).unwrap();
+    set_now(1_000_250);
+    assert_eq!(
+        cache.get_item(b"k", &mut [], true).unwrap().0.age_ms,
+        Some(250)
+    );
+    set_now(1_000_500);
+    assert_eq!(cache.inspect(b"k", |item| item.age_ms), Ok(Some(500)));
+    set_now(1_000_750);
+    let mut ages = Vec::new();
+    let visit = |item: &larder::ItemInfo<'_>| {
+        ages.push(item.age_ms);
+        true
+    };
+    cache.scan(&mut Cursor::default(), visit).unwrap();
+    assert_eq!(ages, [Some(750)]);
+}
