@@ -235,6 +235,40 @@ rust_allocation_is_found() {
 
 rust_links_with_allocator() { rust_image '' firmware allocator; }
 
+# ---- stacks, computed ----
+
+# stack_of FUNCTION: what tests/tools/stack.py says of larder_test in recursion.c, which calls that function
+stack_of() {
+    "$cc" $cpu -std=c11 -Os -Wall -Wextra -Werror -Wno-unused-function -fno-optimize-sibling-calls -ffunction-sections \
+        -DCASE="$1" -c tests/firmware/recursion.c -o "$out/case.o" || return 2
+    "${prefix}ld" -r --gc-sections -u larder_test "$out/case.o" -o "$out/case-alone.o" || return 2
+    python3 tests/tools/stack.py "$out/case-alone.o" "$out/case.o" "$prefix" >"$out/stack" 2>&1
+}
+
+stack_is_bounded() {
+    result=0
+    stack_of bounded || result=$?
+    cat "$out/stack"
+    [ "$result" -eq 0 ] && grep '^[0-9]* larder_test larder_test(16) > bounded([0-9]*) > call([0-9]*) > twice' "$out/stack"
+}
+
+# It has to end with 1, and to name the way around.
+recursion_is_refused() {
+    while read -r function message; do
+        result=0
+        stack_of "$function" || result=$?
+        cat "$out/stack"
+        [ "$result" -eq 1 ] && grep -qxF "stack: $message" "$out/stack" || { echo "$function: $result"; return 1; }
+    done <<'CASES'
+by_name no bound, for there is recursion: by_name > by_name
+even no bound, for there is recursion: even > odd > even
+there no bound, for there is recursion: there > call > through a pointer: back > there
+through_pointers no bound, for there is recursion: ping > through a pointer: ping
+from_table no bound, for there is recursion: from_table > through a pointer: from_table
+later no call further down reaches these, so that their addresses are kept: twice
+CASES
+}
+
 # ---- which Rust builds ----
 
 # A directory with a rustc and a cargo that tell how they were called, as one that has the target, or the sources, or
@@ -378,9 +412,11 @@ if [ -f "$from_cargo" ]; then
     step 'a target that is not there keeps no other from being built' others_are_built
 fi
 if command -v python3 >/dev/null && command -v llvm-readobj >/dev/null; then
+    step 'a stack with a bound is computed, pointers and all' stack_is_bounded
+    step 'recursion is refused, by name and through pointers, and so is an address that is kept' recursion_is_refused
     step 'sizes and stacks are within their budgets' env RUST_DIRECTORIES="$given" sh tests/tools/size.sh
 else
-    skip 'budgets: no python3, or no llvm-readobj'
+    skip 'stacks and budgets: no python3, or no llvm-readobj'
 fi
 
 close firmware
