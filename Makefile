@@ -35,7 +35,7 @@ firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='.
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/firmware.sh
 
-size: ## Print bytes of code, data and stack of each target, and hold them to their budgets
+size: ## Print bytes of code, data and stack of each target and hold them to their budgets; what functions add
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/size.sh
 

@@ -99,6 +99,11 @@ interrupts() {
     build interrupts $tests/interrupts.c $tests/measure.c && emulate 900 interrupts -icount shift=8
 }
 
+interrupts_without_hooks() {
+    build without_hooks -DWITHOUT_HOOKS $tests/interrupts.c $tests/measure.c &&
+        emulate 900 without_hooks -icount shift=8
+}
+
 # With a lock that locks nobody out, invariants have to break, or the image above proves nothing.
 interrupts_unlocked() {
     build unlocked -DLOCK_NOBODY_OUT $tests/interrupts.c $tests/measure.c || return
@@ -143,6 +148,7 @@ for name in ${*:-$boards_all}; do
         image calls
         if command -v python3 >/dev/null && command -v llvm-readobj >/dev/null; then image budgets; fi
         image interrupts
+        image interrupts_without_hooks
         image interrupts_unlocked
         image warm_reset
         ;;

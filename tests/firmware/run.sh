@@ -235,6 +235,21 @@ rust_allocation_is_found() {
 
 rust_links_with_allocator() { rust_image '' firmware allocator; }
 
+# ---- documents ----
+
+# Each piece of C in docs/firmware.md is a file of its own.
+docs_compile() {
+    rm -rf "$out/docs"
+    mkdir -p "$out/docs"
+    awk -v out="$out/docs" '/^```/ { if (!inside && $0 == "```c") file = out "/" ++count ".c"; else file = ""
+            inside = !inside; next }
+        file { print >file }' docs/firmware.md
+    [ -f "$out/docs/4.c" ] || { echo 'there is less code than there was'; return 1; }
+    for source in "$out"/docs/*.c; do
+        "$cc" $cpu $CFLAGS -Itests/firmware/frameworks -c "$source" -o "$source.o" || return 1
+    done
+}
+
 # ---- stacks, computed ----
 
 # stack_of FUNCTION: what tests/tools/stack.py says of larder_test in recursion.c, which calls that function
@@ -401,6 +416,11 @@ if [ -f "$from_cargo" ]; then
     step 'firmware in Rust that allocates does not link' rust_allocation_is_found firmware
     step 'nor does it without optimization' rust_allocation_is_found dev
     step 'firmware in Rust with an allocator of its own links' rust_links_with_allocator
+fi
+if has "$cc"; then
+    step 'the C code in docs/firmware.md compiles' docs_compile
+else
+    skip "docs/firmware.md: no $cc"
 fi
 step 'a Rust with the target comes before one with sources' target_comes_before_source
 step 'a Rust with sources builds core' source_is_built

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Prints what larder takes of each target, in the table that README.md shows: bytes of the whole interface and of a
-# program that uses init, set, get and delete alone, and the deepest stack; then, where an image has measured them, the
-# stack of each function, the instructions of calls in full caches, and the payload share of these caches.
+# program that uses init, set, get and delete alone, and the deepest stack; then what further functions add to that
+# program, for the first target, and where an image has measured them, the stack of each function, the instructions of
+# calls in full caches, and the payload share of these caches.
 # Ends with 1 where a budget of tests/firmware/budgets.txt is exceeded; LARDER_BLESS=1 sets the budgets anew, somewhat
 # above what is reached (`slack` below). Builds what is not built yet.
 #
@@ -99,6 +100,49 @@ measure() {
     budget "$1" stack "$depth"
 }
 
+# added FUNCTION...: bytes of text and rodata of a program that uses those, too, beyond those of the small one
+added() {
+    join "$work/more.o" "$small_program $*" "$archive"
+    echo "$(sections "$work/more.o") $(sections "$work/small.o")" | awk -v names="$*" '{
+        gsub(/larder_(cache_)?/, "", names)
+        printf "%-46s %6d\n", names, $1 + $2 - $5 - $6
+    }'
+}
+
+# all_added TARGET: for each line that a program may do without
+all_added() {
+    target "$1"
+    archive=target/firmware/$1/liblarder.a
+    [ -f "$archive" ] || return 0
+    join "$work/small.o" "$small_program" "$archive"
+    printf '\n%s: bytes of code and constants that are added to init, set, get and delete by\n' "$1"
+    while read -r names; do
+        added $names
+    done <<'NAMES'
+larder_cache_attach
+larder_cache_optimize
+larder_monitor_init larder_monitor_poll
+larder_cache_try_get larder_cache_try_set larder_cache_try_delete
+larder_cache_add larder_cache_replace
+larder_cache_touch larder_cache_ttl larder_cache_contains
+larder_cache_set_i64 larder_cache_get_i64 larder_cache_increment
+larder_cache_pin larder_cache_unpin
+larder_cache_reserve larder_cache_commit larder_cache_abort
+larder_cache_get_many larder_cache_set_many
+larder_cache_scan
+larder_cache_stats
+larder_cache_check
+larder_cache_append larder_cache_prepend
+larder_cache_put larder_cache_get_item
+larder_cache_lease larder_cache_fill
+larder_cache_delete_if
+larder_cache_clear
+larder_cache_set_memory_limit
+larder_pool_init larder_pool_alloc larder_block_release
+larder_arena_init larder_arena_alloc larder_arena_reset
+NAMES
+}
+
 # measured TARGET: what images printed, beside what is known before they run; nothing, where the library was built anew
 # since then
 measured() {
@@ -192,7 +236,9 @@ done
 echo
 awk 'FNR == NR { if (!/^#/ && $4 != "-") aim[$1 " " $2] = $4; next }
     ($1 " " $2) in aim { printf "%s, %s: %d bytes; wanted: %d\n", $1, $2, $3, aim[$1 " " $2] }' $budgets "$work/figures"
-for name in ${TARGETS:-$TARGETS_ALL}; do
+set -- ${TARGETS:-$TARGETS_ALL}
+all_added "$1"
+for name in "$@"; do
     measured "$name"
 done
 [ -z "${LARDER_BLESS:-}" ] || bless
