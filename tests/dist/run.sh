@@ -1,6 +1,7 @@
 #!/bin/sh
 # Packages, as others use them: the tarballs of `make dist` unpacked elsewhere and used with no Rust, the source tree
-# used through CMake, and the descriptions for Zephyr, ESP-IDF and PlatformIO, whose builds are stood in for. Runs
+# used through CMake, and the descriptions for Zephyr, ESP-IDF and PlatformIO. The builds of the first two are stood in
+# for; PlatformIO, ESP-IDF's component manager and Zephyr's Kconfig come by pip (requirements.txt), or are left out. Runs
 # every step, whatever the ones before it said, and closes with how many passed. Needs `make lib` first.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -235,6 +236,87 @@ platformio_flags_link() {
     )
 }
 
+# ---- the frameworks' own tools ----
+
+tools=target/frameworks
+
+# Installed once, under target/; a minute at most.
+tools_are_there() {
+    [ -x $tools/bin/python ] || python3 -m venv $tools || return 1
+    timeout 60 $tools/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+        -r tests/dist/requirements.txt
+}
+
+# tool PROGRAM ARGUMENT...: with all that it writes to a home going to $out/home
+tool() {
+    program=$1
+    shift
+    mkdir -p "$out/home"
+    HOME=$out/home IDF_TOOLS_PATH=$out/home PLATFORMIO_CORE_DIR=$out/platformio \
+        PLATFORMIO_SETTING_ENABLE_TELEMETRY=no timeout 60 "$repository/$tools/bin/$program" "$@"
+}
+
+# Packs the library as `pio pkg pack` does, which also judges library.json. The list of licences is not fetched.
+platformio_packs() {
+    tool python - "$(root thumbv7m-none-eabi)" "$out/packed.tar.gz" <<'PYTHON'
+import sys
+from platformio.package.manifest.schema import ManifestSchema
+from platformio.package.pack import PackagePacker
+
+licences = {'licenses': [{'licenseId': 'MIT'}, {'licenseId': 'Apache-2.0'}]}
+ManifestSchema.load_spdx_licenses = staticmethod(lambda: licences)
+PackagePacker(sys.argv[1]).pack(sys.argv[2])
+PYTHON
+    tar -tzf "$out/packed.tar.gz" | grep -x -e library.json -e include/larder.h -e lib/liblarder.a | wc -l | grep -x 3
+}
+
+# platformio_builds TARBALL: `pio run`, with a platform and an SCons of our own
+platformio_builds() {
+    rm -rf "$out/platformio" "$out/pio"
+    mkdir -p "$out/platformio/packages"
+    cp -R tests/dist/platformio/tool-scons "$out/platformio/packages"
+    (
+        cd tests/dist/platformio
+        export LARDER_LIBRARY="$1" LARDER_OUT="$out/pio"
+        tool pio run --verbose
+    ) || return 1
+    arm-none-eabi-nm "$out/pio/build/cortex-m3/firmware" | grep ' T larder_cache_set$'
+}
+
+# ESP-IDF's component manager: accepts the description, refuses a damaged one, and packs.
+esp_idf_packs() {
+    component=$(root riscv32imac-unknown-none-elf)
+    tool compote --warnings-as-errors manifest lint "$component" || return 1
+    mkdir -p "$out/damaged"
+    sed 's/^version: .*/version: "first"/' idf_component.yml >"$out/damaged/idf_component.yml"
+    ! tool compote manifest lint "$out/damaged" || return 1
+    tool compote component pack --name larder --project-dir "$component" --dest-dir "$out/component" &&
+        tar -tzf "$out/component/larder_$version.tgz" | grep -x ./lib/liblarder.a
+}
+
+# What Zephyr reads Kconfig with: the option is there for the cores that it is for, and for no other.
+zephyr_option_is_there() {
+    for core in CPU_CORTEX_M=y RISCV=y RISCV+64BIT=n X86=n; do
+        {
+            for symbol in CPU_CORTEX_M RISCV 64BIT X86; do
+                default=n
+                case "+${core%=*}+" in *"+$symbol+"*) default=y ;; esac
+                printf 'config %s\n\tbool\n\tdefault %s\n' $symbol $default
+            done
+            echo 'source "zephyr/Kconfig"'
+        } >"$out/Kconfig"
+        tool python - "$out/Kconfig" "${core#*=}" <<'PYTHON' || return 1
+import sys
+import kconfiglib
+
+kconfig = kconfiglib.Kconfig(sys.argv[1], warn_to_stderr=False)
+kconfig.syms['LARDER'].set_value('y')
+assert not kconfig.warnings, kconfig.warnings
+assert kconfig.syms['LARDER'].str_value == sys.argv[2], sys.argv[1:]
+PYTHON
+    done
+}
+
 # Debian's yaml is for the python3 in /usr/bin.
 yaml_python() {
     for python in python3 /usr/bin/python3; do
@@ -335,6 +417,24 @@ if python=$(yaml_python); then
     step 'descriptions for Zephyr, ESP-IDF and PlatformIO' descriptions_are_right "$python"
 else
     skip 'descriptions for Zephyr, ESP-IDF and PlatformIO: no yaml for python3'
+fi
+if tools_are_there >"$out/log" 2>&1; then
+    step 'the option for Zephyr, as Kconfig' zephyr_option_is_there
+    if [ -f "$(tarball thumbv7m-none-eabi)" ] && has arm-none-eabi-gcc; then
+        step 'PlatformIO packs the library' platformio_packs
+        step 'PlatformIO builds an image from the tarball' platformio_builds "$repository/$(tarball thumbv7m-none-eabi)"
+        step 'PlatformIO builds an image from what it packed' platformio_builds "$out/packed.tar.gz"
+    else
+        skip 'PlatformIO itself: no arm-none-eabi-gcc, or no tarball'
+    fi
+    if [ -f "$(tarball riscv32imac-unknown-none-elf)" ]; then
+        step "ESP-IDF's component manager packs the component" esp_idf_packs
+    else
+        skip "ESP-IDF's component manager: no tarball"
+    fi
+else
+    tail -n 3 "$out/log" | sed 's/^/      /'
+    skip "the frameworks' own tools: pip could not install them (tests/dist/requirements.txt): no network?"
 fi
 
 close dist

@@ -1,0 +1,3 @@
+import SCons.Script
+
+SCons.Script.main()
