@@ -1,6 +1,10 @@
 /* recursion.c: what tests/tools/stack.py has to refuse, and what not. CASE chooses the function that larder_test calls;
  * stack_tool in run.sh says which of them have a bound. Compiled, and never run. */
 
+#ifndef CASE
+#define CASE bounded
+#endif
+
 typedef unsigned step(unsigned n, void *next);
 
 /* Neither inlined nor copied for one caller: each is called as it is written here. */
