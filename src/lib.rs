@@ -62,7 +62,7 @@
 //! | `spin` | yes | the default lock, on targets with compare-and-swap |
 //! | `nightly` | no | `core::alloc::Allocator` for [`Arena`] and [`Pool`]; needs a nightly compiler |
 //! | `small` | no | little code rather than quick code |
-//! | `one-rule` | no | 3 KB less code: no simulations that choose the policy's rule |
+//! | `one-rule` | no | 2 KB less code: no simulations that choose the policy's rule |
 //! | `capi` | no | for the C archive alone |
 //!
 //! The crate never allocates from a heap. Rust asks for a global allocator all the same, since hashbrown

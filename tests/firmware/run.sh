@@ -218,7 +218,7 @@ TOML
 
 rust_links_without_allocator() {
     image=target/firmware-build/$name_of_target/firmware/no-heap
-    for wanted in '' '"small", "one-rule"'; do
+    for wanted in '' '"small"'; do
         rust_image "$wanted" firmware && nothing_left_undefined "$image" || return 1
         ! "${prefix}nm" -C "$image" | grep -E '__rust_alloc|__rg_alloc|GlobalAlloc' || return 1
     done
