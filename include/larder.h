@@ -102,6 +102,9 @@
 /* larder_cache_get_item: neither counted nor reported to the policy. */
 #define LARDER_PEEK 1
 
+/* larder_cache_get_item: also what has expired, for larder_cache_config.grace_ms; neither counted nor reported then. */
+#define LARDER_STALE_OK 2
+
 /* larder_cache_put: always. */
 #define LARDER_PUT_SET 0
 
@@ -312,11 +315,15 @@ typedef struct larder_cache_config {
   void (*on_event)(void *ctx, const struct larder_event *event);
   /* Handed to on_event. */
   void *event_ctx;
+  /* For how many milliseconds an item that has expired may still be read by larder_cache_get_item with
+   * LARDER_STALE_OK. No other call returns it. It goes before others do that have not expired, where it is met: at the
+   * tail of its log. */
+  uint64_t grace_ms;
   /* 0 */
-  uint64_t reserved[8];
+  uint64_t reserved[7];
 } larder_cache_config;
 #define LARDER_CACHE_CONFIG_INIT { sizeof(larder_cache_config), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {0} }
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, {0} }
 
 /* What larder_cache_attach found. */
 typedef struct larder_attach_report {
@@ -367,8 +374,8 @@ typedef struct larder_item {
   uint64_t age_ms;
   /* The host's tag, with LARDER_ITEM_TAGS; else 0. */
   uint32_t tag;
-  /* 0 */
-  uint32_t reserved;
+  /* 1 where it has expired and is in its grace, else 0. */
+  uint32_t is_stale;
 } larder_item;
 #define LARDER_ITEM_INIT { sizeof(larder_item), 0, 0, 0, 0, 0, 0, 0 }
 
@@ -1197,7 +1204,7 @@ larder_status larder_cache_init(void *memory,
                                 const struct larder_cache_config *config,
                                 struct larder_cache **out);
 
-/* Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK. A value longer than
+/* Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK, LARDER_STALE_OK. A value longer than
  * `capacity` is LARDER_BUFFER_TOO_SMALL: the buffer is as it was then, and `out` tells all; `(NULL, 0)` asks for that.
  * LARDER_NOT_FOUND on a miss, LARDER_INVALID for a flag that there is not, or where `out->struct_size` is not set.
  * O(value length).

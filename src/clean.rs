@@ -86,7 +86,7 @@ impl Store {
         {
             return true;
         }
-        if self.is_expired(id, head) {
+        if self.is_gone(id, head) {
             self.expire(id);
             return true;
         }

@@ -150,7 +150,7 @@ pub use optimize::OptimizeReport;
 pub use policy::PolicyKind;
 pub use pool::{Block, Pool, PoolConfig};
 pub use region::ALIGN;
-pub use shard::{ItemInfo, ItemMeta, Lease, Overflow};
+pub use shard::{ItemInfo, ItemMeta, Lease, Overflow, Reading};
 pub use stamp::Found;
 pub use stats::{CacheStats, OwnerStats, PageInfo, PageOwner};
 pub use status::{Error, Result};

@@ -187,10 +187,10 @@ impl Default for Sweep {
 }
 
 impl Sweep {
-    /// An item of a page expires at `at`.
-    pub(crate) fn note(&mut self, page: Page, at: u64) {
-        self.due = self.due.min(at);
-        self.lap_due = self.lap_due.min(at);
+    /// An item of a page expires at `at`, and its grace ends `over`.
+    pub(crate) fn note(&mut self, page: Page, at: u64, over: u64) {
+        self.due = self.due.min(over);
+        self.lap_due = self.lap_due.min(over);
         if u32::from(page.0) == self.page {
             self.page_due = self.page_due.min(at);
         }

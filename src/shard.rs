@@ -109,6 +109,17 @@ pub struct ItemMeta {
     pub ttl_ms: u64,
     /// Milliseconds since it was set, where the cache keeps that.
     pub age_ms: Option<u64>,
+    /// Whether it has expired, and is in its [grace](crate::Config::grace_ms).
+    pub is_stale: bool,
+}
+
+/// How an item is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Neither counted nor reported to the policy.
+    pub peeks: bool,
+    /// Also where it has expired, for [`Config::grace_ms`](crate::Config::grace_ms): neither counted nor reported then.
+    pub stale: bool,
 }
 
 /// What a shard's part of the region holds before.
@@ -182,6 +193,7 @@ impl Shard {
                 payload: 0,
                 held: 0,
                 counters: Counters::default(),
+                grace_ms: setup.grace_ms,
             },
         }
     }

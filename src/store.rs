@@ -50,6 +50,8 @@ pub(crate) struct Store {
     /// Views and reservations held.
     pub(crate) held: u32,
     pub(crate) counters: Counters,
+    /// For how long what has expired may still be read by those who ask for that.
+    pub(crate) grace_ms: u64,
 }
 
 impl Store {
@@ -131,6 +133,16 @@ impl Store {
     #[inline]
     pub(crate) fn is_expired(&self, id: Id, head: Head) -> bool {
         head.has_ttl() && is_due(self.expires_at(id), self.time().now())
+    }
+
+    /// Whether an item's time has come, and its grace is over.
+    pub(crate) fn is_gone(&self, id: Id, head: Head) -> bool {
+        head.has_ttl() && self.is_over(self.expires_at(id))
+    }
+
+    /// Whether the grace is over of what expires at `at`.
+    pub(crate) fn is_over(&self, at: u64) -> bool {
+        is_due(at.saturating_add(self.grace_ms), self.time().now())
     }
 
     // ---- walking -------------------------------------------------------------------------------
@@ -252,7 +264,8 @@ impl Store {
         let page = self.pages.page_of(id);
         self.kept.time.note(self.pages.get_mut(page), at);
         if !planted::is("sweep never notes due") {
-            self.room.sweep.note(page, at);
+            let over = at.saturating_add(self.grace_ms);
+            self.room.sweep.note(page, at, over);
         }
         barrier();
     }

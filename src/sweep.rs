@@ -71,8 +71,8 @@ impl Store {
             return true;
         }
         let due = self.time().due_of(&descriptor);
-        if !is_due(due, self.time().now()) && self.room.sweep.at.is_none() {
-            self.room.sweep.lap_due = self.room.sweep.lap_due.min(due);
+        if !self.is_over(due) && self.room.sweep.at.is_none() {
+            self.note_lap(due);
             return true;
         }
         let mut at = self.pages.start_of(page) + u32::from(descriptor.first);
@@ -97,15 +97,21 @@ impl Store {
         let era = self.pages.get(page).era;
         let next = self.room.sweep.page_due;
         self.pages.get_mut(page).due = self.kept.time.due_at(era, next);
-        self.room.sweep.lap_due = self.room.sweep.lap_due.min(next);
+        self.note_lap(next);
         true
+    }
+
+    /// The hand finds something that expires at `at`.
+    fn note_lap(&mut self, at: u64) {
+        let over = at.saturating_add(self.grace_ms);
+        self.room.sweep.lap_due = self.room.sweep.lap_due.min(over);
     }
 
     fn sweep_item(&mut self, id: Id, head: Head) {
         if head.is_dead() || !head.has_ttl() {
             return;
         }
-        if head.is_live() && self.is_expired(id, head) {
+        if head.is_live() && self.is_gone(id, head) {
             return self.expire(id);
         }
         // What is held stays until it is given back.

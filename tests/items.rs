@@ -5,12 +5,20 @@ mod common;
 
 use common::{Region, Rng, key, now_ms, set_now};
 use larder::{
-    AttachReport, Cache, Config, Cursor, Error, Overflow, PolicyKind, Put, PutMode, TTL_KEEP,
-    TTL_NEVER,
+    AttachReport, Cache, Config, Cursor, Error, Overflow, PolicyKind, Put, PutMode, Reading,
+    TTL_KEEP, TTL_NEVER,
 };
 use std::collections::HashMap;
 
 const KIB: usize = 1 << 10;
+const PEEK: Reading = Reading {
+    peeks: true,
+    stale: false,
+};
+const STALE_OK: Reading = Reading {
+    peeks: false,
+    stale: true,
+};
 
 fn configs() -> Vec<Config> {
     let mut all = Vec::new();
@@ -70,7 +78,9 @@ fn a_put_stores_where_its_mode_says() {
         assert_eq!(with(PutMode::IfVersion(first), b"no"), Err(Error::Stale));
         let third = with(PutMode::IfVersion(second), b"three").unwrap();
         assert!(third > second);
-        let (item, copied) = cache.get_item(b"k", &mut [0; 8], false).unwrap();
+        let (item, copied) = cache
+            .get_item(b"k", &mut [0; 8], Reading::default())
+            .unwrap();
         assert!(copied);
         assert_eq!((item.version, item.tag, item.value_len), (third, 7, 5));
         assert_eq!(
@@ -84,7 +94,7 @@ fn a_put_stores_where_its_mode_says() {
 #[test]
 fn versions_grow_with_every_change() {
     with_caches(64 * KIB, |cache| {
-        let version = |key: &[u8]| cache.get_item(key, &mut [], true).unwrap().0.version;
+        let version = |key: &[u8]| cache.get_item(key, &mut [], PEEK).unwrap().0.version;
         cache.set(b"k", b"v", 0).unwrap();
         let mut last = version(b"k");
         let mut grown = |what: &str| {
@@ -122,7 +132,7 @@ fn a_tag_changes_where_it_lies_and_stays_with_its_item() {
             })
             .unwrap();
         assert_eq!(cache.set_tag(b"k", 0x0ff0, 0xabcd), Ok(0xff00));
-        let tag = || cache.get_item(b"k", &mut [], true).unwrap().0.tag;
+        let tag = || cache.get_item(b"k", &mut [], PEEK).unwrap().0.tag;
         assert_eq!(tag(), 0xfbc0);
         // To where it has a word for its TTL, and longer.
         cache.touch(b"k", 10_000).unwrap();
@@ -152,12 +162,14 @@ fn a_peek_is_not_counted() {
     with_caches(16 * KIB, |cache| {
         cache.set(b"k", b"value", 3000).unwrap();
         let before = cache.stats();
-        assert_eq!(cache.get_item(b"l", &mut [], true), Err(Error::NotFound));
-        let (item, copied) = cache.get_item(b"k", &mut [0; 2], true).unwrap();
+        assert_eq!(cache.get_item(b"l", &mut [], PEEK), Err(Error::NotFound));
+        let (item, copied) = cache.get_item(b"k", &mut [0; 2], PEEK).unwrap();
         assert!(!copied && item.value_len == 5 && item.ttl_ms == 3000);
         let after = cache.stats();
         assert_eq!((after.hits, after.misses), (before.hits, before.misses));
-        cache.get_item(b"k", &mut [0; 5], false).unwrap();
+        cache
+            .get_item(b"k", &mut [0; 5], Reading::default())
+            .unwrap();
         assert_eq!(cache.stats().hits, before.hits + 1);
     });
 }
@@ -422,12 +434,14 @@ fn versions_and_tags_outlive_their_owner_and_leases_do_not() {
             .unwrap();
         cache.lease(b"l", 1 << 30).unwrap();
         cache.set(b"gone", b"v", 0).unwrap();
-        let last = cache.get_item(b"gone", &mut [], true).unwrap().0.version;
+        let last = cache.get_item(b"gone", &mut [], PEEK).unwrap().0.version;
         cache.delete(b"gone").unwrap();
         let mut report = AttachReport::default();
         let cache = Cache::attach(region.bytes(), &config, &mut report).unwrap();
         cache.check().unwrap();
-        let (item, _) = cache.get_item(b"k", &mut [0; 900], false).unwrap();
+        let (item, _) = cache
+            .get_item(b"k", &mut [0; 900], Reading::default())
+            .unwrap();
         assert_eq!((item.version, item.tag), (version, 9));
         assert_eq!(cache.item_count(), 1);
         cache.lease(b"l", 1000).unwrap();
@@ -507,7 +521,7 @@ fn an_age_is_that_of_now() {
     cache.set(b"k", b"v", 0).unwrap();
     set_now(1_000_250);
     assert_eq!(
-        cache.get_item(b"k", &mut [], true).unwrap().0.age_ms,
+        cache.get_item(b"k", &mut [], PEEK).unwrap().0.age_ms,
         Some(250)
     );
     set_now(1_000_500);
@@ -520,4 +534,96 @@ fn an_age_is_that_of_now() {
     };
     cache.scan(&mut Cursor::default(), visit).unwrap();
     assert_eq!(ages, [Some(750)]);
+}
+
+/// Nobody sees an expired item but who asks for it, until its grace is over; then it goes.
+#[test]
+fn what_has_expired_is_read_in_its_grace_alone() {
+    for mut config in configs() {
+        set_now(1_000_000);
+        config.grace_ms = 500;
+        let mut region = Region::new(64 * KIB);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        let tagged = Put {
+            tag: 3,
+            ttl_ms: 1000,
+            ..put(b"k", b"value")
+        };
+        cache.put(&tagged).unwrap();
+        cache.set(b"other", b"value", 1000).unwrap();
+        let stale = || cache.get_item(b"k", &mut [0; 8], STALE_OK);
+        assert_eq!(stale().map(|(item, _)| item.is_stale), Ok(false));
+        set_now(1_001_499);
+        cache.optimize(0).unwrap();
+        let none = Err(Error::NotFound);
+        assert_eq!(cache.get(b"k", &mut [0; 8]), none);
+        assert_eq!(
+            cache.get_item(b"k", &mut [0; 8], PEEK),
+            Err(Error::NotFound)
+        );
+        assert_eq!(
+            (cache.contains(b"k"), cache.ttl(b"k")),
+            (Ok(false), Err(Error::NotFound))
+        );
+        assert_eq!(cache.replace(b"none", b"v", 0), Err(Error::NotFound));
+        let hits = cache.stats().hits;
+        let (item, copied) = stale().unwrap();
+        assert!(copied && item.is_stale && item.tag == 3 && item.ttl_ms == 0);
+        assert_eq!((cache.stats().hits, cache.stats().expirations), (hits, 0));
+        let mut seen = 0;
+        let count = |_: &larder::ItemInfo<'_>| {
+            seen += 1;
+            true
+        };
+        cache.scan(&mut Cursor::default(), count).unwrap();
+        assert_eq!(seen, 0);
+        // A new value ends it, and so does a deletion.
+        assert_eq!(cache.delete(b"other"), Err(Error::NotFound));
+        assert_eq!(
+            cache.get_item(b"other", &mut [0; 8], STALE_OK),
+            Err(Error::NotFound)
+        );
+        cache.check().unwrap();
+        set_now(1_001_500);
+        assert_eq!(stale().map(|(item, _)| item.is_stale), Err(Error::NotFound));
+        assert_eq!((cache.item_count(), cache.stats().expirations), (0, 2));
+        cache.put(&tagged).unwrap();
+        set_now(1_002_600);
+        cache.set(b"k", b"new", 0).unwrap();
+        assert_eq!(
+            stale().map(|(item, _)| (item.is_stale, item.value_len)),
+            Ok((false, 3))
+        );
+    }
+}
+
+/// A sweep meets no page before the grace is over, and all of it then.
+#[test]
+fn a_grace_ends_by_itself() {
+    for mut config in configs() {
+        set_now(1_000_000);
+        config.grace_ms = 5000;
+        let mut region = Region::new(64 * KIB);
+        let cache = Cache::new(region.bytes(), &config).unwrap();
+        for n in 0..200 {
+            cache.set(&key(n), b"value", 1000 + n).unwrap();
+        }
+        set_now(1_005_999);
+        cache.optimize(0).unwrap();
+        assert_eq!(cache.item_count(), 200);
+        set_now(1_006_199);
+        cache.optimize(0).unwrap();
+        assert_eq!((cache.item_count(), cache.stats().expirations), (0, 200));
+        cache.check().unwrap();
+        // Under pressure, what is in its grace goes as others do, and before they would.
+        for n in 0..200 {
+            cache.set(&key(n), &[1; 90], 10).unwrap();
+        }
+        set_now(1_007_000);
+        for n in 1000..1300 {
+            cache.set(&key(n), &[1; 90], 0).unwrap();
+        }
+        let stats = cache.stats();
+        assert!(stats.expirations > 220 && stats.evictions < 20, "{stats:?}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::hash::Place;
 use crate::item::{Head, Items, State};
 use crate::page::{Descriptor, GRANULE, Id, NO_DUE, Owner, Page};
 use crate::planted;
-use crate::store::{Store, is_due};
+use crate::store::Store;
 
 /// The `due` of a page of a chain that does not hold together, or of one that is not the first.
 const NO_CHAIN: u32 = 0;
@@ -154,7 +154,7 @@ impl Store {
         let lives = match self.layout.expiry(&self.pages, id) {
             None | Some(NEVER) => true,
             Some(_) if !known || self.pages.get(page).due == NO_DUE => false,
-            Some(_) if is_due(self.expires_at(id), self.time().now()) => {
+            Some(_) if self.is_over(self.expires_at(id)) => {
                 return Err(Reason::Expired);
             }
             Some(instant) => self.time().may_set(instant, self.pages.get(page)),

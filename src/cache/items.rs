@@ -5,7 +5,7 @@
 use super::Cache;
 use crate::hash::{Hash, wide};
 use crate::item::Type;
-use crate::shard::{End, ItemMeta, Lease, NewValue, Overflow, SetMode};
+use crate::shard::{End, ItemMeta, Lease, NewValue, Overflow, Reading, SetMode};
 use crate::status::{Error, Result};
 
 /// Under which condition [`Cache::put`] stores.
@@ -77,16 +77,21 @@ impl Cache<'_> {
     }
 
     /// Copies a value into a buffer, with all that is known of its item; whether it was copied, which it is not where
-    /// the buffer is shorter. `peeks`: neither counted nor reported to the policy.
+    /// the buffer is shorter.
     ///
     /// # Errors
     /// `NotFound` on a miss.
     ///
     /// # Time
     /// O(value length).
-    pub fn get_item(&self, key: &[u8], buffer: &mut [u8], peeks: bool) -> Result<(ItemMeta, bool)> {
+    pub fn get_item(
+        &self,
+        key: &[u8],
+        buffer: &mut [u8],
+        how: Reading,
+    ) -> Result<(ItemMeta, bool)> {
         self.with_key(key, self.head().item_times, |shard, hash| {
-            shard.get_item(hash, key, buffer, peeks)
+            shard.get_item(hash, key, buffer, how)
         })
     }
 

@@ -115,8 +115,12 @@ pub struct larder_cache_config {
     pub on_event: Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const larder_event)>,
     /// Handed to on_event.
     pub event_ctx: *mut c_void,
+    /// For how many milliseconds an item that has expired may still be read by larder_cache_get_item with
+    /// LARDER_STALE_OK. No other call returns it. It goes before others do that have not expired, where it is met: at the
+    /// tail of its log.
+    pub grace_ms: u64,
     /// 0
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 const FLAGS: u32 = LARDER_ZERO_ON_FREE
@@ -147,7 +151,8 @@ const DEFAULTS: larder_cache_config = larder_cache_config {
     lock_ctx: core::ptr::null_mut(),
     on_event: None,
     event_ctx: core::ptr::null_mut(),
-    reserved: [0; 8],
+    grace_ms: 0,
+    reserved: [0; 7],
 };
 
 /// Tells a C function of an event. `target` is that function.
@@ -170,7 +175,7 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, event: &Event) {
 
 fn convert(config: &larder_cache_config) -> Result<Config> {
     check_abi(config.abi_version)?;
-    let unknown = config.flags & !FLAGS != 0 || config.reserved != [0; 8];
+    let unknown = config.flags & !FLAGS != 0 || config.reserved != [0; 7];
     let policy = match config.policy {
         LARDER_POLICY_DEFAULT => PolicyKind::Default,
         LARDER_POLICY_LRU => PolicyKind::Lru,
@@ -188,6 +193,7 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         policy,
         shards: config.shards,
         default_ttl_ms: config.default_ttl_ms,
+        grace_ms: config.grace_ms,
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
         checksum: config.flags & LARDER_CHECKSUM != 0,

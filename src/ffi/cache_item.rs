@@ -4,12 +4,15 @@ use super::cache::{larder_cache, with_key, with_out};
 use super::input::{buffer, bytes, put_sized, required, sized, status};
 use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
 use crate::cache::{Cache, Put, PutMode};
-use crate::shard::ItemMeta;
+use crate::shard::{ItemMeta, Reading};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
 /// larder_cache_get_item: neither counted nor reported to the policy.
 pub const LARDER_PEEK: u32 = 1;
+
+/// larder_cache_get_item: also what has expired, for larder_cache_config.grace_ms; neither counted nor reported then.
+pub const LARDER_STALE_OK: u32 = 2;
 
 /// larder_cache_put: always.
 pub const LARDER_PUT_SET: u32 = 0;
@@ -41,8 +44,8 @@ pub struct larder_item {
     pub age_ms: u64,
     /// The host's tag, with LARDER_ITEM_TAGS; else 0.
     pub tag: u32,
-    /// 0
-    pub reserved: u32,
+    /// 1 where it has expired and is in its grace, else 0.
+    pub is_stale: u32,
 }
 
 /// A value to store, and how.
@@ -80,11 +83,11 @@ fn convert(item: &ItemMeta) -> larder_item {
         ttl_ms: item.ttl_ms,
         age_ms: item.age_ms.unwrap_or(u64::MAX),
         tag: item.tag,
-        reserved: 0,
+        is_stale: item.is_stale.into(),
     }
 }
 
-/// Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK. A value longer than
+/// Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK, LARDER_STALE_OK. A value longer than
 /// `capacity` is LARDER_BUFFER_TOO_SMALL: the buffer is as it was then, and `out` tells all; `(NULL, 0)` asks for that.
 /// LARDER_NOT_FOUND on a miss, LARDER_INVALID for a flag that there is not, or where `out->struct_size` is not set.
 /// O(value length).
@@ -105,13 +108,17 @@ pub unsafe extern "C" fn larder_cache_get_item(
         let out = required(out)?;
         // SAFETY: the caller's promise.
         let buffer = unsafe { self::buffer(buffer, capacity) }?;
-        if flags & !LARDER_PEEK != 0 {
+        if flags & !(LARDER_PEEK | LARDER_STALE_OK) != 0 {
             return Err(Error::Invalid);
         }
+        let how = Reading {
+            peeks: flags & LARDER_PEEK != 0,
+            stale: flags & LARDER_STALE_OK != 0,
+        };
         // Asked before anything is counted.
         // SAFETY: the caller's promise.
         unsafe { sized(out, &[]) }?;
-        let (item, copied) = cache.get_item(key, buffer, flags & LARDER_PEEK != 0)?;
+        let (item, copied) = cache.get_item(key, buffer, how)?;
         // SAFETY: the caller's promise.
         unsafe { put_sized(out, &convert(&item), &[]) }?;
         Ok(copied)

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{ItemInfo, ItemMeta, Shard};
+use super::{ItemInfo, ItemMeta, Reading, Shard};
 use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
 use crate::item::{Head, Items, Type};
@@ -13,9 +13,20 @@ use crate::status::{Error, Result};
 impl Shard {
     /// The item with this key, if it is there and has not expired. One that has is taken out.
     pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
-        let found = self.store.find(hash, key);
-        let found = self.unless_expired(found);
-        found.filter(|(_, head)| !head.is_lease())
+        let found = self.store.find(hash, key)?;
+        if !self.keeps(found) || found.1.has_ttl() && self.store.is_expired(found.0, found.1) {
+            return None;
+        }
+        Some(found)
+    }
+
+    /// Whether what was found is a value that may be read, in its grace too. What is over is taken out.
+    fn keeps(&mut self, (id, head): (Id, Head)) -> bool {
+        let over = head.has_ttl() && self.store.is_gone(id, head);
+        if over {
+            self.store.expire(id);
+        }
+        !over && !head.is_lease()
     }
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
@@ -125,24 +136,29 @@ impl Shard {
         Ok(self.copy_out(id, buffer))
     }
 
-    /// What is known of an item besides its bytes, with its value as for [`Shard::get`]; `peeks`: neither counted
-    /// nor reported to the policy.
+    /// What is known of an item besides its bytes, with its value as for [`Shard::get`].
     pub(crate) fn get_item(
         &mut self,
         hash: Hash,
         key: &[u8],
         buffer: &mut [u8],
-        peeks: bool,
+        how: Reading,
     ) -> Result<(ItemMeta, bool)> {
-        let id = if peeks {
-            let (id, _) = self.lookup(hash, key).ok_or(Error::NotFound)?;
+        let found = self.store.find(hash, key);
+        let kept = found.filter(|&found| how.stale && self.keeps(found));
+        let stale = kept.filter(|&(id, head)| self.store.is_expired(id, head));
+        let id = if how.peeks || stale.is_some() {
+            let found = stale.or_else(|| self.lookup(hash, key));
+            let (id, _) = found.ok_or(Error::NotFound)?;
             self.check_sum(id, hash)?;
             id
         } else {
             self.touch_hit(hash, key)?
         };
         let (_, copied) = self.copy_out(id, buffer);
-        Ok((self.meta_of(id), copied))
+        let mut meta = self.meta_of(id);
+        meta.is_stale = stale.is_some();
+        Ok((meta, copied))
     }
 
     fn meta_of(&self, id: Id) -> ItemMeta {
@@ -155,6 +171,7 @@ impl Shard {
             version: meta.version,
             ttl_ms: self.ttl_of(id),
             age_ms: self.age_of(id),
+            is_stale: false,
         }
     }
 

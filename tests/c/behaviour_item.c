@@ -184,6 +184,29 @@ static void deletion_by_rule(void)
     region_free(&region);
 }
 
+/* An expired value for those who ask for one, until the grace is over. */
+static void stale_while_error(void)
+{
+    region = region_new(REGION_SIZE);
+    now_ms = 1000 * 1000;
+    larder_cache_config config = config_with_clock(&now_ms);
+    config.grace_ms = 500;
+    larder_cache *cache = cache_new(&region, &config);
+    larder_item item = LARDER_ITEM_INIT;
+    char value[8] = "";
+    CHECK_STATUS(larder_cache_set(cache, "key", 3, "value", 5, 1000), LARDER_OK);
+    CHECK_STATUS(larder_cache_get_item(cache, "key", 3, value, 8, LARDER_STALE_OK, &item), LARDER_OK);
+    CHECK(item.is_stale == 0 && item.ttl_ms == 1000);
+    now_ms += 1000;
+    CHECK_STATUS(larder_cache_get_item(cache, "key", 3, value, 8, 0, &item), LARDER_NOT_FOUND);
+    CHECK_STATUS(larder_cache_get_item(cache, "key", 3, value, 8, LARDER_STALE_OK, &item), LARDER_OK);
+    CHECK(item.is_stale == 1 && item.value_len == 5 && memcmp(value, "value", 5) == 0);
+    now_ms += 500;
+    CHECK_STATUS(larder_cache_get_item(cache, "key", 3, value, 8, LARDER_STALE_OK, &item), LARDER_NOT_FOUND);
+    CHECK(larder_cache_item_count(cache) == 0);
+    region_free(&region);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -192,5 +215,6 @@ int main(int argc, char **argv)
     values_grow();
     stale_fills();
     deletion_by_rule();
+    stale_while_error();
     return check_end("behaviour_item");
 }
