@@ -82,6 +82,12 @@ impl Store {
         self.pages.granules_of(pages.saturating_sub(3)) / items
     }
 
+    /// The most granules of two items of which one stays where it is while the other comes: both begin and end in pages
+    /// that they share, and the logs have their heads.
+    pub(crate) fn pair_granules_max(&self) -> u32 {
+        self.pages.granules_of(self.item_pages().saturating_sub(6))
+    }
+
     // ---- appending -----------------------------------------------------------------------------
 
     /// Appends an item, after making room for it.

@@ -148,6 +148,9 @@ impl Store {
 
     fn verdict(&self, page: Page, id: Id, known: bool, place: Place) -> Result<(), Reason> {
         let head = self.head(id);
+        if head.is_lease() {
+            return Err(Reason::Expired);
+        }
         if !self.is_whole(page, id, head) || !place.is_of(self.hash_of(id)) {
             return Err(Reason::Torn);
         }

@@ -41,7 +41,8 @@ unsafe fn extend(
 }
 
 /// Adds bytes behind a value of bytes, whose TTL and tag stay. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
-/// value is not bytes; else as larder_cache_set of the whole value, in its time too: on any error the value is as before.
+/// value is not bytes, LARDER_TOO_LARGE where the old value and the new one do not fit in a shard beside each other; else as
+/// larder_cache_set of the whole value, in its time too: on any error the value is as before.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; key and bytes can be read until the call returns.

@@ -113,6 +113,11 @@ impl Shard {
         let value_len = old_len.checked_add(bytes.len()).ok_or(Error::TooLarge)?;
         let expiry = store.expiry_of(id);
         let shape = self.shape_for(key.len(), value_len, expiry.is_some())?;
+        // Both of them lie there for a moment.
+        let granules = shape.granules() + self.store.chain_granules(&shape);
+        if granules.saturating_add(self.store.item(id).granules) > self.store.pair_granules_max() {
+            return Err(Error::TooLarge);
+        }
         let tag = self.store.layout.meta(&self.store.pages, id).tag;
         let draft = Draft {
             key,
@@ -141,7 +146,6 @@ impl Shard {
         layout.copy_value(pages, (id, old), (to, new), old_at);
         layout.write_at(pages, to, new, bytes_at, bytes);
         store.replace(hash, id, to, new);
-        store.counters.updates -= 1;
         Ok(())
     }
 

@@ -54,6 +54,7 @@ impl Shard {
         let segment = store.index.segment(&store.pages, hash);
         let stored = self.set_new(segment, hash, &shape, draft);
         stored.inspect_err(|&error| self.store.counters.count_failure(error))?;
+        self.store.counters.sets += 1;
         self.note_usage();
         Ok(token)
     }

@@ -84,6 +84,7 @@ impl Shard {
         }
         if let Some((id, head)) = leased {
             self.store.remove(id, head, hash);
+            self.store.counters.updates += 1;
             segment = self.store.index.segment(&self.store.pages, hash);
         }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
@@ -283,10 +284,10 @@ impl Shard {
         let found = self.store.find(hash, key);
         let (id, head) = self.unless_expired(found).ok_or(Error::NotFound)?;
         self.store.remove(id, head, hash);
+        self.store.counters.deletes += 1;
         if head.is_lease() {
             return Err(Error::NotFound);
         }
-        self.store.counters.deletes += 1;
         Ok(())
     }
 

@@ -1,9 +1,14 @@
 //! The calls on one item, each beside what the model says.
 
 use crate::common::now_ms;
-use crate::ops::{Value, Verb, key_bytes};
-use crate::oracle::{Entry, Oracle};
-use larder::{Error, ItemInfo, Result, TTL_NEVER, Type};
+use crate::ops::{REMAINDERS, Value, Verb, key_bytes};
+use crate::oracle::{Entry, Leased, Oracle};
+use larder::{Cursor, Error, ItemInfo, Overflow, Put, Reading, Result, TTL_NEVER, Type};
+
+/// The tag that a key's values have.
+fn tag_of(key: usize) -> u32 {
+    key as u32 | 1 << 31
+}
 
 impl Oracle<'_> {
     // ---- writing -------------------------------------------------------------------------------
@@ -14,13 +19,19 @@ impl Oracle<'_> {
                 if verb != Verb::Set {
                     self.stored_under(verb, key);
                 }
+                let tag = match (verb, kind) {
+                    (Verb::Set, Type::Bytes) if self.tags => tag_of(key),
+                    _ => 0,
+                };
                 let entry = Entry {
                     value,
                     kind,
                     deadline: self.deadline(ttl),
                     seen: self.evictions(),
+                    tag,
                 };
                 self.items.insert(key, entry);
+                self.void_lease(key);
             }
             Err(Error::Exists) => {
                 assert_eq!(verb, Verb::Add);
@@ -59,8 +70,18 @@ impl Oracle<'_> {
         kind: Type,
         ttl: u64,
     ) -> Result<()> {
-        let (cache, key) = (self.cache, &key_bytes(key));
+        let (cache, number, key) = (self.cache, key, &key_bytes(key));
         match (verb, kind) {
+            (Verb::Set, Type::Bytes) if self.tags => {
+                let put = Put {
+                    key,
+                    value: value.bytes(),
+                    ttl_ms: ttl,
+                    tag: tag_of(number),
+                    ..Put::default()
+                };
+                cache.put(&put).map(drop)
+            }
             (Verb::Add, _) => cache.add(key, value.bytes(), ttl),
             (Verb::Replace, _) => cache.replace(key, value.bytes(), ttl),
             (_, Type::Bytes) => cache.set(key, value.bytes(), ttl),
@@ -73,6 +94,7 @@ impl Oracle<'_> {
 
     pub(crate) fn delete(&mut self, key: usize) {
         let answer = self.cache.delete(&key_bytes(key));
+        self.void_lease(key);
         if self.settle(key, &answer).is_some() {
             self.items.remove(&key);
             assert_eq!(self.cache.contains(&key_bytes(key)), Ok(false));
@@ -112,6 +134,155 @@ impl Oracle<'_> {
                     ..entry
                 },
             );
+        }
+    }
+
+    pub(crate) fn add_u64(&mut self, key: usize, by: i64, wraps: bool) {
+        let overflow = if wraps {
+            Overflow::Wrap
+        } else {
+            Overflow::Saturate
+        };
+        let answer = self.cache.add_u64(&key_bytes(key), by, overflow);
+        let Some(entry) = self.settle(key, &answer) else {
+            return;
+        };
+        if entry.kind != Type::U64 {
+            assert_eq!(answer, Err(Error::TypeMismatch));
+            return;
+        }
+        let old = u64::from_ne_bytes(entry.value.number());
+        let sum = match overflow {
+            Overflow::Wrap => old.wrapping_add_signed(by),
+            Overflow::Saturate => old.saturating_add_signed(by),
+        };
+        assert_eq!(answer, Ok(sum));
+        let value = Value::Number(sum.to_ne_bytes());
+        self.items.insert(key, Entry { value, ..entry });
+    }
+
+    /// A value that is a piece of the ocean grows to a longer one.
+    pub(crate) fn extend(&mut self, key: usize, len: usize, front: bool) {
+        let (at, old) = match self.items.get(&key).map(|entry| entry.value) {
+            Some(Value::Piece { at, len }) => (at, len),
+            _ => (0, 0),
+        };
+        let len = if front { len.min(at) } else { len };
+        let (from, start) = if front {
+            (at - len, at - len)
+        } else {
+            (at + old, at)
+        };
+        let added = Value::Piece { at: from, len };
+        let bytes = key_bytes(key);
+        let answer = if front {
+            self.cache.prepend(&bytes, added.bytes())
+        } else {
+            self.cache.append(&bytes, added.bytes())
+        };
+        let Some(entry) = self.settle(key, &answer) else {
+            return;
+        };
+        match answer {
+            Ok(()) => {
+                assert_eq!(entry.kind, Type::Bytes);
+                let value = Value::Piece {
+                    at: start,
+                    len: old + len,
+                };
+                self.items.insert(key, Entry { value, ..entry });
+            }
+            Err(Error::TypeMismatch) => assert_ne!(entry.kind, Type::Bytes),
+            // The old value stays until the new one is there: both of them may be too much.
+            Err(error) => assert_eq!(error, Error::TooLarge),
+        }
+        self.get(key, false);
+    }
+
+    // ---- leases --------------------------------------------------------------------------------
+
+    /// What was leased is not to be filled any more.
+    fn void_lease(&mut self, key: usize) {
+        if let Some(leased) = self.leases.get_mut(&key) {
+            leased.holds = false;
+        }
+    }
+
+    /// Whether there is a reason for a lease to be gone.
+    fn may_be_gone(&self, leased: &Leased) -> bool {
+        let expired = self.forward + 1023 >= leased.deadline.forward;
+        !leased.holds || expired || self.evictions() > leased.seen
+    }
+
+    pub(crate) fn lease(&mut self, key: usize, ms: u64) {
+        match self.cache.lease(&key_bytes(key), ms) {
+            Ok(lease) => {
+                self.absent(key);
+                if let Some(before) = self.leases.get(&key) {
+                    assert!(self.may_be_gone(before), "two have a lease: {before:?}");
+                }
+                let leased = Leased {
+                    lease,
+                    holds: true,
+                    deadline: self.deadline(ms).expect("no lease is for good"),
+                    seen: self.evictions(),
+                };
+                self.leases.insert(key, leased);
+            }
+            Err(Error::Exists) => drop(self.present(key)),
+            Err(Error::Busy) => {
+                let leased = self.leases.get(&key).expect("nobody has a lease");
+                assert!(leased.holds && now_ms() < leased.deadline.host);
+                self.absent(key);
+            }
+            Err(error) => assert_eq!(error, Error::TooLarge),
+        }
+    }
+
+    pub(crate) fn fill(&mut self, key: usize, value: Value) {
+        let Some(leased) = self.leases.get(&key).copied() else {
+            return;
+        };
+        match self.cache.fill(&leased.lease, value.bytes(), 0) {
+            Ok(()) => {
+                assert!(leased.holds && now_ms() < leased.deadline.host);
+                self.absent(key);
+                let entry = Entry {
+                    value,
+                    kind: Type::Bytes,
+                    deadline: self.deadline(0),
+                    seen: self.evictions(),
+                    tag: 0,
+                };
+                self.items.insert(key, entry);
+                self.void_lease(key);
+            }
+            Err(Error::Stale) => assert!(self.may_be_gone(&leased), "a lease is lost"),
+            Err(error) => assert_eq!(error, Error::TooLarge),
+        }
+    }
+
+    pub(crate) fn delete_if(&mut self, remainder: usize, steps: u32) {
+        let (mut cursor, mut gone, mut sum) = (Cursor::default(), Vec::new(), 0);
+        loop {
+            let (deleted, done) = self
+                .cache
+                .delete_if(&mut cursor, steps, |item| {
+                    let key = self.compare(item);
+                    let goes = key % REMAINDERS == remainder;
+                    gone.extend(goes.then_some(key));
+                    goes
+                })
+                .expect("no callback runs");
+            sum += deleted;
+            assert!(steps == 0 || deleted <= u64::from(steps));
+            if done {
+                break;
+            }
+        }
+        assert_eq!(sum, gone.len() as u64);
+        for key in gone {
+            self.items.remove(&key);
         }
     }
 
@@ -192,6 +363,14 @@ impl Oracle<'_> {
             return;
         };
         assert_eq!(self.cache.contains(&bytes), Ok(true));
+        let peek = Reading {
+            peeks: true,
+            stale: false,
+        };
+        let item = self.cache.get_item(&bytes, &mut self.buffer, peek);
+        let (item, copied) = item.expect("it is there");
+        assert!(copied && &self.buffer[..item.value_len] == entry.value.bytes());
+        assert_eq!(item.tag, entry.tag);
         assert_eq!(self.cache.value_type(&bytes), Ok(entry.kind));
         assert_eq!(
             self.cache.inspect(&bytes, |item| self.compare(item)),

@@ -42,6 +42,8 @@ struct Geometry {
     item_times: bool,
     zero_on_free: bool,
     checksum: bool,
+    item_tags: bool,
+    item_versions: bool,
     default_ttl_ms: u64,
     memory_limit: usize,
     sizes: Sizes,
@@ -58,6 +60,8 @@ impl Geometry {
         config.item_times = self.item_times;
         config.zero_on_free = self.zero_on_free;
         config.checksum = self.checksum;
+        config.item_tags = self.item_tags;
+        config.item_versions = self.item_versions;
         config.default_ttl_ms = self.default_ttl_ms;
         config.memory_limit = self.memory_limit;
         config.hash_seed = self.seed;
@@ -79,6 +83,8 @@ fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometr
         item_times: (i + i / 4) % 2 == 0,
         zero_on_free: (i / 2 + i / 4) % 2 == 0,
         checksum: (i / 2 + i / 3) % 2 == 0,
+        item_tags: i % 3 == 1,
+        item_versions: i % 4 == 3,
         default_ttl_ms: 0,
         memory_limit: 0,
         check_every,
@@ -97,6 +103,8 @@ fn drawn(seed: u64) -> Geometry {
         item_times: rng.one_in(2),
         zero_on_free: rng.one_in(2),
         checksum: rng.one_in(3),
+        item_tags: rng.one_in(4),
+        item_versions: rng.one_in(4),
         default_ttl_ms: if rng.one_in(4) {
             rng.log_uniform(1, 100_000) as u64
         } else {

@@ -28,6 +28,8 @@ impl Value {
     }
 }
 
+/// Keys are told apart by their remainder by so many.
+pub(crate) const REMAINDERS: usize = 5;
 const OCEAN: usize = 10 << 20;
 /// Places in the ocean where values start.
 const STARTS: usize = 1 << 16;
@@ -92,6 +94,29 @@ pub(crate) enum Op {
     Increment {
         key: usize,
         by: i64,
+    },
+    Extend {
+        key: usize,
+        len: usize,
+        front: bool,
+    },
+    AddU64 {
+        key: usize,
+        by: i64,
+        wraps: bool,
+    },
+    Lease {
+        key: usize,
+        ms: u64,
+    },
+    Fill {
+        key: usize,
+        value: Value,
+    },
+    /// The items whose key leaves this remainder, in slices of so many.
+    DeleteIf {
+        remainder: usize,
+        steps: u32,
     },
     Limit {
         bytes: usize,
@@ -189,14 +214,35 @@ impl Script {
                 }
             }
             720..800 => Op::Delete { key },
-            800..860 => Op::Touch {
+            800..806 => Op::Fill {
+                key,
+                value: Value::Piece {
+                    at: self.rng.below(STARTS),
+                    len: self.len(limit),
+                },
+            },
+            806..820 => Op::Extend {
+                key,
+                len: self.rng.log_uniform(1, limit / 4) - 1,
+                front: self.rng.one_in(2),
+            },
+            820..860 => Op::Touch {
                 key,
                 ttl: self.ttl(),
             },
             860..890 => Op::Look { key },
-            890..930 => Op::Increment {
+            890..910 => Op::Increment {
                 key,
                 by: self.increment(),
+            },
+            910..918 => Op::AddU64 {
+                key,
+                by: self.increment(),
+                wraps: self.rng.one_in(2),
+            },
+            918..930 => Op::Lease {
+                key,
+                ms: self.rng.log_uniform(1, 100_000) as u64,
             },
             930..935 => Op::Limit {
                 bytes: self.limit(),
@@ -208,6 +254,10 @@ impl Script {
                 stop_after: self.rng.log_uniform(1, 10_000),
             },
             953 if self.rng.one_in(8) => Op::Clear,
+            953 if self.rng.one_in(8) => Op::DeleteIf {
+                remainder: key % REMAINDERS,
+                steps: self.rng.log_uniform(1, 1000) as u32 - 1,
+            },
             954..956 => Op::Back {
                 ms: self.rng.log_uniform(1, 10_000) as u64,
             },

@@ -3,8 +3,8 @@
 use crate::common::{audited, now_ms, picture, set_now};
 use crate::ops::{Op, Value};
 use larder::{
-    AttachReport, Cache, CacheStats, Config, Cursor, Error, Found, PageOwner, Result, TTL_NEVER,
-    Type,
+    AttachReport, Cache, CacheStats, Config, Cursor, Error, Found, Lease, PageOwner, Result,
+    TTL_NEVER, Type,
 };
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -26,6 +26,16 @@ pub(crate) struct Entry {
     pub(crate) deadline: Option<Deadline>,
     /// The cache's evictions when the item was last known to be there.
     pub(crate) seen: u64,
+    pub(crate) tag: u32,
+}
+
+/// The right to fill a key, as far as nothing has happened to that since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leased {
+    pub(crate) lease: Lease,
+    pub(crate) holds: bool,
+    pub(crate) deadline: Deadline,
+    pub(crate) seen: u64,
 }
 
 /// TTLs of so many milliseconds and more are kept in ticks of 1,024.
@@ -44,6 +54,8 @@ pub(crate) struct Model {
     shards: u32,
     default_ttl: u64,
     pub(crate) items: BTreeMap<usize, Entry>,
+    pub(crate) leases: BTreeMap<usize, Leased>,
+    pub(crate) tags: bool,
     pub(crate) forward: u64,
     /// Items that were there when the owner came.
     adopted: u64,
@@ -76,6 +88,8 @@ impl Model {
             shards: config.shards,
             default_ttl: config.default_ttl_ms,
             items: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            tags: config.item_tags,
             forward: 0,
             adopted: 0,
             cleared: 0,
@@ -112,6 +126,7 @@ impl<'c> Oracle<'c> {
         // A lowered limit that was not reached yet is lowered again.
         self.lowering = true;
         self.items.values_mut().for_each(|entry| entry.seen = 0);
+        self.void_leases();
         self.audit();
         self.scan(usize::MAX);
     }
@@ -133,6 +148,11 @@ impl<'c> Oracle<'c> {
             Op::Touch { key, ttl } => self.touch(key, ttl),
             Op::Look { key } => self.look(key),
             Op::Increment { key, by } => self.increment(key, by),
+            Op::Extend { key, len, front } => self.extend(key, len, front),
+            Op::AddU64 { key, by, wraps } => self.add_u64(key, by, wraps),
+            Op::Lease { key, ms } => self.lease(key, ms),
+            Op::Fill { key, value } => self.fill(key, value),
+            Op::DeleteIf { remainder, steps } => self.delete_if(remainder, steps),
             Op::Limit { bytes } => self.limit(bytes),
             Op::Optimize { steps } => self.optimize(steps),
             Op::Clear => self.clear(),
@@ -330,12 +350,24 @@ impl<'c> Oracle<'c> {
         assert_eq!((s.item_count, s.payload_bytes), (0, 0));
         self.cleared += self.stats.item_count;
         self.items.clear();
+        self.void_leases();
+    }
+
+    /// No lease is good any more.
+    fn void_leases(&mut self) {
+        let leases = self.leases.values_mut();
+        leases.for_each(|leased| leased.holds = false);
     }
 
     /// Deletes item after item, until none is there and the cache is as it was made.
     pub(crate) fn delete_everything(&mut self) {
         let keys: Vec<usize> = self.items.keys().copied().collect();
         for key in keys {
+            self.delete(key);
+            self.audit();
+        }
+        let leased: Vec<usize> = self.leases.keys().copied().collect();
+        for key in leased {
             self.delete(key);
             self.audit();
         }
