@@ -3,12 +3,14 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
 CFLAGS ?= -O2 -g
+CXXFLAGS ?= -O2 -g
 
 # The version is written in Cargo.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 LIB := target/lib/liblarder.a
-EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c))
+EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c)) \
+	$(if $(shell command -v $(CXX)),$(patsubst c-examples/%.cpp,target/examples/%-cpp,$(wildcard c-examples/*.cpp)))
 
 # The parts of `make test`, each a target below.
 TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware test-dist \
@@ -48,11 +50,15 @@ header: ## Generate include/larder.h anew from src/ffi
 abi: ## Write tests/abi anew from include/larder.h: what programs compiled against it rely on
 	sh tests/tools/abi.sh tests/abi
 
-examples: $(EXAMPLES) ## Build the C examples into target/examples
+examples: $(EXAMPLES) ## Build the examples in C and C++ into target/examples
 
 target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(LIB)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Wall -Wextra -Wpedantic $(CFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm $(ZSTD)
+
+target/examples/%-cpp: c-examples/%.cpp include/larder.hpp include/larder.h $(LIB)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CXXFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm
 
 # Asked when the recipe runs, since `make setup` may just have installed it.
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
@@ -149,7 +155,7 @@ bench-small: ## Print hit ratios of the small build beside the full engine's, in
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory
 
-install: lib ## Install libraries, header, larder.pc and a CMake package under PREFIX (and DESTDIR)
+install: lib ## Install libraries, headers, larder.pc and a CMake package under PREFIX (and DESTDIR)
 	@CC='$(CC)' sh tests/tools/install.sh '$(PREFIX)' '$(DESTDIR)' $(VERSION)
 
 fmt: ## Format the Rust code

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The C part of the tests: headers, programs, examples, installation, symbols, memory. Runs every step, whatever the
-# ones before it said, and closes with how many passed. Needs `make lib examples` first.
+# The C and C++ part of the tests: headers, programs, examples, installation, symbols, memory. Runs every step, whatever
+# the ones before it said, and closes with how many passed. Needs `make lib examples` first.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/c
@@ -9,6 +9,7 @@ archive=target/lib/liblarder.a
 
 CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
 CXXFLAGS='-O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
+HPPFLAGS='-g -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude'
 LIBS='-lpthread -lm'
 
 # ---- programs ----
@@ -19,6 +20,29 @@ build_and_run() {
 
 build_and_run_cpp() {
     g++ "-std=$1" $CXXFLAGS tests/c/consumer.cpp -o "$out/consumer-$1" "$archive" $LIBS && limited "$out/consumer-$1"
+}
+
+# ---- larder.hpp ----
+
+HPP_TESTS='held memory values whole'
+
+# cpp_tests COMPILER OPTION...: the tests of larder.hpp; doctest's own part is the same for all
+cpp_tests() {
+    [ -e "$out/cpp-main.o" ] || g++ -std=c++17 -c tests/cpp/main.cpp -o "$out/cpp-main.o" || return 1
+    printf '%s\n' $HPP_TESTS | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I FILE \
+        "$@" $HPPFLAGS -c tests/cpp/FILE.cpp -o "$out/cpp-FILE.o" || return 1
+    "$@" $(printf "$out/cpp-%s.o " main $HPP_TESTS) "$archive" $LIBS -o "$out/cpp-tests" && limited "$out/cpp-tests"
+}
+
+has_doctest() { echo '#include <doctest/doctest.h>' | g++ -x c++ -fsyntax-only - 2>/dev/null; }
+
+# Without exceptions, a memory resource that has no room ends the program by SIGABRT.
+cpp_plain() {
+    "$@" $HPPFLAGS -fno-exceptions -fno-rtti tests/cpp/plain.cpp "$archive" $LIBS -o "$out/cpp-plain" || return 1
+    result=0
+    (ulimit -c 0; limited "$out/cpp-plain" full) || result=$?
+    [ $result -eq 134 ] || { echo "not aborted, but $result"; return 1; }
+    limited "$out/cpp-plain"
 }
 
 under_valgrind() {
@@ -129,7 +153,7 @@ pc() {
 install_into_root() {
     rm -rf "$root"
     ${MAKE:-make} --no-print-directory install PREFIX=/usr/local DESTDIR="$root" || return 1
-    for file in lib/liblarder.a lib/liblarder.so include/larder.h lib/pkgconfig/larder.pc; do
+    for file in lib/liblarder.a lib/liblarder.so include/larder.h include/larder.hpp lib/pkgconfig/larder.pc; do
         [ -e "$root/usr/local/$file" ] || { echo "not installed: $file"; return 1; }
     done
     [ "$(pc --modversion)" = "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" ]
@@ -319,8 +343,32 @@ for standard in c++11 c++20; do
         skip "consumer $standard: no g++"
     fi
 done
-for example in c-examples/*.c; do
-    example=$(basename "$example" .c)
+rm -f "$out/cpp-main.o"
+for compiler in g++ clang++; do
+    for standard in c++17 c++20; do
+        if ! has $compiler; then
+            skip "larder.hpp by $compiler as $standard: no $compiler"
+            continue
+        fi
+        step "larder.hpp by $compiler as $standard, no exceptions, no RTTI" cpp_plain $compiler -std=$standard
+        if has_doctest; then
+            step "tests of larder.hpp by $compiler as $standard" cpp_tests $compiler -std=$standard
+        else
+            skip "ALL TESTS of larder.hpp by $compiler as $standard: no doctest (Debian: doctest-dev)"
+        fi
+    done
+done
+if has_doctest; then
+    step 'tests of larder.hpp under AddressSanitizer and UndefinedBehaviorSanitizer' cpp_tests g++ -std=c++17 \
+        -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+    skip 'ALL TESTS of larder.hpp under sanitizers: no doctest (Debian: doctest-dev)'
+fi
+for example in $(ls c-examples | sed -n -e 's/\.c$//p' -e 's/\.cpp$/-cpp/p'); do
+    if [ ! -x "target/examples/$example" ]; then
+        skip "example $example: no C++ compiler built it"
+        continue
+    fi
     step "example $example" limited "target/examples/$example"
     step "example $example refuses unknown arguments" example_refuses_unknown_arguments "$example"
 done

@@ -117,7 +117,10 @@ host_programs() {
     build="$out/host $1"
     shift
     cmake -S tests/dist/host -B "$build" "$@" && cmake --build "$build" || return 1
-    prints_the_value "$build/quickstart" && prints_the_value "$build/quickstart-shared" && "$build/consumer" || return 1
+    for program in quickstart quickstart-shared quickstart-cpp; do
+        prints_the_value "$build/$program" || return 1
+    done
+    "$build/consumer" || return 1
     readelf -d "$build/quickstart-shared" | grep 'NEEDED.*liblarder\.so\.[0-9]*\]'
 }
 

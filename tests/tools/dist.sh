@@ -25,7 +25,7 @@ third_party() {
     printf '\n==== the core library of Rust ====\nMIT OR Apache-2.0\n'
 }
 
-# stage TARGET ARCHIVE CMAKE_ARGUMENT...: header, libraries, CMake and pkg-config files, by CMakeLists.txt
+# stage TARGET ARCHIVE CMAKE_ARGUMENT...: headers, libraries, CMake and pkg-config files, by CMakeLists.txt
 stage() {
     target=$1 archive=$2
     shift 2

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what `make lib` built: libraries, header, larder.pc, and the package for CMake's find_package, which takes
+# Installs what `make lib` built: libraries, headers, larder.pc, and the package for CMake's find_package, which takes
 # cmake. A program that asks pkg-config or CMake finds the shared library when it runs: in a directory that the loader
 # does not know, larder.pc names it as the program's run path; where it knows it, its cache is renewed.
 # usage: install.sh PREFIX DESTDIR VERSION
@@ -20,7 +20,7 @@ install -m 644 target/lib/liblarder.a "$to/lib/liblarder.a"
 install -m 755 "target/lib/liblarder.so.$version" "$to/lib/liblarder.so.$version"
 ln -sf "liblarder.so.$version" "$to/lib/$soname"
 ln -sf "$soname" "$to/lib/liblarder.so"
-install -m 644 include/larder.h "$to/include/larder.h"
+install -m 644 include/larder.h include/larder.hpp "$to/include"
 
 # pkg-config takes a space for the end of a word.
 words=$(echo "$prefix" | sed 's/ /\\\\ /g')

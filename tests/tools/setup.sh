@@ -29,6 +29,7 @@ want() {
 
 has() { command -v "$1"; }
 compiles() { printf '#include <%s>\nint main(void) { return 0; }\n' "$1" | cc -x c -fsyntax-only -; }
+compiles_cpp() { printf '#include <%s>\n' "$1" | g++ -x c++ -fsyntax-only -; }
 
 links() { echo 'int main(void) { return 0; }' | "$@" -x c - -o /dev/null; }
 
@@ -48,6 +49,7 @@ for_host() {
     need pkg-config has pkg-config
     need libzstd-dev compiles zstd.h
     need valgrind has valgrind
+    want doctest-dev compiles_cpp doctest/doctest.h
     want clang has clang
     want clang-tidy has clang-tidy
     want cppcheck has cppcheck

@@ -3,9 +3,10 @@
 passed=0 failed=0 skipped=0
 mkdir -p "$out"
 
-# What a log's end says was counted, by our own programs or by Rust's tests.
+# What a log's end says was counted, by our own programs, by Rust's tests or by doctest.
 counted() {
     tail -n 3 "$1" | sed -n -e 's/^[a-z_]*: \([0-9]* passed, 0 failed\)$/ (\1)/p' \
+        -e 's/^\[doctest\] test cases: .* \([0-9]* passed\) | \(0 failed\).*/ (\1, \2)/p' \
         -e 's/^test result: ok\. \([0-9]* passed; 0 failed\);.*/ (\1)/p' | tail -n 1
 }
 

@@ -19,6 +19,7 @@ Built by \`$compiler\`.
 | file | what it is |
 |---|---|
 | \`include/larder.h\` | the interface and its documentation |
+| \`include/larder.hpp\` | the same for C++17 |
 TEXT
 
 if is_firmware; then
