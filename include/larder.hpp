@@ -23,6 +23,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <ratio>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -221,21 +222,21 @@ class time_to_live {
 public:
     /// The cache's default_ttl_ms.
     constexpr time_to_live() noexcept = default;
-    /// Any duration that milliseconds hold exactly.
+    /// Any duration of whole milliseconds; one that milliseconds cannot hold is `never`.
     template <class Rep, class Period, class = std::enable_if_t<std::is_convertible_v<
         std::chrono::duration<Rep, Period>, std::chrono::milliseconds>>>
     constexpr time_to_live(std::chrono::duration<Rep, Period> time) noexcept
-        : ms_(of(std::chrono::milliseconds(time))) {}
+        : ms_(of(static_cast<std::int64_t>(time.count()), std::ratio_divide<Period, std::milli>::num)) {}
 
     /// As larder_cache_set takes it.
     constexpr std::uint64_t ms() const noexcept { return ms_; }
 
 private:
-    static constexpr std::uint64_t of(std::chrono::milliseconds time) noexcept
+    static constexpr std::uint64_t of(std::int64_t count, std::int64_t ms_of_one) noexcept
     {
-        if (time == never)
+        if (count >= INT64_MAX / ms_of_one)
             return LARDER_TTL_NEVER;
-        return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 1;
+        return count > 0 ? static_cast<std::uint64_t>(count * ms_of_one) : 1;
     }
 
     std::uint64_t ms_ = LARDER_TTL_DEFAULT;
@@ -496,6 +497,7 @@ public:
     /// by its own allocator and throws what that throws. On an error the container's contents are of no meaning.
     template <class Container> result<> get_into(bytes key, Container &out)
     {
+        static_assert(detail::is_writable<Container>, "its elements are no bytes");
         std::size_t len = size(key).value_or(std::size_t{0});
         larder_status status;
         do {

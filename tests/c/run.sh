@@ -34,6 +34,18 @@ cpp_tests() {
     "$@" $(printf "$out/cpp-%s.o " main $HPP_TESTS) "$archive" $LIBS -o "$out/cpp-tests" && limited "$out/cpp-tests"
 }
 
+# The first program in docs/cpp.md runs, and the other pieces compile.
+cpp_page() {
+    awk -v main="$out/cpp-page.cpp" -v rest="$out/cpp-pieces.cpp" '
+        BEGIN { print "#include <larder.hpp>\n#include <iostream>\n#include <string>\n#include <vector>" >rest }
+        /^```cpp$/ { if (++block > 1) print "void piece" block "(larder::cache &cache)\n{" >rest; inside = 1; next }
+        /^```$/ { if (inside && block > 1) print "(void)cache;\n}" >rest; inside = 0 }
+        inside { print >(block == 1 ? main : rest) }' docs/cpp.md
+    g++ -std=c++17 -Wall -Wextra -Werror -Wno-unused -Iinclude -fsyntax-only "$out/cpp-pieces.cpp" &&
+        g++ -std=c++17 $HPPFLAGS "$out/cpp-page.cpp" "$archive" $LIBS -o "$out/cpp-page" || return 1
+    limited "$out/cpp-page" | grep '^greeting = hello, larder$'
+}
+
 has_doctest() { echo '#include <doctest/doctest.h>' | g++ -x c++ -fsyntax-only - 2>/dev/null; }
 
 # Without exceptions, a memory resource that has no room ends the program by SIGABRT.
@@ -363,6 +375,11 @@ if has_doctest; then
         -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all
 else
     skip 'ALL TESTS of larder.hpp under sanitizers: no doctest (Debian: doctest-dev)'
+fi
+if has g++; then
+    step 'the program and the pieces in docs/cpp.md' cpp_page
+else
+    skip 'docs/cpp.md: no g++'
 fi
 for example in $(ls c-examples | sed -n -e 's/\.c$//p' -e 's/\.cpp$/-cpp/p'); do
     if [ ! -x "target/examples/$example" ]; then

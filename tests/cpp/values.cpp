@@ -26,6 +26,11 @@ static_assert(!std::is_constructible_v<buffer, const std::string &> && !std::is_
 static_assert(!std::is_constructible_v<buffer, bytes> && std::is_constructible_v<bytes, buffer>);
 static_assert(!std::is_convertible_v<larder::result<int>, bool> && !std::is_convertible_v<larder::result<>, bool>);
 static_assert(!std::is_convertible_v<std::chrono::microseconds, larder::time_to_live>, "it would lose time");
+static_assert(larder::time_to_live(1h).ms() == 3600'000 && larder::time_to_live(1ms).ms() == 1);
+static_assert(larder::time_to_live(std::chrono::hours::max()).ms() == LARDER_TTL_NEVER, "it does not overflow");
+static_assert(larder::time_to_live(std::chrono::hours::min()).ms() == 1, "nor to the other side");
+static_assert(larder::time_to_live(larder::never).ms() == LARDER_TTL_NEVER);
+static_assert(larder::time_to_live().ms() == LARDER_TTL_DEFAULT);
 
 TEST_CASE("every kind of bytes is a key and a value")
 {
