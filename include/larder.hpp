@@ -362,7 +362,7 @@ public:
     {
         const larder_status status = larder_cache_commit(held_.get(), &held_.get_deleter().raw);
         if (status == LARDER_OK)
-            held_.release();
+            (void)held_.release();
         return detail::done(status);
     }
 
@@ -864,7 +864,7 @@ public:
     /// Releases before the destructor does. A second call is status::stale.
     result<> release() noexcept
     {
-        held_.release();
+        (void)held_.release();
         return detail::done(larder_block_release(&held_.get_deleter().raw));
     }
 

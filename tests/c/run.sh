@@ -50,6 +50,7 @@ has_doctest() { echo '#include <doctest/doctest.h>' | g++ -x c++ -fsyntax-only -
 
 # Without exceptions, a memory resource that has no room ends the program by SIGABRT.
 cpp_plain() {
+    "$@" $HPPFLAGS -DLARDER_BARE_METAL -DLARDER_NO_PMR -fsyntax-only tests/cpp/plain.cpp || return 1
     "$@" $HPPFLAGS -fno-exceptions -fno-rtti tests/cpp/plain.cpp "$archive" $LIBS -o "$out/cpp-plain" || return 1
     result=0
     (ulimit -c 0; limited "$out/cpp-plain" full) || result=$?
@@ -218,6 +219,8 @@ clang_tidy_finds_nothing() {
         clang-tidy --quiet --config-file=tests/.clang-tidy "$0" -- -std=c11 \
             -Xclang -analyzer-config -Xclang max-nodes=20000 '"$INCLUDES"' 2>/dev/null ||
             echo "found in $0"' >"$out/tidy"
+    clang-tidy --quiet --config-file=tests/.clang-tidy tests/cpp/plain.cpp c-examples/quickstart.cpp -- -std=c++17 \
+        -Iinclude >"$out/log-cpp" 2>/dev/null || { cat "$out/log-cpp"; echo 'found in C++'; } >>"$out/tidy"
     ! grep -q 'found in' "$out/tidy" || { cat "$out/tidy"; return 1; }
 }
 

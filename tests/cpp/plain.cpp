@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-static larder::region<64 * 1024> memory, more;
+static larder::region<64 * 1024> memory;
 
 static bool works()
 {
@@ -24,6 +24,7 @@ static bool works()
 #ifdef LARDER_PMR
 static bool fits(std::size_t size)
 {
+    static larder::region<64 * 1024> more;
     larder::result<larder::pool> pool = larder::pool::create(more);
     larder::pool_resource resource(*pool);
     void *data = resource.allocate(size);

@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -167,9 +168,15 @@ TEST_CASE("a monitor checks at the caller's tick")
 TEST_CASE("a monitor's thread ends with it")
 {
     TestCache<> test;
+    std::atomic<int> reports{0};
+    larder::monitor_config config;
+    config.on_report = [](void *ctx, const larder_monitor_report *) noexcept {
+        ++*static_cast<std::atomic<int> *>(ctx);
+    };
+    config.report_ctx = &reports;
     {
         larder::monitor monitor;
-        REQUIRE_OK(monitor.init(test.cache));
+        REQUIRE_OK(monitor.init(test.cache, config));
         REQUIRE_OK(monitor.set_interval(1ms));
         CHECK_OK(monitor.start());
         CHECK_STATUS(monitor.start(), status::busy);
@@ -182,6 +189,9 @@ TEST_CASE("a monitor's thread ends with it")
         CHECK(monitor.stats()->running == 0);
         CHECK_OK(monitor.start());
     }
+    const int before = reports;
+    std::this_thread::sleep_for(20ms);
+    CHECK(reports == before);
     CHECK_OK(test.cache.clear());
 }
 
