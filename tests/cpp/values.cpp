@@ -216,6 +216,7 @@ TEST_CASE("calls that never wait do what the others do")
     char into[4];
     CHECK_OK(test.cache.try_set("key", "1", 1s));
     CHECK(*test.cache.try_get("key", into) == "1");
+    CHECK(*test.cache.ttl("key") == 1s);
     CHECK_OK(test.cache.try_erase("key"));
     CHECK_STATUS(test.cache.try_get("key", into), status::not_found);
 }

@@ -1,13 +1,18 @@
 // whole.cpp: a cache from its start to its end: regions, limits, scans, warm restart, monitor.
 #include "check.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <exception>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 
@@ -101,6 +106,21 @@ TEST_CASE("a scan visits each item, and goes on where it was stopped")
     CHECK_OK(test.cache.scan([&](const larder::item &) { CHECK_STATUS(test.cache.clear(), status::busy); }));
 }
 
+TEST_CASE("an exception out of a scan ends the program, and does not cross the library")
+{
+    TestCache<> test;
+    REQUIRE_OK(test.cache.set("key", "value"));
+    const pid_t child = fork();
+    if (child == 0) {
+        std::set_terminate([] { _exit(3); });
+        (void)test.cache.scan([](const larder::item &) { throw 1; });
+        _exit(4);
+    }
+    int result = 0;
+    REQUIRE(waitpid(child, &result, 0) == child);
+    CHECK((WIFEXITED(result) && WEXITSTATUS(result) == 3));
+}
+
 TEST_CASE("a cache is taken over where it lies")
 {
     larder::region<16 * 1024> region;
@@ -174,6 +194,11 @@ TEST_CASE("a monitor's thread ends with it")
         ++*static_cast<std::atomic<int> *>(ctx);
     };
     config.report_ctx = &reports;
+    auto stays = [&] {
+        const int before = reports;
+        std::this_thread::sleep_for(20ms);
+        CHECK(reports == before);
+    };
     {
         larder::monitor monitor;
         REQUIRE_OK(monitor.init(test.cache, config));
@@ -185,13 +210,13 @@ TEST_CASE("a monitor's thread ends with it")
         CHECK_OK(monitor.stop());
         CHECK(monitor.stats()->running == 0);
         CHECK_OK(monitor.start());
-        CHECK_OK(monitor.init(test.cache)); // stops it first
+        CHECK_OK(monitor.init(test.cache, config)); // stops it first
+        REQUIRE_OK(monitor.set_interval(1ms));
         CHECK(monitor.stats()->running == 0);
+        stays();
         CHECK_OK(monitor.start());
     }
-    const int before = reports;
-    std::this_thread::sleep_for(20ms);
-    CHECK(reports == before);
+    stays();
     CHECK_OK(test.cache.clear());
 }
 
