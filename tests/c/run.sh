@@ -9,7 +9,7 @@ archive=target/lib/liblarder.a
 
 CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
 CXXFLAGS='-O1 -g -Wall -Wextra -Wpedantic -Werror -Iinclude -Itests/c'
-HPPFLAGS='-g -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude'
+HPPFLAGS='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude'
 LIBS='-lpthread -lm'
 
 # ---- programs ----
@@ -375,7 +375,7 @@ for compiler in g++ clang++; do
 done
 if has_doctest; then
     step 'tests of larder.hpp under AddressSanitizer and UndefinedBehaviorSanitizer' cpp_tests g++ -std=c++17 \
-        -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all
+        -g -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all
 else
     skip 'ALL TESTS of larder.hpp under sanitizers: no doctest (Debian: doctest-dev)'
 fi
