@@ -316,7 +316,7 @@ typedef struct larder_cache_config {
   /* Handed to on_event. */
   void *event_ctx;
   /* For how many milliseconds an item that has expired may still be read by larder_cache_get_item with
-   * LARDER_STALE_OK. No other call returns it. It goes before others do that have not expired, where it is met: at the
+   * LARDER_STALE_OK; at most 2^32 - 1 (49 days). No other call returns it. It goes before others do that have not expired, where it is met: at the
    * tail of its log. */
   uint64_t grace_ms;
   /* 0 */
@@ -1105,7 +1105,8 @@ larder_status larder_cache_attach(void *memory,
                                   struct larder_attach_report *report);
 
 /* Adds bytes behind a value of bytes, whose TTL and tag stay. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
- * value is not bytes; else as larder_cache_set of the whole value, in its time too: on any error the value is as before.
+ * value is not bytes, LARDER_TOO_LARGE where the old value and the new one do not fit in a shard beside each other; else as
+ * larder_cache_set of the whole value, in its time too: on any error the value is as before.
  *
  * # Safety
  * `cache` is what larder_cache_init gave; key and bytes can be read until the call returns. */

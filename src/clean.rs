@@ -23,6 +23,8 @@ const DEAD_SHARE: u32 = 40;
 const DEAD_PAGES: u32 = 4;
 /// A page with fewer dead granules than this part of it is not worth cleaning.
 const WORTH_SHIFT: u32 = 5;
+/// The same while a call waits.
+const SLICE_WORTH_SHIFT: u32 = 3;
 /// The same of a page in which items have expired.
 const EXPIRED_WORTH_SHIFT: u32 = 4;
 
@@ -100,6 +102,8 @@ impl Store {
         let owed = self.room.cleaner.owed;
         let worth = if owed > 0 {
             granules >> EXPIRED_WORTH_SHIFT
+        } else if self.room.work.need > 1 && !self.policy.is_lru() {
+            granules >> SLICE_WORTH_SHIFT
         } else {
             granules >> WORTH_SHIFT
         };

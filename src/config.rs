@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use crate::clock::Clock;
-use crate::expiry::TTL_MAX;
 use crate::item::{Format, KEY_LEN_MAX};
 use crate::layout::{PART_MAX, Setup};
 use crate::lock::{LockHooks, LockKind};
@@ -67,7 +66,7 @@ pub struct Config {
     /// Time to live, by the [clock](Config::clock), of items that are given none; 0 = never expire.
     pub default_ttl_ms: u64,
     /// For how long an item that has expired may still be read by [`Cache::get_item`](crate::Cache::get_item), where
-    /// that is asked for. No other call returns it, and it is the first to be evicted.
+    /// that is asked for; at most 2^32 - 1 (49 days). No other call returns it, and it is the first to be evicted.
     pub grace_ms: u64,
     /// Zero the bytes of every item that is gone.
     pub zero_on_free: bool,
@@ -157,7 +156,7 @@ impl Config {
             key_len_max: or(self.key_len_max, KEY_LEN_MAX),
             value_len_max: or(self.value_len_max, usize::MAX),
             default_ttl_ms: self.default_ttl_ms,
-            grace_ms: self.grace_ms.min(TTL_MAX),
+            grace_ms: u32::try_from(self.grace_ms).unwrap_or(u32::MAX),
             pins_max: self.pins_max as usize,
         }
     }

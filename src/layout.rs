@@ -27,7 +27,7 @@ pub(crate) struct Setup {
     pub(crate) key_len_max: usize,
     pub(crate) value_len_max: usize,
     pub(crate) default_ttl_ms: u64,
-    pub(crate) grace_ms: u64,
+    pub(crate) grace_ms: u32,
     pub(crate) pins_max: usize,
 }
 

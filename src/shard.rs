@@ -25,6 +25,7 @@ use crate::expiry::{Instant, TTL_KEEP, TTL_MAX, TTL_NEVER};
 use crate::hash::{KeyHasher, Place};
 use crate::item::{Items, KEY_LEN_MAX, Shape, Type};
 use crate::layout::{Cuts, Layout, Setup};
+use crate::limits::narrow;
 use crate::log::Log;
 use crate::optimize::{OptimizeReport, Pass};
 use crate::page::{GRANULE, Id, Owner, Page};
@@ -135,7 +136,7 @@ pub(crate) enum Origin<'a> {
 pub(crate) struct Shard {
     pub(crate) store: Store,
     pub(crate) pins: Pins,
-    value_len_max: usize,
+    value_len_max: u32,
     default_ttl_ms: u64,
     optimizing: Pass,
     /// Bytes that are no page's.
@@ -171,7 +172,7 @@ impl Shard {
             pins: Pins::new(setup.pins_max, layout.pins_fit()),
             key_len_max: setup.key_len_max.min(KEY_LEN_MAX) as u16,
             key_len_fits: setup.format.key_len_max(pages.page_size()) as u16,
-            value_len_max: setup.value_len_max,
+            value_len_max: narrow(setup.value_len_max.min(u32::MAX as usize)),
             default_ttl_ms: setup.default_ttl_ms,
             optimizing: Pass::default(),
             fixed: layout.fixed,
@@ -256,7 +257,7 @@ impl Shard {
         let key = usize::from(self.key_len_max.min(self.key_len_fits));
         let most = self.store.item_granules_max() as usize * GRANULE;
         let value = most.saturating_sub(self.store.layout.format.size_max() + key);
-        (key, value.min(self.value_len_max).min(u32::MAX as usize))
+        (key, value.min(self.value_len_max as usize))
     }
 
     /// Longest key, value and TTL by now.
@@ -282,7 +283,7 @@ impl Shard {
     #[inline]
     pub(crate) fn shape_for(&self, key_len: usize, value_len: usize, ttl: bool) -> Result<Shape> {
         let page = self.store.pages.page_size();
-        if key_len > usize::from(self.key_len_fits) || value_len > self.value_len_max {
+        if key_len > usize::from(self.key_len_fits) || value_len > self.value_len_max as usize {
             return Err(Error::TooLarge);
         }
         let shape = self.store.layout.shape(page, key_len, value_len, ttl);

@@ -18,10 +18,10 @@ pub(crate) struct Counters {
     pub(crate) gone: Gone,
     pub(crate) items_moved: u64,
     pub(crate) reclaim_passes: u64,
-    pub(crate) failed_no_memory: u64,
-    pub(crate) failed_too_large: u64,
-    pub(crate) failed_exists: u64,
-    pub(crate) failed_type_mismatch: u64,
+    pub(crate) failed_no_memory: u32,
+    pub(crate) failed_too_large: u32,
+    pub(crate) failed_exists: u32,
+    pub(crate) failed_type_mismatch: u32,
     pub(crate) failed_buffer_too_small: u64,
     pub(crate) failed_corrupt: u32,
 }
@@ -73,24 +73,26 @@ impl Counters {
         stats.deletes += self.deletes;
         stats.evictions += self.evictions;
         stats.expirations += self.expirations;
-        stats.failed_no_memory += self.failed_no_memory;
-        stats.failed_too_large += self.failed_too_large;
-        stats.failed_exists += self.failed_exists;
-        stats.failed_type_mismatch += self.failed_type_mismatch;
+        stats.failed_no_memory += u64::from(self.failed_no_memory);
+        stats.failed_too_large += u64::from(self.failed_too_large);
+        stats.failed_exists += u64::from(self.failed_exists);
+        stats.failed_type_mismatch += u64::from(self.failed_type_mismatch);
         stats.failed_buffer_too_small += self.failed_buffer_too_small;
         stats.failed_corrupt += u64::from(self.failed_corrupt);
         stats.reclaim_passes += self.reclaim_passes;
         stats.items_moved += self.items_moved;
     }
 
-    /// Counts a set that failed.
+    /// Counts a call that failed: to four billions in a shard.
     pub(crate) fn count_failure(&mut self, error: Error) {
-        match error {
-            Error::NoMemory => self.failed_no_memory += 1,
-            Error::TooLarge => self.failed_too_large += 1,
-            Error::Exists => self.failed_exists += 1,
-            _ => {}
-        }
+        let count = match error {
+            Error::NoMemory => &mut self.failed_no_memory,
+            Error::TooLarge => &mut self.failed_too_large,
+            Error::Exists => &mut self.failed_exists,
+            Error::TypeMismatch => &mut self.failed_type_mismatch,
+            _ => return,
+        };
+        *count = count.saturating_add(1);
     }
 }
 

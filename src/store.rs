@@ -51,7 +51,7 @@ pub(crate) struct Store {
     pub(crate) held: u32,
     pub(crate) counters: Counters,
     /// For how long what has expired may still be read by those who ask for that.
-    pub(crate) grace_ms: u64,
+    pub(crate) grace_ms: u32,
 }
 
 impl Store {
@@ -142,7 +142,7 @@ impl Store {
 
     /// Whether the grace is over of what expires at `at`.
     pub(crate) fn is_over(&self, at: u64) -> bool {
-        is_due(at.saturating_add(self.grace_ms), self.time().now())
+        is_due(at.saturating_add(self.grace_ms.into()), self.time().now())
     }
 
     // ---- walking -------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ impl Store {
         let page = self.pages.page_of(id);
         self.kept.time.note(self.pages.get_mut(page), at);
         if !planted::is("sweep never notes due") {
-            let over = at.saturating_add(self.grace_ms);
+            let over = at.saturating_add(self.grace_ms.into());
             self.room.sweep.note(page, at, over);
         }
         barrier();

@@ -103,7 +103,7 @@ impl Store {
 
     /// The hand finds something that expires at `at`.
     fn note_lap(&mut self, at: u64) {
-        let over = at.saturating_add(self.grace_ms);
+        let over = at.saturating_add(self.grace_ms.into());
         self.room.sweep.lap_due = self.room.sweep.lap_due.min(over);
     }
 

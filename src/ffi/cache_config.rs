@@ -116,7 +116,7 @@ pub struct larder_cache_config {
     /// Handed to on_event.
     pub event_ctx: *mut c_void,
     /// For how many milliseconds an item that has expired may still be read by larder_cache_get_item with
-    /// LARDER_STALE_OK. No other call returns it. It goes before others do that have not expired, where it is met: at the
+    /// LARDER_STALE_OK; at most 2^32 - 1 (49 days). No other call returns it. It goes before others do that have not expired, where it is met: at the
     /// tail of its log.
     pub grace_ms: u64,
     /// 0

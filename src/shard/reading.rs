@@ -129,7 +129,7 @@ impl Shard {
     ) -> Result<(usize, bool)> {
         let found = self.lookup(hash, key);
         if found.is_some_and(|(_, head)| head.value_type() != want) {
-            self.store.counters.failed_type_mismatch += 1;
+            self.store.counters.count_failure(Error::TypeMismatch);
             return Err(Error::TypeMismatch);
         }
         let id = self.touch_hit(hash, key)?;
@@ -209,7 +209,7 @@ impl Shard {
 
     pub(super) fn scalar(&mut self, id: Id, want: Type) -> Result<[u8; 8]> {
         if self.store.head(id).value_type() != want {
-            self.store.counters.failed_type_mismatch += 1;
+            self.store.counters.count_failure(Error::TypeMismatch);
             return Err(Error::TypeMismatch);
         }
         let mut bytes = [0; 8];
