@@ -44,6 +44,7 @@ pub(crate) struct State {
 
 /// Bytes, all of them exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ArenaStats {
     /// Bytes that can be handed out, over all regions.
     pub capacity: usize,

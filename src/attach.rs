@@ -27,6 +27,7 @@ use crate::store::{Kept, Store};
 
 /// What [`Cache::attach`](crate::Cache::attach) found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct AttachReport {
     /// What the region held.
     pub found: Found,

@@ -36,6 +36,7 @@ const _: () = assert!(SIZE_MAX / ((1 << PAGE_SHIFT_MAX) + 16) <= PAGES_MAX as u6
 
 /// A pool's statistics. `used_size + free_size + overhead_size == total_size`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolStats {
     /// Blocks handed out since the start.
     pub allocations: u64,

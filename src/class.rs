@@ -62,6 +62,7 @@ fn fill_page(page_shift: u32, size: usize) -> usize {
 
 /// What one size class of a pool holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolClassStats {
     /// Bytes of a slot; a block's own header takes 16 of them.
     pub slot_size: usize,

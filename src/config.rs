@@ -17,6 +17,7 @@ pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * PART_MAX;
 
 /// What happened in a call besides what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Event {
     /// What.
     pub kind: EventKind,
@@ -28,6 +29,7 @@ pub struct Event {
 
 /// The kinds of [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum EventKind {
     /// Items had to go to make room.

@@ -14,6 +14,7 @@ pub(crate) fn narrow(len: usize) -> u32 {
 
 /// The limits of a cache, as they are now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Limits {
     /// Parts with a lock each. A region above 4 GiB - 128 KiB has more than were asked for.
     pub shards: u32,

@@ -50,6 +50,7 @@ pub(crate) struct ReportHook {
 
 /// What one check saw and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MonitorReport {
     /// When.
     pub now_ms: u64,
@@ -67,6 +68,7 @@ pub struct MonitorReport {
 
 /// What a monitor counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MonitorStats {
     /// Checks.
     pub checks_performed: u64,
@@ -84,6 +86,7 @@ pub struct MonitorStats {
 
 /// One remembered check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Sample {
     /// When.
     pub time_ms: u64,

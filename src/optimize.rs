@@ -13,6 +13,7 @@ const DEAD_SHARE: u32 = 64;
 
 /// What a pass, or a slice of one, did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct OptimizeReport {
     /// Bytes by which usage went down.
     pub bytes_freed: u64,

@@ -21,6 +21,7 @@ pub(crate) const VERSION: u32 = 3;
 
 /// What a region was found to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum Found {
     /// A cache that could be taken over.

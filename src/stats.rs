@@ -102,6 +102,7 @@ impl Counters {
 // Laid out as the C structure's fields are: see `ffi::cache_stats`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct CacheStats {
     /// Items held, expired ones that nobody has met yet included.
     pub item_count: u64,
@@ -184,6 +185,7 @@ pub struct CacheStats {
 
 /// Who has a page of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum PageOwner {
     /// The log of newcomers.
@@ -204,6 +206,7 @@ impl PageOwner {
 
 /// What one owner of pages has: `live_bytes + dead_bytes + free_bytes == pages * page_size`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct OwnerStats {
     /// Whose.
     pub owner: PageOwner,
@@ -239,6 +242,7 @@ impl OwnerStats {
 
 /// One page of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PageInfo {
     /// Who has it.
     pub owner: PageOwner,

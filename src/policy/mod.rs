@@ -19,6 +19,7 @@ pub(crate) use size::{aged, first_uses, passes};
 
 /// Which policy a cache evicts by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum PolicyKind {
     /// The library's choice.
