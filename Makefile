@@ -88,6 +88,7 @@ test-features: ## Run the Rust tests without a lock or a C library, and those of
 	cargo clippy --no-default-features --all-targets -- -D warnings
 	cargo test --no-default-features
 	cargo test --no-default-features --features hosted --test threads --test monitor --test reentry
+	cargo test --features serde --test owned
 	cargo test --no-default-features --features spin --test threads --test monitor --test reentry --test set_time
 
 test-c: lib examples ## Run the C part of the tests alone

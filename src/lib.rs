@@ -39,6 +39,7 @@
 //! | `shard` | one lock's worth of all that |
 //! | `cache` | [`Cache`]: shards over one region |
 //! | `batch`, `view`, `monitor` | many requests in one call; values without copying; [`Monitor`] |
+//! | `owned` | `OwnedCache`: a cache with a region of its own, in the words of Rust's collections |
 //! | `ffi` | the C interface |
 //!
 //! ```
@@ -57,21 +58,25 @@
 //! # Features
 //! | feature | default | what it brings |
 //! |---|---|---|
-//! | `alloc` | yes | for programs with a heap: `Cache::get_in`, collections of allocator-api2 0.4 |
+//! | `alloc` | yes | for programs with a heap: `OwnedCache`, `Cache::get_in`, collections of allocator-api2 0.4 |
 //! | `hosted` | yes | a clock and the monitor's thread, from the C library |
 //! | `spin` | yes | the default lock, on targets with compare-and-swap |
+//! | `serde` | no | `Serialize` for statistics and reports |
 //! | `nightly` | no | `core::alloc::Allocator` for [`Arena`] and [`Pool`]; needs a nightly compiler |
 //! | `small` | no | little code rather than quick code |
 //! | `one-rule` | no | 2 KB less code: no simulations that choose the policy's rule |
 //! | `capi` | no | for the C archive alone |
 //!
-//! The crate never allocates from a heap. Rust asks for a global allocator all the same, since hashbrown
-//! names the crate `alloc`. Without the feature `alloc`, on a target without an operating system
+//! Only `OwnedCache`, and calls that return a vector, allocate from a heap. Rust asks for a global allocator all the
+//! same, since hashbrown names the crate `alloc`. Without the feature `alloc`, on a target without an operating system
 //! (`target_os = "none"`), this crate is that allocator: a program that could reach it does not link, and
 //! the linker names `larder_no_heap`. A program with an allocator of its own there enables `alloc`.
 #![no_std]
 #![cfg_attr(feature = "small", allow(dead_code))] // What grows and shrinks there alone.
 #![cfg_attr(feature = "nightly", allow(stable_features), feature(allocator_api))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod allocators;
 mod arena;
@@ -104,6 +109,8 @@ mod lock;
 mod log;
 mod monitor;
 mod optimize;
+#[cfg(feature = "alloc")]
+mod owned;
 mod page;
 mod pins;
 mod planted;
@@ -147,6 +154,8 @@ pub use limits::Limits;
 pub use lock::LockHooks;
 pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Sample};
 pub use optimize::OptimizeReport;
+#[cfg(feature = "alloc")]
+pub use owned::{Items, OwnedCache, OwnedCacheBuilder};
 pub use policy::PolicyKind;
 pub use pool::{Block, Pool, PoolConfig};
 pub use region::ALIGN;
@@ -154,4 +163,6 @@ pub use shard::{ItemInfo, ItemMeta, Lease, Overflow, Reading};
 pub use stamp::Found;
 pub use stats::{CacheStats, OwnerStats, PageInfo, PageOwner};
 pub use status::{Error, Result};
-pub use view::{Reservation, View};
+#[cfg(feature = "alloc")]
+pub use view::Pieces;
+pub use view::{Contiguous, Reservation, View};

@@ -9,6 +9,12 @@
 //!    writes the bytes of its value (`pins`, inv. 1 and 2).
 #![allow(unsafe_code)]
 
+mod reading;
+
+pub use reading::Contiguous;
+#[cfg(feature = "alloc")]
+pub use reading::Pieces;
+
 use crate::cache::Cache;
 use crate::page::Id;
 use crate::pins::Ticket;

@@ -4,13 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Lines of all files together, of one file, of one function.
-const SOURCE_LINES_MAX: usize = 21_200;
+const SOURCE_LINES_MAX: usize = 22_470;
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Methods of the standard library whose names one module gives, too.
-const STANDARD: [&str; 8] = [
-    "any", "finish", "is_empty", "is_none", "iter", "push", "size", "sum",
+const STANDARD: [&str; 10] = [
+    "any",
+    "as_ref",
+    "finish",
+    "into_iter",
+    "is_empty",
+    "is_none",
+    "iter",
+    "push",
+    "size",
+    "sum",
 ];
 
 struct Source {

@@ -62,7 +62,7 @@ if [ -n "$nightly" ]; then
 else
     skip 'the standard library in arena and pool: no nightly compiler (rustup toolchain install nightly)'
 fi
-for features in '' alloc spin hosted alloc,hosted spin,small; do
+for features in '' alloc spin hosted alloc,hosted alloc,serde spin,small; do
     step "features: ${features:-none}" clean '' "$features" target
 done
 

@@ -1,10 +1,10 @@
-//! Collections of the newest crates, and of the standard library, in an arena and a pool.
+//! Collections of the newest crates, and of the standard library, in an arena and a pool; and a cache of its own.
 #![cfg_attr(feature = "nightly", feature(allocator_api, btreemap_alloc))]
 
 use allocator_api2::{boxed::Box as NewestBox, vec::Vec as NewestVec};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use larder::allocator_api2::vec::Vec as LarderVec;
-use larder::{Arena, Cache, Config, Pool, PoolConfig};
+use larder::{Arena, Cache, Config, OwnedCache, Pool, PoolConfig};
 
 #[repr(align(16))]
 struct Region([u8; 64 * 1024]);
@@ -34,6 +34,12 @@ fn main() -> Result<(), larder::Error> {
     cache.set(b"answer", b"forty-two", 0)?;
     let value: LarderVec<u8, _> = cache.get_in(b"answer", &arena)?;
     assert_eq!(&value[..], b"forty-two");
+
+    // A cache with a region of its own.
+    let owned = OwnedCache::with_memory(64 * 1024)?;
+    owned.insert("answer", "forty-two")?;
+    let values = owned.get_many(&["answer", "question"])?;
+    assert_eq!(values, [Some(b"forty-two".to_vec()), None]);
 
     // The standard library.
     #[cfg(feature = "nightly")]

@@ -9,7 +9,7 @@ out=target/sanitizers
 . tests/tools/steps.sh
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-RUST_TESTS='allocator attach density expiry hostile limit lru model monitor pins reentry sizing threads'
+RUST_TESTS='allocator attach density expiry hostile limit lru model monitor owned pins reentry sizing threads'
 CFLAGS='-std=c11 -O1 -g -Wall -Wextra -Werror -Iinclude -Itests/c'
 ADDRESS='-fsanitize=address,undefined -fno-sanitize-recover=all'
 export ASAN_OPTIONS=detect_stack_use_after_return=1 TSAN_OPTIONS=halt_on_error=1
