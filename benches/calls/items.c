@@ -31,49 +31,77 @@ static void check(larder_status status, larder_status want)
     }
 }
 
-/* Keys that were set lately. */
-static void call_old(const char *kind, const unsigned char *key)
+static void call_get(const unsigned char *key)
 {
-    if (strcmp(kind, "get") == 0) {
-        check(larder_cache_get(cache, key, KEY_LEN, buffer, sizeof buffer, &len), LARDER_OK);
-    } else if (strcmp(kind, "get_item") == 0) {
-        larder_item item = LARDER_ITEM_INIT;
-        check(larder_cache_get_item(cache, key, KEY_LEN, buffer, sizeof buffer, 0, &item), LARDER_OK);
-    } else if (strcmp(kind, "set_tag") == 0) {
-        check(larder_cache_set_tag(cache, key, KEY_LEN, 1, 1, NULL), LARDER_OK);
-    } else {
-        exit(2);
-    }
+    check(larder_cache_get(cache, key, KEY_LEN, buffer, sizeof buffer, &len), LARDER_OK);
 }
 
-/* New keys. */
-static void call_new(const char *kind, const unsigned char *key)
+static void call_get_item(const unsigned char *key)
 {
-    if (strcmp(kind, "set") == 0) {
-        check(larder_cache_set(cache, key, KEY_LEN, value, VALUE_LEN, 0), LARDER_OK);
-    } else if (strcmp(kind, "put") == 0) {
-        larder_put put = LARDER_PUT_INIT;
-        put.key = key;
-        put.key_len = KEY_LEN;
-        put.value = value;
-        put.value_len = VALUE_LEN;
-        check(larder_cache_put(cache, &put, NULL), LARDER_OK);
-    } else if (strncmp(kind, "lease", 5) == 0) {
-        larder_lease lease;
-        check(larder_cache_lease(cache, key, KEY_LEN, 60000, &lease), LARDER_OK);
-        if (strcmp(kind, "lease+fill") == 0)
-            check(larder_cache_fill(cache, &lease, value, VALUE_LEN, 0), LARDER_OK);
-    } else if (strcmp(kind, "set+append") == 0) {
-        check(larder_cache_set(cache, key, KEY_LEN, value, VALUE_LEN, 0), LARDER_OK);
-        check(larder_cache_append(cache, key, KEY_LEN, value, 16), LARDER_OK);
-    } else {
-        exit(2);
-    }
+    larder_item item = LARDER_ITEM_INIT;
+    check(larder_cache_get_item(cache, key, KEY_LEN, buffer, sizeof buffer, 0, &item), LARDER_OK);
 }
+
+static void call_set_tag(const unsigned char *key)
+{
+    check(larder_cache_set_tag(cache, key, KEY_LEN, 1, 1, NULL), LARDER_OK);
+}
+
+static void call_set(const unsigned char *key)
+{
+    check(larder_cache_set(cache, key, KEY_LEN, value, VALUE_LEN, 0), LARDER_OK);
+}
+
+static void call_put(const unsigned char *key)
+{
+    larder_put put = LARDER_PUT_INIT;
+    put.key = key;
+    put.key_len = KEY_LEN;
+    put.value = value;
+    put.value_len = VALUE_LEN;
+    check(larder_cache_put(cache, &put, NULL), LARDER_OK);
+}
+
+static void call_lease(const unsigned char *key)
+{
+    larder_lease lease;
+    check(larder_cache_lease(cache, key, KEY_LEN, 60000, &lease), LARDER_OK);
+}
+
+static void call_lease_fill(const unsigned char *key)
+{
+    larder_lease lease;
+    check(larder_cache_lease(cache, key, KEY_LEN, 60000, &lease), LARDER_OK);
+    check(larder_cache_fill(cache, &lease, value, VALUE_LEN, 0), LARDER_OK);
+}
+
+static void call_set_append(const unsigned char *key)
+{
+    call_set(key);
+    check(larder_cache_append(cache, key, KEY_LEN, value, 16), LARDER_OK);
+}
+
+static const struct {
+    const char *name;
+    void (*call)(const unsigned char *key);
+    int is_old; /* of keys that were set lately */
+} kinds[] = {
+    { "get", call_get, 1 },
+    { "get_item", call_get_item, 1 },
+    { "set_tag", call_set_tag, 1 },
+    { "set", call_set, 0 },
+    { "put", call_put, 0 },
+    { "lease", call_lease, 0 },
+    { "lease+fill", call_lease_fill, 0 },
+    { "set+append", call_set_append, 0 },
+};
 
 int main(int argc, char **argv)
 {
-    if (argc < 4)
+    size_t kind = 0, count = sizeof kinds / sizeof kinds[0];
+    while (argc == 4 && kind < count && strcmp(kinds[kind].name, argv[1]) != 0)
+        kind++;
+    if (argc != 4 || kind == count)
         return 2;
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
     config.flags = (uint32_t)strtoul(argv[2], NULL, 10);
@@ -82,12 +110,11 @@ int main(int argc, char **argv)
     uint64_t id = 0, n = strtoull(argv[3], NULL, 10);
     for (; id < 3 * ITEMS; id++) {
         key_of(id, key);
-        call_new("set", key);
+        call_set(key);
     }
-    int is_old = strcmp(argv[1], "get") == 0 || strcmp(argv[1], "get_item") == 0 || strcmp(argv[1], "set_tag") == 0;
     for (uint64_t i = 0; i < n; i++) {
-        key_of(is_old ? id - 1 - i % 1000 : id + i, key);
-        (is_old ? call_old : call_new)(argv[1], key);
+        key_of(kinds[kind].is_old ? id - 1 - i % 1000 : id + i, key);
+        kinds[kind].call(key);
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{NewValue, Shard};
+use super::{ItemMeta, NewValue, Shard};
 use crate::expiry::TTL_NEVER;
 use crate::hash::Hash;
 use crate::item::{Draft, HEAD_SIZE, Head, Meta, Shape, Type};
@@ -19,6 +19,9 @@ use crate::status::{Error, Result};
 
 /// Whether there is a quick path.
 const QUICK: bool = !cfg!(feature = "small");
+
+/// An item, the length of its value, and whether that was copied.
+type Read = (Id, Head, usize, bool);
 
 /// The most bytes of an item that the quick path stores, in pages of so many; 0 where it stores none.
 pub(super) fn plain_max(setup: &Setup, page_size: usize) -> u32 {
@@ -53,6 +56,13 @@ impl Shard {
         key: &[u8],
         buffer: &mut [u8],
     ) -> Option<Result<(usize, bool)>> {
+        let got = self.read_quickly(hash, key, buffer)?;
+        Some(got.map(|(_, _, len, copied)| (len, copied)))
+    }
+
+    /// An item, the length of its value, and whether that was copied.
+    #[inline(always)]
+    fn read_quickly(&mut self, hash: Hash, key: &[u8], buffer: &mut [u8]) -> Option<Result<Read>> {
         if !QUICK {
             return None;
         }
@@ -62,12 +72,37 @@ impl Shard {
         };
         let piece = self.store.layout.plain_value(id, head)?;
         self.hit(id, head, hash);
-        Some(Ok(match buffer.get_mut(..piece.len) {
+        let copied = match buffer.get_mut(..piece.len) {
             Some(buffer) => {
                 self.store.pages.bytes().copy_out(piece.at, buffer);
-                (piece.len, true)
+                true
             }
-            None => self.too_short(piece.len),
+            None => self.too_short(piece.len).1,
+        };
+        Some(Ok((id, head, piece.len, copied)))
+    }
+
+    /// As [`Shard::get_item`], where nothing unusual is asked for.
+    #[inline]
+    pub(crate) fn get_item_quickly(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        buffer: &mut [u8],
+    ) -> Option<Result<(ItemMeta, bool)>> {
+        let got = self.read_quickly(hash, key, buffer)?;
+        Some(got.map(|(id, head, value_len, copied)| {
+            let meta = self.store.layout.meta(&self.store.pages, id);
+            let item = ItemMeta {
+                value_len,
+                value_type: head.value_type(),
+                tag: meta.tag,
+                version: meta.version,
+                ttl_ms: TTL_NEVER,
+                age_ms: self.age_of(id),
+                is_stale: false,
+            };
+            (item, copied)
         }))
     }
 

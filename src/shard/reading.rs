@@ -144,6 +144,11 @@ impl Shard {
         buffer: &mut [u8],
         how: Reading,
     ) -> Result<(ItemMeta, bool)> {
+        if how == Reading::default()
+            && let Some(got) = self.get_item_quickly(hash, key, buffer)
+        {
+            return got;
+        }
         let found = self.store.find(hash, key);
         let kept = found.filter(|&found| how.stale && self.keeps(found));
         let stale = kept.filter(|&(id, head)| self.store.is_expired(id, head));
@@ -176,7 +181,7 @@ impl Shard {
     }
 
     /// Milliseconds since an item was set, where the cache keeps that.
-    fn age_of(&self, id: Id) -> Option<u64> {
+    pub(super) fn age_of(&self, id: Id) -> Option<u64> {
         let store = &self.store;
         let set_time = store.layout.set_time(&store.pages, id)?;
         Some(store.time().since(set_time))
