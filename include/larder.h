@@ -185,7 +185,7 @@
 /* A check found an invariant broken, or an item's checksum does not fit. */
 #define LARDER_CORRUPT (-9)
 
-/* The block, view or reservation was given back before. */
+/* It was given back before, or what it is for was changed since. */
 #define LARDER_STALE (-10)
 
 /* The structure or region is of another version of the library, or the region of another configuration. */
@@ -1488,7 +1488,8 @@ larder_status larder_cache_reservation_spans(struct larder_cache *cache,
                                              size_t *count);
 
 /* The value is written: the key has it from now on, instead of what it had, and the TTL begins.
- * LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
+ * LARDER_STALE where it was committed or aborted before, and where the key was set, deleted, added to or cleared since
+ * it was reserved: the reservation is given up then, for what was written is older. LARDER_NO_MEMORY where the index cannot take
  * one more, and the reservation is still held then. O(1).
  *
  * # Safety

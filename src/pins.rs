@@ -175,6 +175,24 @@ impl Pins {
         store.held -= 1;
     }
 
+    /// The reservations of a key, of all where there is none, come too late from now on. O(entries).
+    #[cold]
+    pub(crate) fn void(&self, store: &mut Store, key: Option<&[u8]>) {
+        for entry in 0..self.entries() {
+            let (id, generation) = self.entry(store, entry);
+            let reserves = id != Id::NONE && generation & 1 == Purpose::Reservation as u32;
+            if reserves && key.is_none_or(|key| store.layout.key(&store.pages, id) == key) {
+                let head = store.head(id);
+                Items::set_head(&mut store.pages, id, head.with_uses(VOID));
+            }
+        }
+    }
+
+    /// Whether a reservation comes too late.
+    pub(crate) fn is_void(store: &Store, id: Id) -> bool {
+        store.head(id).uses() == VOID
+    }
+
     /// Gives the page back where nothing is held any more.
     pub(crate) fn tidy(&mut self, store: &mut Store) {
         if self.table != Page::NONE && !self.any() {
@@ -190,6 +208,9 @@ impl Pins {
         held == counted && store.held as usize == held && (held > 0 || self.pages() == 0)
     }
 }
+
+/// Uses of an item that is reserved, where its reservation comes too late: it has none of its own.
+const VOID: u32 = 3;
 
 impl Store {
     /// Pins an item. Returns whether it was unpinned before.

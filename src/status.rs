@@ -24,7 +24,7 @@ pub enum Error {
     Busy = -8,
     /// A check found an invariant broken, or an item's checksum does not fit.
     Corrupt = -9,
-    /// The block, view or reservation was given back before.
+    /// The block, view or reservation was given back before, or what it is for was changed since.
     Stale = -10,
     /// The structure or region is of another version of the library, or the region of another
     /// configuration.
@@ -76,7 +76,7 @@ impl Error {
             Self::TypeMismatch => c"value is of another type",
             Self::Busy => c"busy: locked, running already, or called from inside a callback",
             Self::Corrupt => c"corrupt: an invariant or a checksum does not hold",
-            Self::Stale => c"stale: given back before",
+            Self::Stale => c"stale: given back before, or changed since",
             Self::VersionMismatch => c"of another version of the library, or made with another configuration",
             Self::Misaligned => c"memory does not start at a multiple of 16 bytes",
             Self::Again => c"more to do, call again",

@@ -339,7 +339,8 @@ impl Reservation<'_> {
     /// The value is written: the key has it from now on, and its TTL begins.
     ///
     /// # Errors
-    /// `NoMemory` where the index cannot take one more; the reservation is given up then.
+    /// `Stale` where the key was set, deleted, added to or cleared since it was reserved: what was written is older.
+    /// `NoMemory` where the index cannot take one more. The reservation is given up then.
     pub fn commit(self) -> Result<()> {
         let Hold { shard, ticket, .. } = self.hold;
         self.cache.commit_bytes(shard, ticket, self.ttl_ms)

@@ -502,11 +502,8 @@ fn clear_leaves_nothing_but_what_is_held() {
         assert_eq!(cache.contains(&key(299)), Ok(false));
         drop(view);
         reservation.bytes_mut().unwrap().copy_from_slice(b"new");
-        reservation.commit().unwrap();
-        assert_eq!(
-            (cache.item_count(), value_of(cache, b"r")),
-            (1, Some(b"new".to_vec()))
-        );
+        assert_eq!(reservation.commit(), Err(Error::Stale));
+        assert_eq!((cache.item_count(), cache.stats().reservations), (0, 0));
     });
 }
 

@@ -235,8 +235,6 @@ fn a_reservation_is_nobodys_before_its_commit() {
                 }
                 cache.optimize(0).unwrap();
                 checked(cache);
-                cache.set(b"k", b"newer", 0).unwrap();
-                assert_eq!(read(&cache.pin(b"k").unwrap()), b"newer");
                 assert_eq!(cache.stats().reservations, 1);
                 set_now(now_ms() + 600);
                 reservation.commit().unwrap();
@@ -246,6 +244,22 @@ fn a_reservation_is_nobodys_before_its_commit() {
                     Ok(1_000),
                     "a TTL counts from the commit on"
                 );
+                assert_eq!(cache.stats().reservations, 0);
+                checked(cache);
+
+                // Whatever happens to the key, the one who comes later comes too late.
+                let late = [0; 3].map(|_| cache.reserve(b"k", len, 0).unwrap());
+                let changes: [fn(&Cache<'_>); 3] = [
+                    |cache| cache.set(b"k", b"newer", 0).unwrap(),
+                    |cache| drop(cache.delete(b"k")),
+                    |cache| cache.reserve(b"k", 0, 0).unwrap().commit().unwrap(),
+                ];
+                for (reservation, change) in late.into_iter().zip(changes) {
+                    change(cache);
+                    let now = cache.pin(b"k").map(|view| read(&view));
+                    assert_eq!(reservation.commit(), Err(Error::Stale));
+                    assert_eq!(cache.pin(b"k").map(|view| read(&view)), now);
+                }
                 assert_eq!(cache.stats().reservations, 0);
                 checked(cache);
 

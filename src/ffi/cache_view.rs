@@ -331,7 +331,8 @@ pub unsafe extern "C" fn larder_cache_reservation_spans(
 }
 
 /// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
-/// LARDER_STALE where it was committed or aborted before; LARDER_NO_MEMORY where the index cannot take
+/// LARDER_STALE where it was committed or aborted before, and where the key was set, deleted, added to or cleared since
+/// it was reserved: the reservation is given up then, for what was written is older. LARDER_NO_MEMORY where the index cannot take
 /// one more, and the reservation is still held then. O(1).
 ///
 /// # Safety

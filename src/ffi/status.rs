@@ -27,7 +27,7 @@ pub const LARDER_TYPE_MISMATCH: i32 = -7;
 pub const LARDER_BUSY: i32 = -8;
 /// A check found an invariant broken, or an item's checksum does not fit.
 pub const LARDER_CORRUPT: i32 = -9;
-/// The block, view or reservation was given back before.
+/// It was given back before, or what it is for was changed since.
 pub const LARDER_STALE: i32 = -10;
 /// The structure or region is of another version of the library, or the region of another configuration.
 pub const LARDER_VERSION_MISMATCH: i32 = -11;

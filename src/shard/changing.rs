@@ -94,6 +94,9 @@ impl Shard {
         let done = self.extend_uncounted(hash, key, bytes, end);
         match done {
             Ok(()) => {
+                if self.store.held > 0 {
+                    self.pins.void(&mut self.store, Some(key));
+                }
                 self.store.counters.sets += 1;
                 self.note_usage();
             }

@@ -5,9 +5,9 @@
 use super::Shard;
 use crate::expiry::{NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Items, Meta, State, Type};
+use crate::item::{Draft, Items, KEY_LEN_MAX, Meta, State, Type};
 use crate::page::Id;
-use crate::pins::{Purpose, Ticket};
+use crate::pins::{Pins, Purpose, Ticket};
 use crate::status::{Error, Result};
 
 impl Shard {
@@ -117,6 +117,10 @@ impl Shard {
     /// The value is written: it is its key's from now on, for `ttl_ms`.
     pub(crate) fn commit(&mut self, ticket: Ticket, ttl_ms: u64) -> Result<()> {
         let id = self.held(ticket, Purpose::Reservation)?;
+        if Pins::is_void(&self.store, id) {
+            self.abort(ticket)?;
+            return Err(Error::Stale);
+        }
         let store = &mut self.store;
         let hash = store.hash_of(id);
         store
@@ -152,6 +156,13 @@ impl Shard {
             }
         }
         store.counters.sets += 1;
+        if store.held > 0 {
+            let mut copy = [0; KEY_LEN_MAX];
+            let key = store.layout.key(&store.pages, id);
+            let to = copy.get_mut(..key.len()).unwrap_or_default();
+            crate::region::copy(to, key);
+            self.pins.void(&mut self.store, Some(to));
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ impl Shard {
     /// O(items) where something is held.
     pub(crate) fn clear(&mut self) {
         if self.pins.any() {
+            self.pins.void(&mut self.store, None);
             let mut place = (0, 0);
             while let Some(next) = self.walk(place, |_, _| false) {
                 self.remove_before(next);

@@ -25,10 +25,14 @@ impl Shard {
             SetMode::Set if value.evicts => self.set_quickly(hash, key, value),
             _ => None,
         };
-        match quick {
+        let done = match quick {
             Some(done) => done,
             None => self.set_other(hash, key, value, mode),
+        };
+        if self.store.held > 0 && done.is_ok() {
+            self.pins.void(&mut self.store, Some(key));
         }
+        done
     }
 
     #[inline(never)]
@@ -273,6 +277,9 @@ impl Shard {
     /// Takes an item out.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
+        if self.store.held > 0 {
+            self.pins.void(&mut self.store, Some(key));
+        }
         match self.delete_quickly(hash, key) {
             Some(done) => done,
             None => self.delete_other(hash, key),
