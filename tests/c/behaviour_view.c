@@ -1302,10 +1302,12 @@ static struct {
     larder_view view;
     larder_reservation reservation;
     uint64_t key, seed;
+    uint32_t changes; /* of the key by then */
     int kind; /* 0 = nothing, 1 = view, 2 = reservation */
 } tokens[TOKEN_COUNT];
 
 static uint64_t seeds[KEY_COUNT]; /* of each key's last value */
+static uint32_t changes[KEY_COUNT]; /* sets, deletions and commits of each key */
 
 /* Lengths follow from the seed. */
 static size_t len_of(uint64_t seed)
@@ -1332,6 +1334,7 @@ static void take_token(const struct world *world, int i, uint64_t random)
     tokens[i].kind = status != LARDER_OK ? 0 : random >> 10 & 1 ? 1 : 2;
     tokens[i].key = key;
     tokens[i].seed = seed;
+    tokens[i].changes = changes[key];
 }
 
 static void give_token(const struct world *world, int i, uint64_t random)
@@ -1341,8 +1344,11 @@ static void give_token(const struct world *world, int i, uint64_t random)
         CHECK_STATUS(larder_cache_unpin(world->cache, &tokens[i].view), LARDER_OK);
     } else if (random & 1) {
         CHECK_STATUS(larder_cache_abort(world->cache, &tokens[i].reservation), LARDER_OK);
+    } else if (tokens[i].changes != changes[tokens[i].key]) {
+        CHECK_STATUS(larder_cache_commit(world->cache, &tokens[i].reservation), LARDER_STALE);
     } else {
         CHECK_STATUS(larder_cache_commit(world->cache, &tokens[i].reservation), LARDER_OK);
+        changes[tokens[i].key]++;
         seeds[tokens[i].key] = tokens[i].seed;
         check_value(world->cache, tokens[i].key, len_of(tokens[i].seed), tokens[i].seed);
     }
@@ -1357,6 +1363,7 @@ static void change_something(struct world *world, uint64_t random)
     case 0:
         status = delete_key(world->cache, key);
         CHECK(status == LARDER_OK || status == LARDER_NOT_FOUND);
+        changes[key]++;
         break;
     case 1:
         status = larder_cache_touch(world->cache, &key, sizeof key, HOUR_MS);
@@ -1373,6 +1380,7 @@ static void change_something(struct world *world, uint64_t random)
         break;
     default:
         CHECK_STATUS(set_value(world->cache, key, len_of(seed), seed, random & 2048 ? HOUR_MS : 0), LARDER_OK);
+        changes[key]++;
         seeds[key] = seed;
     }
 }
@@ -1385,6 +1393,7 @@ static void whatever_happens(const struct setting *setting, uint64_t seed)
     world_begin(&world, setting, (size_t)setting->shards * LARGE_REGION_SIZE / 2, 0);
     memset(tokens, 0, sizeof tokens);
     memset(seeds, 0, sizeof seeds);
+    memset(changes, 0, sizeof changes);
     for (int round = 0; round < check_rounds(4000, 400); round++) {
         int i = (int)(next_random(&random) % TOKEN_COUNT);
         if (round % 4)
