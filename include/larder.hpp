@@ -216,8 +216,8 @@ private:
 /// A time to live: the item never expires.
 inline constexpr std::chrono::milliseconds never = std::chrono::milliseconds::max();
 
-/// How long an item lives: the cache's default, `never`, or a duration. A duration of 0 or less, as a deadline leaves
-/// it that has passed, becomes 1 ms. One above 2^40 ms is shortened to that.
+/// How long an item lives: the cache's default, `never`, `keep_ttl`, or a duration. A duration of 0 or less, as a
+/// deadline leaves it that has passed, becomes 1 ms. One above 2^40 ms is shortened to that.
 class time_to_live {
 public:
     /// The cache's default_ttl_ms.
@@ -230,6 +230,14 @@ public:
 
     /// As larder_cache_set takes it.
     constexpr std::uint64_t ms() const noexcept { return ms_; }
+
+    /// LARDER_TTL_KEEP.
+    static constexpr time_to_live keep() noexcept
+    {
+        time_to_live ttl;
+        ttl.ms_ = LARDER_TTL_KEEP;
+        return ttl;
+    }
 
 private:
     static constexpr std::uint64_t of(std::int64_t count, std::int64_t ms_of_one) noexcept
@@ -244,6 +252,9 @@ private:
 
 /// A time to live: the cache's default_ttl_ms.
 inline constexpr time_to_live default_ttl{};
+
+/// A time to live: what the item has left; the cache's default where the key has no item.
+inline constexpr time_to_live keep_ttl = time_to_live::keep();
 
 namespace detail {
 
@@ -409,6 +420,21 @@ inline larder_set_request set_request(bytes key, bytes value, time_to_live ttl =
     return {key.data(), key.size(), value.data(), value.size(), ttl.ms(), LARDER_OK, 0};
 }
 
+/// A value for cache::put, which uses what `key` and `value` refer to. `mode` is LARDER_PUT_..; `version` goes with
+/// LARDER_PUT_IF_VERSION. The fields `tag` and `flags` are 0.
+inline larder_put put_request(bytes key, bytes value, std::uint32_t mode = LARDER_PUT_SET, std::uint64_t version = 0,
+                              time_to_live ttl = default_ttl) noexcept
+{
+    return {sizeof(larder_put), mode, key.data(), key.size(), value.data(), value.size(), ttl.ms(), version, 0, 0};
+}
+
+/// The right to store a key's value by cache::fill. A value, which may be copied. There is no call that gives it back:
+/// one that is not filled runs out, and until then others get status::busy. cache::erase of the key ends it at once.
+struct lease : larder_lease {
+    lease() noexcept : larder_lease{} {}
+    lease(const larder_lease &raw) noexcept : larder_lease(raw) {}
+};
+
 /// What cache::get would have answered.
 inline result<bytes> result_of(const larder_get_request &request) noexcept
 {
@@ -528,6 +554,55 @@ public:
         return detail::answer(status, bytes(into.data(), read));
     }
 
+    /// As get, and writes what is known of the item. `flags` is 0, or LARDER_PEEK, LARDER_STALE_OK. `out` is written on
+    /// status::buffer_too_small, too: with an empty buffer that asks for nothing else.
+    result<bytes> get_item(bytes key, buffer into, larder_item &out, std::uint32_t flags = 0) noexcept
+    {
+        out.struct_size = sizeof out;
+        const larder_status status =
+            larder_cache_get_item(handle(), key.data(), key.size(), into.data(), into.size(), flags, &out);
+        const std::size_t len = status == LARDER_OK ? static_cast<std::size_t>(out.value_len) : 0;
+        return detail::answer(status, bytes(into.data(), len));
+    }
+
+    /// Stores a copy where put_request's mode allows it, and answers its version: 0 without LARDER_ITEM_VERSIONS.
+    /// status::stale where the item has another version by now, status::exists and status::not_found as for add and
+    /// replace. The key has the value that it had then.
+    result<std::uint64_t> put(const larder_put &put) noexcept
+    {
+        std::uint64_t version = 0;
+        return detail::answer(larder_cache_put(handle(), &put, &version), version);
+    }
+
+    /// Adds bytes behind a value, whose time to live stays. status::type_mismatch where it is a number or text;
+    /// status::too_large and status::no_memory as for set, and the value is as before then.
+    result<> append(bytes key, bytes more) noexcept
+    {
+        return detail::done(larder_cache_append(handle(), key.data(), key.size(), more.data(), more.size()));
+    }
+    /// The same before the value.
+    result<> prepend(bytes key, bytes more) noexcept
+    {
+        return detail::done(larder_cache_prepend(handle(), key.data(), key.size(), more.data(), more.size()));
+    }
+
+    /// The right to fetch the value of a key that has none, for so long. status::busy where another has it,
+    /// status::exists where the value is there. It takes room as a small item does. status::invalid for `never`,
+    /// `default_ttl` and `keep_ttl`.
+    result<larder::lease> lease(bytes key, time_to_live time) noexcept
+    {
+        larder::lease lease;
+        const larder_status status = larder_cache_lease(handle(), key.data(), key.size(), time.ms(), &lease);
+        return detail::answer(status, lease);
+    }
+
+    /// Stores the value that a lease was given for. status::stale where the key was erased, set or cleared since, or
+    /// the lease ran out; nothing is stored then.
+    result<> fill(const larder_lease &lease, bytes value, time_to_live ttl = default_ttl) noexcept
+    {
+        return detail::done(larder_cache_fill(handle(), &lease, value.data(), value.size(), ttl.ms()));
+    }
+
     /// Takes an item out; status::not_found where there is none.
     result<> erase(bytes key) noexcept { return detail::done(larder_cache_delete(handle(), key.data(), key.size())); }
 
@@ -590,6 +665,15 @@ public:
         return detail::answer(larder_cache_item_info(handle(), key.data(), key.size(), &info), info);
     }
 
+    /// Changes the bits of an item's tag that `mask` names, and answers the old tag. status::invalid without
+    /// LARDER_ITEM_TAGS. Not counted as a read.
+    result<std::uint32_t> set_tag(bytes key, std::uint32_t mask, std::uint32_t bits) noexcept
+    {
+        std::uint32_t old = 0;
+        const larder_status status = larder_cache_set_tag(handle(), key.data(), key.size(), mask, bits, &old);
+        return detail::answer(status, old);
+    }
+
     /// Bytes of a value. Not counted as a read.
     result<std::size_t> size(bytes key) noexcept
     {
@@ -629,6 +713,14 @@ public:
     {
         std::int64_t sum = 0;
         const larder_status status = larder_cache_increment(handle(), key.data(), key.size(), by, &sum);
+        return detail::answer(status, sum);
+    }
+
+    /// Adds to a number that was set as std::uint64_t, and answers the sum. `mode` is LARDER_WRAP or LARDER_SATURATE.
+    result<std::uint64_t> add_u64(bytes key, std::int64_t delta, std::uint32_t mode) noexcept
+    {
+        std::uint64_t sum = 0;
+        const larder_status status = larder_cache_add_u64(handle(), key.data(), key.size(), delta, mode, &sum);
         return detail::answer(status, sum);
     }
 
@@ -699,7 +791,28 @@ public:
         return scan(std::move(visit), cursor);
     }
 
-    /// Takes every item out; status::pinned where a view or a reservation is held.
+    /// Takes out each item of which `matches(const larder::item &)` is true, among the next `step_max` from the cursor
+    /// on (0 = all), and writes how many went. status::again where there are more; `deleted` is written then, too. As for
+    /// scan, it runs under the lock of the item's shard, and must not throw: that ends the program by std::terminate.
+    template <class Match>
+    result<> erase_if(Match matches, larder_cursor &cursor, std::uint32_t step_max, std::uint64_t &deleted) noexcept
+    {
+        const larder_match_fn call = [](void *ctx, const larder_item_info *info) noexcept -> std::int32_t {
+            return (*static_cast<Match *>(ctx))(item(*info)) ? 1 : 0;
+        };
+        return detail::done(
+            larder_cache_delete_if(handle(), &cursor, step_max, call, std::addressof(matches), &deleted));
+    }
+    /// Of all items; answers how many went.
+    template <class Match> result<std::uint64_t> erase_if(Match matches) noexcept
+    {
+        larder_cursor cursor{};
+        std::uint64_t deleted = 0;
+        const result<> done = erase_if(std::move(matches), cursor, 0, deleted);
+        return done ? result<std::uint64_t>(deleted) : done.error();
+    }
+
+    /// Takes every item out. What a view holds can be read until it is given back, and a reservation stays.
     result<> clear() noexcept { return detail::done(larder_cache_clear(handle())); }
 
     std::size_t memory_limit() const noexcept { return larder_cache_memory_limit(handle()); }

@@ -24,7 +24,7 @@ build_and_run_cpp() {
 
 # ---- larder.hpp ----
 
-HPP_TESTS='held memory values whole'
+HPP_TESTS='held items memory values whole'
 
 # cpp_tests COMPILER OPTION...: the tests of larder.hpp; doctest's own part is the same for all
 cpp_tests() {
@@ -243,6 +243,16 @@ bad_inputs_are_for_every_function() {
     [ -z "$missing" ] || { echo "no bad_input_*.c calls:$missing"; return 1; }
 }
 
+# larder.hpp calls every function, but for those that set defaults, which its types begin with, and the version's.
+hpp_calls_every_function() {
+    sed 's|//.*||' include/larder.hpp >"$out/hpp-code"
+    missing=''
+    for function in $(declared | grep -vxE 'larder_(cache|monitor|pool)_config_init|larder_version_(number|string)'); do
+        grep -q "\<$function(" "$out/hpp-code" || missing="$missing $function"
+    done
+    [ -z "$missing" ] || { echo "larder.hpp does not call:$missing"; return 1; }
+}
+
 # What programs of other versions rely on is what the committed manifest says.
 abi_is_the_manifest() {
     sh tests/tools/abi.sh "$out/abi" || return 1
@@ -416,6 +426,7 @@ done
 step 'the verdict of make test adds up all parts' verdict_adds_up_all_parts
 step 'archive is one object' archive_has_one_member
 step 'exports are what the header declares' exports_are_the_header
+step 'larder.hpp calls every function of larder.h' hpp_calls_every_function
 step 'bad input is tried on every function' bad_inputs_are_for_every_function
 if has clang; then
     step 'constants, structs and functions are the manifest' abi_is_the_manifest

@@ -30,7 +30,6 @@ TEST_CASE("a view keeps its bytes, and unpins itself")
     {
         view one = *test.cache.pin("key");
         CHECK((one.size() == 5 && one.span_count() == 1 && one.first() == "value"));
-        CHECK_STATUS(test.cache.clear(), status::pinned);
         CHECK_OK(test.cache.set("key", "another"));
         CHECK_OK(test.cache.erase("key"));
         CHECK(one.first() == "value");
@@ -39,6 +38,19 @@ TEST_CASE("a view keeps its bytes, and unpins itself")
     CHECK(test.stats().views == 0);
     CHECK_STATUS(test.cache.pin("key"), status::not_found);
     CHECK_OK(test.cache.clear());
+}
+
+TEST_CASE("clear takes all items out, and nothing from who holds it")
+{
+    TestCache<> test;
+    REQUIRE_OK(test.cache.set("key", "value"));
+    const view held = *test.cache.pin("key");
+    reservation room = *test.cache.reserve("other", 3);
+    CHECK_OK(test.cache.clear());
+    CHECK((test.cache.item_count() == 0 && held.first() == "value" && test.stats().views == 1));
+    std::memcpy(room.first().data(), "new", 3);
+    CHECK_OK(room.commit());
+    CHECK(*test.cache.get_as<std::string>("other") == "new");
 }
 
 TEST_CASE("a view moves, and is given back once")

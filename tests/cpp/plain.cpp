@@ -17,6 +17,7 @@ static bool works()
     bool good = cache.set("key", "value").has_value() && *cache.get("key", into) == "value";
     good = good && cache.pin("key")->first() == "value" && cache.reserve("other", 3)->commit().has_value();
     good = good && cache.scan([&](const larder::item &) { count++; }) && count == 2;
+    good = good && *cache.erase_if([](const larder::item &item) { return item.size() == 3; }) == 1;
     larder::monitor monitor;
     return good && monitor.init(cache) && monitor.poll(std::chrono::seconds(1));
 }

@@ -106,19 +106,56 @@ TEST_CASE("a scan visits each item, and goes on where it was stopped")
     CHECK_OK(test.cache.scan([&](const larder::item &) { CHECK_STATUS(test.cache.clear(), status::busy); }));
 }
 
-TEST_CASE("an exception out of a scan ends the program, and does not cross the library")
+template <class Call> bool terminates(Call call)
 {
-    TestCache<> test;
-    REQUIRE_OK(test.cache.set("key", "value"));
     const pid_t child = fork();
     if (child == 0) {
         std::set_terminate([] { _exit(3); });
-        (void)test.cache.scan([](const larder::item &) { throw 1; });
+        call();
         _exit(4);
     }
     int result = 0;
     REQUIRE(waitpid(child, &result, 0) == child);
-    CHECK((WIFEXITED(result) && WEXITSTATUS(result) == 3));
+    return WIFEXITED(result) && WEXITSTATUS(result) == 3;
+}
+
+TEST_CASE("an exception out of a callable ends the program, and does not cross the library")
+{
+    TestCache<> test;
+    REQUIRE_OK(test.cache.set("key", "value"));
+    CHECK(terminates([&] { (void)test.cache.scan([](const larder::item &) { throw 1; }); }));
+    CHECK(terminates([&] { (void)test.cache.erase_if([](const larder::item &) -> bool { throw 1; }); }));
+}
+
+TEST_CASE("erase_if takes out what it is told, at once or in slices")
+{
+    TestCache<> test;
+    auto fill = [&] {
+        for (int i = 0; i < 100; i++)
+            REQUIRE_OK(test.cache.set(std::to_string(i), std::to_string(i % 2)));
+    };
+    auto is_odd = [owned = std::make_unique<std::string>("1")](const larder::item &item) {
+        return item.first() == *owned;
+    };
+    fill();
+    CHECK(*test.cache.erase_if(std::move(is_odd)) == 50);
+    CHECK((test.cache.contains("98") && !test.cache.contains("99")));
+
+    fill();
+    larder_cursor cursor{};
+    std::uint64_t sum = 0, deleted = 0;
+    int slices = 0;
+    larder::result<> done;
+    do {
+        done = test.cache.erase_if([](const larder::item &item) { return item.first() == "1"; }, cursor, 7, deleted);
+        sum += deleted;
+        slices++;
+    } while (done.error() == status::again);
+    CHECK_OK(done);
+    CHECK((sum == 50 && slices == 15 && test.cache.item_count() == 50));
+
+    CHECK(*test.cache.erase_if([&](const larder::item &) { return test.cache.clear().has_value(); }) == 0);
+    CHECK_STATUS(larder::cache().erase_if([](const larder::item &) { return true; }), status::invalid);
 }
 
 TEST_CASE("a cache is taken over where it lies")
