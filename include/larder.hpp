@@ -792,8 +792,9 @@ public:
     }
 
     /// Takes out each item of which `matches(const larder::item &)` is true, among the next `step_max` from the cursor
-    /// on (0 = all), and writes how many went. status::again where there are more; `deleted` is written then, too. As for
-    /// scan, it runs under the lock of the item's shard, and must not throw: that ends the program by std::terminate.
+    /// on (0 = all), and writes how many went. status::again where there are more; `deleted` is written then, too.
+    /// `matches` runs under the lock of the item's shard, as for scan, and must not throw: that ends the program by
+    /// std::terminate.
     template <class Match>
     result<> erase_if(Match matches, larder_cursor &cursor, std::uint32_t step_max, std::uint64_t &deleted) noexcept
     {

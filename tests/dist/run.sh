@@ -1,8 +1,9 @@
 #!/bin/sh
 # Packages, as others use them: the tarballs of `make dist` unpacked elsewhere and used with no Rust, the source tree
-# used through CMake, and the descriptions for Zephyr, ESP-IDF and PlatformIO. The builds of the first two are stood in
-# for; PlatformIO, ESP-IDF's component manager and Zephyr's Kconfig come by pip (requirements.txt), or are left out. Runs
-# every step, whatever the ones before it said, and closes with how many passed. Needs `make lib` first.
+# used through CMake, every piece of docs/build.md, and the descriptions for Zephyr, ESP-IDF and PlatformIO. The builds
+# of the first two are stood in for; Meson, PlatformIO, ESP-IDF's component manager and Zephyr's Kconfig come by pip
+# (requirements.txt), or are left out. Runs every step, whatever the ones before it said, and closes with how many
+# passed. Needs `make lib` first.
 set -eu
 cd "$(dirname "$0")/../.."
 repository=$PWD
@@ -152,6 +153,62 @@ installs_from_the_source() {
 installed_by_make() {
     ${MAKE:-make} --no-print-directory install PREFIX="$out/made by make" || return 1
     host_programs made -DCMAKE_PREFIX_PATH="$out/made by make" -DWANTED="$version"
+}
+
+# ---- docs/build.md ----
+
+# piece NAME: what stands in the page behind ```NAME
+piece() { awk -v fence="\`\`\`$1" '/^```/ { inside = $0 == fence; next } inside' docs/build.md; }
+
+# by_the_page NAME: the commands of that name, in the source tree
+by_the_page() {
+    piece "sh $1" >"$out/commands"
+    [ -s "$out/commands" ] && limited env PREFIX="$out/prefix" sh -ex "$out/commands"
+}
+
+# project_by_the_page NAME [FILE PIECE]...: the commands of that name in a project of their own, where each FILE is that
+# piece of the page
+project_by_the_page() {
+    section=$1 project="$out/page/$1"
+    shift
+    rm -rf "$project"
+    mkdir -p "$project/src"
+    cp c-examples/quickstart.c "$project/main.c"
+    cp "$(tarball "$host")" "$project/larder.tar.gz" || return 1
+    while [ $# -gt 0 ]; do
+        piece "$2" >"$project/$1"
+        shift 2
+    done
+    piece "sh $section" >"$project/commands"
+    (unset LD_LIBRARY_PATH && cd "$project" && prints_the_value env PREFIX="$out/prefix" sh -ex commands)
+}
+
+by_cargo() {
+    ln -sfn "$repository" "$out/page/larder"
+    project_by_the_page cargo Cargo.toml 'toml cargo' src/main.rs 'rust cargo'
+}
+
+# Where there is no network, with the crates that are here.
+by_cargo_or_offline() { by_cargo || (export CARGO_NET_OFFLINE=true && by_cargo); }
+
+# A minute at most.
+koffi_is_there() {
+    has node && has npm || { echo 'no node, or no npm'; return 1; }
+    npm_config_cache="$out/npm" timeout 60 sh -ec "$(piece 'sh koffi')"
+}
+
+by_go() { (export GOCACHE="$out/go" GOTOOLCHAIN=local GOPROXY=off && by_the_page go); }
+
+# With the shared library, as the page has it; then with the archive.
+by_meson() {
+    (
+        export PATH="$repository/$tools/bin:$PATH"
+        project_by_the_page meson meson.build 'meson meson' && readelf -d "$out/page/meson/build/main" |
+            grep 'NEEDED.*liblarder' || exit 1
+        cd "$out/page/meson" && rm -rf build && sed -i "s/'>=0.1'/&, static: true/" meson.build &&
+            prints_the_value env PREFIX="$out/prefix" sh -ex commands &&
+            ! readelf -d build/main | grep 'NEEDED.*liblarder'
+    )
 }
 
 # ---- firmware ----
@@ -381,6 +438,33 @@ step 'FetchContent of the tarball' by_fetch_of_the_tarball
 step 'FetchContent of the source, with cargo' by_fetch_of_the_source
 step 'cmake --install from the source' installs_from_the_source
 step 'find_package after make install' installed_by_make
+step 'docs/build.md: make install' by_the_page install
+step 'docs/build.md: a C compiler' project_by_the_page cc
+if has pkg-config; then
+    step 'docs/build.md: pkg-config' project_by_the_page pkg-config
+    step 'docs/build.md: pkg-config, static' project_by_the_page pkg-config-static
+else
+    skip 'docs/build.md: pkg-config: it is not here'
+fi
+step 'docs/build.md: find_package' project_by_the_page find_package CMakeLists.txt 'cmake find_package'
+step 'docs/build.md: FetchContent' project_by_the_page FetchContent CMakeLists.txt 'cmake FetchContent'
+step 'docs/build.md: cargo' by_cargo_or_offline
+if has python3; then
+    step 'Python, by ctypes' by_the_page python
+else
+    skip 'PYTHON, by ctypes: no python3'
+fi
+if koffi_is_there >"$out/log" 2>&1; then
+    step 'Node, by koffi' by_the_page node
+else
+    tail -n 3 "$out/log" | sed 's/^/      /'
+    skip 'NODE, by koffi: npm could not install it: no network?'
+fi
+if has go; then
+    step 'Go, by cgo' by_go
+else
+    skip 'GO, by cgo: no go'
+fi
 
 . tests/tools/target.sh
 for name in $TARGETS_FIRMWARE; do
@@ -422,6 +506,11 @@ else
     skip 'descriptions for Zephyr, ESP-IDF and PlatformIO: no yaml for python3'
 fi
 if tools_are_there >"$out/log" 2>&1; then
+    if has pkg-config; then
+        step 'docs/build.md: Meson' by_meson
+    else
+        skip 'docs/build.md: Meson: no pkg-config'
+    fi
     step 'the option for Zephyr, as Kconfig' zephyr_option_is_there
     if [ -f "$(tarball thumbv7m-none-eabi)" ] && has arm-none-eabi-gcc; then
         step 'PlatformIO packs the library' platformio_packs
@@ -437,7 +526,7 @@ if tools_are_there >"$out/log" 2>&1; then
     fi
 else
     tail -n 3 "$out/log" | sed 's/^/      /'
-    skip "the frameworks' own tools: pip could not install them (tests/dist/requirements.txt): no network?"
+    skip "Meson and the frameworks' own tools: pip could not install them (tests/dist/requirements.txt): no network?"
 fi
 
 close dist
