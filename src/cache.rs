@@ -19,7 +19,7 @@ mod making;
 mod verbs;
 mod whole;
 
-pub use items::{Put, PutMode};
+pub use items::Put;
 pub use whole::Cursor;
 pub(crate) use whole::pressure;
 

@@ -11,6 +11,7 @@
 mod changing;
 mod holding;
 mod leases;
+mod putting;
 mod quick;
 mod reading;
 mod walking;
@@ -19,6 +20,7 @@ mod writing;
 pub(crate) use changing::End;
 pub use changing::Overflow;
 pub use leases::Lease;
+pub use putting::PutMode;
 
 use crate::attach::{Adopt, AttachReport};
 use crate::expiry::{Instant, TTL_KEEP, TTL_MAX, TTL_NEVER};
@@ -49,8 +51,6 @@ pub(crate) enum SetMode {
     Add,
     /// Only where there is one.
     Replace,
-    /// Only where there is one of this version.
-    IfVersion(u64),
 }
 
 /// A value to store.
@@ -60,8 +60,6 @@ pub(crate) struct NewValue<'a> {
     pub(crate) value_type: Type,
     pub(crate) ttl_ms: u64,
     pub(crate) tag: u32,
-    /// Whether items may be evicted for it.
-    pub(crate) evicts: bool,
 }
 
 impl<'a> NewValue<'a> {
@@ -71,7 +69,6 @@ impl<'a> NewValue<'a> {
             value_type,
             ttl_ms,
             tag: 0,
-            evicts: true,
         }
     }
 }

@@ -5,22 +5,8 @@
 use super::Cache;
 use crate::hash::{Hash, wide};
 use crate::item::Type;
-use crate::shard::{End, ItemMeta, Lease, NewValue, Overflow, Reading, SetMode};
-use crate::status::{Error, Result};
-
-/// Under which condition [`Cache::put`] stores.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PutMode {
-    /// Always.
-    #[default]
-    Set,
-    /// Only where there is no item with this key: else `Exists`.
-    Add,
-    /// Only where there is one: else `NotFound`.
-    Replace,
-    /// Only where there is one of this version: else `NotFound` or `Stale`.
-    IfVersion(u64),
-}
+use crate::shard::{End, ItemMeta, Lease, NewValue, Overflow, PutMode, Reading};
+use crate::status::Result;
 
 /// A value to store, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,30 +35,13 @@ impl Cache<'_> {
     /// # Time
     /// As [`Cache::set`].
     pub fn put(&self, put: &Put<'_>) -> Result<u64> {
-        let mode = match put.mode {
-            PutMode::Set => SetMode::Set,
-            PutMode::Add => SetMode::Add,
-            PutMode::Replace => SetMode::Replace,
-            PutMode::IfVersion(version) => SetMode::IfVersion(version),
-        };
         let value = NewValue {
             tag: put.tag,
-            evicts: !put.no_evict,
             ..NewValue::new(put.value, Type::Bytes, put.ttl_ms)
         };
         let needs_time = self.needs_time(put.ttl_ms);
         self.with_key(put.key, needs_time, |shard, hash| {
-            let format = shard.store.layout.format;
-            let asks = matches!(mode, SetMode::IfVersion(_));
-            if put.tag != 0 && !format.tags || asks && !format.versions {
-                return Err(Error::Invalid);
-            }
-            shard.set(hash, put.key, &value, mode)?;
-            Ok(if format.versions {
-                shard.store.kept.version
-            } else {
-                0
-            })
+            shard.put(hash, put.key, &value, put.mode, !put.no_evict)
         })
     }
 
@@ -114,10 +83,7 @@ impl Cache<'_> {
     /// # Time
     /// As [`Cache::set`] of the whole value.
     pub fn append(&self, key: &[u8], bytes: &[u8]) -> Result<()> {
-        let needs_time = self.needs_time(0);
-        self.with_key(key, needs_time, |shard, hash| {
-            shard.extend(hash, key, bytes, End::Back)
-        })
+        self.extend(key, bytes, End::Back)
     }
 
     /// As [`Cache::append`], before the value.
@@ -125,9 +91,13 @@ impl Cache<'_> {
     /// # Errors
     /// As [`Cache::append`].
     pub fn prepend(&self, key: &[u8], bytes: &[u8]) -> Result<()> {
+        self.extend(key, bytes, End::Front)
+    }
+
+    pub(crate) fn extend(&self, key: &[u8], bytes: &[u8], end: End) -> Result<()> {
         let needs_time = self.needs_time(0);
         self.with_key(key, needs_time, |shard, hash| {
-            shard.extend(hash, key, bytes, End::Front)
+            shard.extend(hash, key, bytes, end)
         })
     }
 

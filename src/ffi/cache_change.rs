@@ -4,8 +4,8 @@ use super::cache::{handle, larder_cache, with_key, with_out};
 use super::input::{bytes, required, status};
 use super::status::larder_status;
 use crate::cache::Cache;
-use crate::shard::{Lease, Overflow};
-use crate::status::{Error, Result};
+use crate::shard::{End, Lease, Overflow};
+use crate::status::Error;
 use core::ffi::c_void;
 
 /// larder_cache_add_u64: a sum that leaves its range goes on from the other end.
@@ -29,12 +29,12 @@ unsafe fn extend(
     cache: *mut larder_cache,
     key: (*const c_void, usize),
     added: (*const c_void, usize),
-    extend: fn(&Cache<'_>, &[u8], &[u8]) -> Result<()>,
+    end: End,
 ) -> larder_status {
     let call = |cache: &Cache<'_>, key: &[u8]| {
         // SAFETY: the caller's promise.
         let added = unsafe { bytes(added.0, added.1) }?;
-        extend(cache, key, added)
+        cache.extend(key, added, end)
     };
     // SAFETY: the caller's promise.
     status(unsafe { with_key(cache, key.0, key.1, call) })
@@ -55,11 +55,7 @@ pub unsafe extern "C" fn larder_cache_append(
     len: usize,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe {
-        extend(cache, (key, key_len), (bytes, len), |cache, key, bytes| {
-            cache.append(key, bytes)
-        })
-    }
+    unsafe { extend(cache, (key, key_len), (bytes, len), End::Back) }
 }
 
 /// As larder_cache_append, before the value.
@@ -75,11 +71,7 @@ pub unsafe extern "C" fn larder_cache_prepend(
     len: usize,
 ) -> larder_status {
     // SAFETY: the caller's promise.
-    unsafe {
-        extend(cache, (key, key_len), (bytes, len), |cache, key, bytes| {
-            cache.prepend(key, bytes)
-        })
-    }
+    unsafe { extend(cache, (key, key_len), (bytes, len), End::Front) }
 }
 
 /// Adds `delta` to an unsigned integer (larder_cache_set_u64), whose TTL and tag stay, and writes the sum. `mode`:

@@ -3,8 +3,8 @@
 use super::cache::{larder_cache, with_key, with_out};
 use super::input::{buffer, bytes, put_sized, required, sized, status};
 use super::status::{LARDER_BUFFER_TOO_SMALL, LARDER_OK, larder_status};
-use crate::cache::{Cache, Put, PutMode};
-use crate::shard::{ItemMeta, Reading};
+use crate::cache::{Cache, Put};
+use crate::shard::{ItemMeta, PutMode, Reading};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 

@@ -106,6 +106,21 @@ pub(crate) struct Draft<'a> {
     pub(crate) meta: Meta,
 }
 
+impl<'a> Draft<'a> {
+    /// Of bytes.
+    pub(crate) fn of(key: &'a [u8], value: &'a [u8], expiry: Option<(Instant, u64)>) -> Self {
+        Self {
+            key,
+            value,
+            value_len: value.len(),
+            value_type: Type::Bytes,
+            expiry,
+            uses: 0,
+            meta: Meta::default(),
+        }
+    }
+}
+
 /// What the host, and the cache, know an item by.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Meta {

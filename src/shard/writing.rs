@@ -22,7 +22,7 @@ impl Shard {
         mode: SetMode,
     ) -> Result<()> {
         let quick = match mode {
-            SetMode::Set if value.evicts => self.set_quickly(hash, key, value),
+            SetMode::Set => self.set_quickly(hash, key, value),
             _ => None,
         };
         let done = match quick {
@@ -71,7 +71,11 @@ impl Shard {
             Some((id, head)) if head.is_lease() => (Some((id, head)), None),
             _ => (None, old),
         };
-        self.check_mode(mode, old)?;
+        match (mode, old) {
+            (SetMode::Add, Some(_)) => return Err(Error::Exists),
+            (SetMode::Replace, None) => return Err(Error::NotFound),
+            _ => {}
+        }
         let expiry = self.expiry_for(value.ttl_ms, old.map(|(id, _)| id));
         let shape = self.shape_for(key.len(), value.bytes.len(), expiry.is_some())?;
         let draft = Draft {
@@ -83,9 +87,6 @@ impl Shard {
             uses: 0,
             meta: self.store.next_meta(value.tag),
         };
-        if !value.evicts && !self.fits_without_evicting(hash, old, &shape, &draft) {
-            return Err(Error::NoMemory);
-        }
         if let Some((id, head)) = leased {
             self.store.remove(id, head, hash);
             self.store.counters.updates += 1;
@@ -102,51 +103,6 @@ impl Shard {
             Some((id, head)) => self.set_over(hash, id, head, &shape, &draft),
             None => self.set_new(segment, hash, &shape, draft),
         }
-    }
-
-    /// Whether a value may be stored where `old` is there.
-    fn check_mode(&self, mode: SetMode, old: Option<(Id, Head)>) -> Result<()> {
-        let Some((id, _)) = old else {
-            return match mode {
-                SetMode::Set | SetMode::Add => Ok(()),
-                SetMode::Replace | SetMode::IfVersion(_) => Err(Error::NotFound),
-            };
-        };
-        let (store, layout) = (&self.store, self.store.layout);
-        match mode {
-            SetMode::Set | SetMode::Replace => Ok(()),
-            SetMode::Add => Err(Error::Exists),
-            SetMode::IfVersion(version) if layout.meta(&store.pages, id).version == version => {
-                Ok(())
-            }
-            SetMode::IfVersion(_) => Err(Error::Stale),
-        }
-    }
-
-    /// Whether an item finds room by cleaning alone, or over the old one.
-    #[cold]
-    fn fits_without_evicting(
-        &mut self,
-        hash: Hash,
-        old: Option<(Id, Head)>,
-        shape: &Shape,
-        draft: &Draft<'_>,
-    ) -> bool {
-        if old.is_some_and(|(id, head)| self.fits_in_place(id, head, shape, draft)) {
-            return true;
-        }
-        let store = &mut self.store;
-        let granules = shape.granules().saturating_add(store.chain_granules(shape));
-        // A full segment of the index lets an item go for the next one.
-        (old.is_some() || !store.index.is_full(&store.pages, hash))
-            && old.is_none_or(|(id, _)| store.keep(id))
-            && {
-                let fits = store.clean_for(granules);
-                if let Some((id, _)) = old {
-                    store.let_be(id);
-                }
-                fits
-            }
     }
 
     /// Takes what was found out where its time has come.
@@ -219,7 +175,13 @@ impl Shard {
     }
 
     /// Whether a value can be written over the one that an item has.
-    fn fits_in_place(&mut self, id: Id, head: Head, shape: &Shape, draft: &Draft<'_>) -> bool {
+    pub(super) fn fits_in_place(
+        &mut self,
+        id: Id,
+        head: Head,
+        shape: &Shape,
+        draft: &Draft<'_>,
+    ) -> bool {
         let store = &mut self.store;
         // While a lowered limit is reached, every set gives a little back.
         if !head.is_live() || head.is_long() || shape.long || store.pages.excess() > 0 {

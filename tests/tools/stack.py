@@ -32,11 +32,12 @@ KEPT = (
 NEVER = (
     # They lie below store, shard and events, and what they call takes the number of an item, or its pieces.
     (
-        ("larder::segment::search::place", "larder::index::growth::pour", "larder::item::pieces::copy_pieces"),
+        ("larder::segment::place::place", "larder::index::pour", "larder::item::pieces::copy_pieces"),
         (
             "<larder::store::Store>::adopt",  # takes a store
             "<larder::cache::Cache>::set_memory_limit::{closure#?}",  # take a shard
             "<larder::cache::Cache>::check::{closure#?}",
+            "<<larder::shard::Shard>::clear as *>::call_mut",
             "larder::ffi::*::tell",  # take an event, a report
         ),
     ),
