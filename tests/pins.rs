@@ -251,7 +251,7 @@ fn a_reservation_is_nobodys_before_its_commit() {
                 let late = [0; 3].map(|_| cache.reserve(b"k", len, 0).unwrap());
                 let changes: [fn(&Cache<'_>); 3] = [
                     |cache| cache.set(b"k", b"newer", 0).unwrap(),
-                    |cache| drop(cache.delete(b"k")),
+                    |cache| cache.delete(b"k").unwrap(),
                     |cache| cache.reserve(b"k", 0, 0).unwrap().commit().unwrap(),
                 ];
                 for (reservation, change) in late.into_iter().zip(changes) {

@@ -66,3 +66,4 @@ for shape in ${SHAPES:-64 mixed}; do
 done | tee "$out/rows"
 echo
 table "$out/rows"
+sh benches/calls/items.sh
