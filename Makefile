@@ -84,12 +84,13 @@ test-rust: ## Run the Rust tests alone
 test-doc: ## Does the documentation build without warnings?
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 
-test-features: ## Run the Rust tests without a lock or a C library, and those of threads with one of the two
+test-features: ## Run the Rust tests without a lock or a C library, those of threads with one of the two, the small build's
 	cargo clippy --no-default-features --all-targets -- -D warnings
 	cargo test --no-default-features
 	cargo test --no-default-features --features hosted --test threads --test monitor --test reentry
 	cargo test --features serde --test owned
 	cargo test --no-default-features --features spin --test threads --test monitor --test reentry --test set_time
+	cargo test --no-default-features --features spin,small --test model --test items --test attach --test bounded --test pins
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
