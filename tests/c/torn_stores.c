@@ -14,11 +14,12 @@
 
 enum { KEYS_MAX = 64, LEN_MAX = 3000, REGION_MAX = 32 * 1024, TRAP_FLAG = 0x100 };
 
-enum action { SET, DELETE, TOUCH, ADD_UP, RESERVE, OPTIMIZE, LIMIT, GET, CLEAR, ACTIONS };
+enum action { SET, DELETE, TOUCH, ADD_UP, RESERVE, APPEND, FILL, PUT, OPTIMIZE, LIMIT, GET, CLEAR, ACTIONS };
 
 /* What was set. A version of 0: no item. */
 static struct journal {
     uint32_t version[KEYS_MAX]; /* acknowledged */
+    size_t part[KEYS_MAX];      /* so many of its bytes; 0 = all */
     uint32_t key, next_version; /* in work; KEYS_MAX = all keys */
 } journal;
 
@@ -39,6 +40,7 @@ static const struct setting settings[] = {
     { "full", 4096, LARDER_POLICY_DEFAULT, 0, 60, 0, 150 },
     { "full, zeroed", 8192, LARDER_POLICY_DEFAULT, LARDER_ZERO_ON_FREE, 60, 0, 600 },
     { "full, LRU, times", 16 * 1024, LARDER_POLICY_LRU, LARDER_ITEM_TIMES, 60, 0, 3000 },
+    { "full, tagged", 16 * 1024, LARDER_POLICY_DEFAULT, LARDER_ITEM_TAGS | LARDER_ITEM_VERSIONS, 60, 0, 600 },
     { "full, checksums", 16 * 1024, LARDER_POLICY_DEFAULT, LARDER_CHECKSUM, 60, 0, 3000 },
 };
 
@@ -122,16 +124,57 @@ static larder_status store(larder_cache *cache, uint32_t n, uint32_t version, in
     return larder_cache_commit(cache, &room);
 }
 
+/* A tag is the version of its value, or 0. */
+static larder_status put_version(larder_cache *cache, uint32_t n, uint32_t version)
+{
+    unsigned char key[64], value[LEN_MAX + 8];
+    larder_put put = LARDER_PUT_INIT;
+    put.key = key;
+    put.key_len = key_of(n, key);
+    put.value = value;
+    put.value_len = value_of(n, version, setting->len_max, value);
+    put.tag = setting->flags & LARDER_ITEM_TAGS ? version : 0;
+    return larder_cache_put(cache, &put, NULL);
+}
+
+/* The lease is nobody's value. */
+static larder_status fill_version(larder_cache *cache, uint32_t n, uint32_t version)
+{
+    unsigned char key[64], value[LEN_MAX + 8];
+    size_t key_len = key_of(n, key), len = value_of(n, version, setting->len_max, value);
+    larder_lease lease;
+    larder_status status = larder_cache_lease(cache, key, key_len, 3600 * 1000, &lease);
+    return status == LARDER_OK ? larder_cache_fill(cache, &lease, value, len, 0) : status;
+}
+
+static void protect(int readable_only);
+
+/* The first part is set in one piece of work, the others are added in the next. */
+static larder_status append_version(larder_cache *cache, uint32_t n, uint32_t version, int is_torn)
+{
+    unsigned char key[64], value[LEN_MAX + 8];
+    size_t key_len = key_of(n, key), len = value_of(n, version, setting->len_max, value);
+    protect(0);
+    larder_status status = larder_cache_set(cache, key, key_len, value, len / 2, 0);
+    if (status != LARDER_OK)
+        return status;
+    journal.version[n] = version;
+    journal.part[n] = len / 2;
+    protect(is_torn);
+    return larder_cache_append(cache, key, key_len, value + len / 2, len - len / 2);
+}
+
 static void set_version(larder_cache *cache, uint32_t n, uint32_t version, int reserve)
 {
     larder_status status = store(cache, n, version, reserve);
     CHECK(status == LARDER_OK || status == LARDER_TOO_LARGE);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK) {
         journal.version[n] = version;
+        journal.part[n] = 0;
+    }
 }
 
-static void act(larder_cache *cache, uint32_t n, uint32_t version, enum action action,
-                uint64_t bits)
+static void act(larder_cache *cache, uint32_t n, uint32_t version, enum action action, uint64_t bits, int is_torn)
 {
     unsigned char key[64], value[LEN_MAX + 8];
     size_t key_len = key_of(n, key), len;
@@ -149,6 +192,20 @@ static void act(larder_cache *cache, uint32_t n, uint32_t version, enum action a
             LARDER_OK)
             journal.version[n] = version;
         break;
+    case APPEND:
+    case FILL:
+    case PUT: {
+        larder_status status = action == APPEND ? append_version(cache, n, version, is_torn)
+                               : action == FILL ? fill_version(cache, n, version)
+                                                : put_version(cache, n, version);
+        CHECK(status == LARDER_OK || status == LARDER_TOO_LARGE || (action == FILL && status == LARDER_EXISTS) ||
+              (action == FILL && status == LARDER_STALE && !setting->roomy));
+        if (status == LARDER_OK) {
+            journal.version[n] = version;
+            journal.part[n] = 0;
+        }
+        break;
+    }
     case OPTIMIZE:
         larder_cache_optimize(cache, 1 + bits % 64, NULL);
         break;
@@ -185,6 +242,8 @@ static enum action some_action(uint32_t key, uint64_t bits)
         return CLEAR;
     if (chance < 50)
         return is_number(key) ? ADD_UP : RESERVE;
+    if (chance < 65 && !is_number(key))
+        return chance < 55 ? APPEND : chance < 60 ? FILL : PUT;
     return SET;
 }
 
@@ -204,7 +263,7 @@ static void work(larder_cache *cache, unsigned ops, int torn, uint64_t *random, 
         journal.key = action == CLEAR ? KEYS_MAX : key;
         journal.next_version = ++*version;
         protect(torn);
-        act(cache, key, *version, action, bits >> 16);
+        act(cache, key, *version, action, bits >> 16, torn);
         protect(0);
         journal.key = KEYS_MAX + 1;
     }
@@ -222,10 +281,17 @@ static int is_in_work(uint32_t key)
     return journal.key == key || journal.key == KEYS_MAX;
 }
 
-static int is_value(const larder_item_info *item, uint32_t n, uint32_t version)
+static size_t len_of(uint32_t n, uint32_t version, unsigned char *value)
+{
+    size_t len = value_of(n, version, setting->len_max, value);
+    return version == journal.version[n] && journal.part[n] ? journal.part[n] : len;
+}
+
+/* `whole`: what is being set, rather than what was acknowledged. */
+static int is_value(const larder_item_info *item, uint32_t n, uint32_t version, int whole)
 {
     static unsigned char want[LEN_MAX + 8];
-    size_t len = value_of(n, version, setting->len_max, want);
+    size_t len = whole ? value_of(n, version, setting->len_max, want) : len_of(n, version, want);
     return version != 0 && len == item->value_len && memcmp(want, item->value, item->span_len) == 0;
 }
 
@@ -242,8 +308,8 @@ static int32_t look(void *ctx, const larder_item_info *item)
         return 0;
     }
     seen->there[n] = 1;
-    int right = is_value(item, n, journal.version[n]) ||
-                (is_in_work(n) && is_value(item, n, journal.next_version));
+    int right = is_value(item, n, journal.version[n], 0) ||
+                (is_in_work(n) && is_value(item, n, journal.next_version, 1));
     seen->wrong += !right;
     return 0;
 }
@@ -253,13 +319,14 @@ static int reads_right(larder_cache *cache, uint32_t n)
 {
     static unsigned char want[LEN_MAX + 8], got[LEN_MAX + 8];
     unsigned char key[64];
-    size_t key_len = key_of(n, key), len;
-    if (larder_cache_get(cache, key, key_len, got, sizeof got, &len) != LARDER_OK)
+    larder_item item = LARDER_ITEM_INIT;
+    if (larder_cache_get_item(cache, key, key_of(n, key), got, sizeof got, 0, &item) != LARDER_OK)
         return 0;
     for (int i = 0; i < 2; i++) {
         uint32_t version = i == 0 ? journal.version[n] : journal.next_version;
-        if (version && len == value_of(n, version, setting->len_max, want) && memcmp(want, got, len) == 0)
-            return i == 0 || is_in_work(n);
+        size_t len = i == 0 ? len_of(n, version, want) : value_of(n, version, setting->len_max, want);
+        if (version && len == item.value_len && memcmp(want, got, len) == 0)
+            return (i == 0 || is_in_work(n)) && (item.tag == 0 || item.tag == version);
     }
     return 0;
 }
