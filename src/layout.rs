@@ -45,20 +45,22 @@ pub(crate) struct Layout {
     lru: bool,
 }
 
+/// Parts of so many bytes, and more, have larger pages than those below: each a step.
+pub(crate) const PART_STEPS: [usize; 9] = [
+    6 << 10,
+    32 << 10,
+    256 << 10,
+    1 << 20,
+    4 << 20,
+    16 << 20,
+    48 << 20,
+    512 << 20,
+    1 << 30,
+];
+
 /// Granules of a page, as a power of two, for a part of so many bytes.
 fn shift_for(part: usize) -> u32 {
-    match part >> 10 {
-        0..6 => 5,
-        6..32 => 6,
-        32..256 => 7,
-        256..1024 => 8,
-        1024..0x1000 => 9,
-        0x1000..0x4000 => 10,
-        0x4000..0xc000 => 11,
-        0xc000..0x80000 => 12,
-        0x80000..0x10_0000 => 13,
-        _ => 14,
-    }
+    5 + PART_STEPS.iter().filter(|&&step| part >= step).count() as u32
 }
 
 impl Layout {

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::config::{Config, REGION_MAX};
-use crate::layout::{Layout, Needs, Setup};
+use crate::layout::{Layout, Needs, PART_STEPS, Setup};
 use crate::page::shares;
 use crate::region::{ALIGN, align_up};
 use crate::status::{Error, Result};
@@ -69,7 +69,7 @@ pub(crate) fn required_size(
     };
     let most = (isize::MAX as u64).min(REGION_MAX) as usize & !(ALIGN - 1);
     if config.memory_limit == 0 {
-        return smallest(most, holds);
+        return smallest(most, page_steps(config, &head), holds);
     }
     // A region below the limit is refused, and one above it holds no more than one of its size.
     align_up(config.memory_limit, ALIGN)
@@ -123,18 +123,43 @@ fn root_of(n: u64) -> u32 {
     root
 }
 
-/// The smallest size found, up to `most`, for which `holds` is true: doubling, then halving the gap down to 1/64.
-/// The step at which the page size doubles may make a larger region hold less: all sizes that were
-/// tried and found too small lie below the answer.
-fn smallest(most: usize, holds: impl Fn(usize) -> bool) -> Result<usize> {
-    let mut high = 1024;
+/// The largest regions whose pages have a size, each but the last page size's.
+fn page_steps(config: &Config, head: impl Fn(u32) -> usize) -> impl Iterator<Item = usize> {
+    PART_STEPS.into_iter().map_while(move |step| {
+        let count = config.shards.max(1);
+        let region = (step - ALIGN)
+            .checked_mul(count as usize)?
+            .checked_add(head(count))?;
+        Some(region & !(ALIGN - 1))
+    })
+}
+
+/// The smallest size found, up to `most`, for which `holds` is true: to 1/64. A larger region holds more, but at a step
+/// to larger pages, which lie behind `steps`.
+fn smallest(
+    most: usize,
+    steps: impl Iterator<Item = usize>,
+    holds: impl Fn(usize) -> bool,
+) -> Result<usize> {
+    let mut low = 0;
+    for high in steps.take_while(|&step| step < most) {
+        if holds(high) {
+            return Ok(between(low, high, holds));
+        }
+        low = high;
+    }
+    let mut high = low.max(1024);
     while !holds(high) {
         if high == most {
             return Err(Error::TooLarge);
         }
-        high = high.saturating_mul(2).min(most);
+        (low, high) = (high, high.saturating_mul(2).min(most));
     }
-    let mut low = high / 2;
+    Ok(between(low, high, holds))
+}
+
+/// As [`smallest`], above `low`, which is too small, and up to `high`, which is not.
+fn between(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> usize {
     while high - low > (high / 64).max(ALIGN) {
         let middle = (low + (high - low) / 2) & !(ALIGN - 1);
         if holds(middle) {
@@ -143,5 +168,5 @@ fn smallest(most: usize, holds: impl Fn(usize) -> bool) -> Result<usize> {
             low = middle
         }
     }
-    Ok(high)
+    high
 }

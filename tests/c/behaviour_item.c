@@ -3,16 +3,16 @@
 
 enum { REGION_SIZE = 64 * 1024 };
 
-static struct region region;
+static struct region area;
 static uint64_t now_ms;
 
 static larder_cache *cache_begin(uint32_t flags)
 {
-    region = region_new(REGION_SIZE);
+    area = region_new(REGION_SIZE);
     now_ms = 1000 * 1000;
     larder_cache_config config = config_with_clock(&now_ms);
     config.flags = flags;
-    return cache_new(&region, &config);
+    return cache_new(&area, &config);
 }
 
 static larder_put put_of(const char *value, uint32_t mode, uint64_t version)
@@ -60,7 +60,7 @@ static void compare_and_set(void)
     CHECK(old == 0x34);
     CHECK_STATUS(larder_cache_set_tag(cache, "key", 3, 0xf, 0xf, NULL), LARDER_OK);
     CHECK_STATUS(larder_cache_set_tag(cache, "none", 4, 1, 1, &old), LARDER_NOT_FOUND);
-    region_free(&region);
+    region_free(&area);
 }
 
 /* Every bad field of the structures is refused, and nothing is stored, counted or written. */
@@ -111,7 +111,7 @@ static void bad_structures(void)
 
     CHECK_STATUS(larder_cache_stats(cache, &after), LARDER_OK);
     CHECK(memcmp(&before, &after, sizeof before) == 0);
-    region_free(&region);
+    region_free(&area);
 }
 
 static void values_grow(void)
@@ -133,7 +133,7 @@ static void values_grow(void)
     CHECK(sum == 0);
     CHECK_STATUS(larder_cache_add_u64(cache, "n", 1, -1, LARDER_WRAP, &sum), LARDER_OK);
     CHECK(sum == UINT64_MAX);
-    region_free(&region);
+    region_free(&area);
 }
 
 /* Read from the origin, changed there and deleted here, then stored: too late. */
@@ -154,7 +154,7 @@ static void stale_fills(void)
     CHECK_STATUS(larder_cache_get(cache, "key", 3, value, sizeof value, &len), LARDER_OK);
     CHECK(len == 3 && memcmp(value, "new", 3) == 0);
     CHECK_STATUS(larder_cache_lease(cache, "key", 3, 1000, &lease), LARDER_EXISTS);
-    region_free(&region);
+    region_free(&area);
 }
 
 static int32_t key_is_even(void *ctx, const larder_item_info *item)
@@ -181,17 +181,17 @@ static void deletion_by_rule(void)
     for (unsigned char key = 0; key < 100; key++)
         CHECK_STATUS(larder_cache_contains(cache, &key, 1), key % 2 ? LARDER_OK : LARDER_NOT_FOUND);
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
-    region_free(&region);
+    region_free(&area);
 }
 
 /* An expired value for those who ask for one, until the grace is over. */
 static void stale_while_error(void)
 {
-    region = region_new(REGION_SIZE);
+    area = region_new(REGION_SIZE);
     now_ms = 1000 * 1000;
     larder_cache_config config = config_with_clock(&now_ms);
     config.grace_ms = 500;
-    larder_cache *cache = cache_new(&region, &config);
+    larder_cache *cache = cache_new(&area, &config);
     larder_item item = LARDER_ITEM_INIT;
     char value[8] = "";
     CHECK_STATUS(larder_cache_set(cache, "key", 3, "value", 5, 1000), LARDER_OK);
@@ -204,7 +204,7 @@ static void stale_while_error(void)
     now_ms += 500;
     CHECK_STATUS(larder_cache_get_item(cache, "key", 3, value, 8, LARDER_STALE_OK, &item), LARDER_NOT_FOUND);
     CHECK(larder_cache_item_count(cache) == 0);
-    region_free(&region);
+    region_free(&area);
 }
 
 int main(int argc, char **argv)
