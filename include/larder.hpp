@@ -368,7 +368,8 @@ public:
         return detail::answer(status, count);
     }
 
-    /// Makes the value the key's. On status::no_memory the room is still held, and commit may be tried again.
+    /// Makes the value the key's. status::stale where that was set, deleted, added to or cleared since: the room is given
+    /// up then. On status::no_memory it is still held, and commit may be tried again.
     result<> commit() noexcept
     {
         const larder_status status = larder_cache_commit(held_.get(), &held_.get_deleter().raw);
