@@ -160,6 +160,21 @@ static larder_status call_lease(const struct args *a)
     return larder_cache_lease(a->cache, a->key, a->key_len, 1000, (larder_lease *)a->out);
 }
 
+static larder_status call_get_item(const struct args *a)
+{
+    larder_item item = LARDER_ITEM_INIT;
+    larder_status status = larder_cache_get_item(a->cache, a->key, a->key_len, a->buffer, a->capacity, 0,
+                                                 a->out == NULL ? NULL : &item);
+    if (status == LARDER_OK || status == LARDER_BUFFER_TOO_SMALL)
+        *(size_t *)a->out = (size_t)item.value_len;
+    return status;
+}
+
+static larder_status call_set_tag(const struct args *a)
+{
+    return larder_cache_set_tag(a->cache, a->key, a->key_len, 3, 1, NULL);
+}
+
 static larder_status call_put(const struct args *a)
 {
     larder_put put = LARDER_PUT_INIT;
@@ -198,6 +213,8 @@ static const struct function functions[] = {
     {"add_u64", call_add_u64, "u64", KEYED | OUT | PRESENT},
     {"lease", call_lease, "fresh", KEYED | OUT},
     {"put", call_put, "fresh", KEYED | VALUE},
+    {"get_item", call_get_item, "bytes", KEYED | BUFFER | OUT | PRESENT | LENGTH},
+    {"set_tag", call_set_tag, "bytes", KEYED | PRESENT},
 };
 
 static unsigned char long_bytes[REGION_SIZE + 1];
@@ -348,6 +365,7 @@ static void world_begin(struct world *world)
     world->region = region_new(REGION_SIZE);
     world->now_ms = 1000 * 1000;
     larder_cache_config config = config_with_clock(&world->now_ms);
+    config.flags = LARDER_ITEM_TAGS;
     larder_cache *cache = world->cache = cache_new(&world->region, &config);
     CHECK_STATUS(larder_cache_set(cache, "bytes", 5, "0123456789", 10, 3600 * 1000), LARDER_OK);
     CHECK_STATUS(larder_cache_set(cache, "empty", 5, NULL, 0, LARDER_TTL_NEVER), LARDER_OK);

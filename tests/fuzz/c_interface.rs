@@ -94,7 +94,7 @@ impl Caller {
             6 => config.shards = rng.below(70) as u32,
             7 => config.default_ttl_ms = rng.next(),
             8 => config.pins_max = rng.below(70) as u32,
-            9 => config.reserved[rng.below(8)] = rng.below(2) as u64,
+            9 => config.reserved[rng.below(7)] = rng.below(2) as u64,
             10 => config.expected_items = rng.next(),
             _ => {}
         }
