@@ -165,7 +165,7 @@ static larder_status call_get_item(const struct args *a)
     larder_item item = LARDER_ITEM_INIT;
     larder_status status = larder_cache_get_item(a->cache, a->key, a->key_len, a->buffer, a->capacity, 0,
                                                  a->out == NULL ? NULL : &item);
-    if (status == LARDER_OK || status == LARDER_BUFFER_TOO_SMALL)
+    if (a->out != NULL && (status == LARDER_OK || status == LARDER_BUFFER_TOO_SMALL))
         *(size_t *)a->out = (size_t)item.value_len;
     return status;
 }
