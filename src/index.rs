@@ -128,6 +128,25 @@ impl Index {
         pour((pages, self.buckets()), &[segment], rehash, &|_| segment);
         self.rebuilds += 1;
     }
+
+    /// The number of a segment's entries: each is an item, and its hash leads back to it. `None` where one is wrong.
+    fn check_segment(
+        &self,
+        pages: &Pages,
+        segment: Segment,
+        is_item: &impl Fn(Id) -> bool,
+        rehash: Rehash<'_>,
+    ) -> Option<u64> {
+        let mut entries = 0;
+        for id in (0..segment.buckets(pages)).filter_map(|at| segment.bucket(pages, at)) {
+            let found = is_item(id) && self.find(pages, rehash(pages, id), |e| e == id) == Some(id);
+            entries += u64::from(found);
+            if !found {
+                return None;
+            }
+        }
+        Some(entries)
+    }
 }
 
 /// Takes all entries out of one segment, or of two that together have no more than one holds, and puts each into the

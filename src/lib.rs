@@ -72,7 +72,6 @@
 //! (`target_os = "none"`), this crate is that allocator: a program that could reach it does not link, and
 //! the linker names `larder_no_heap`. A program with an allocator of its own there enables `alloc`.
 #![no_std]
-#![cfg_attr(feature = "small", allow(dead_code))] // What grows and shrinks there alone.
 #![cfg_attr(feature = "nightly", allow(stable_features), feature(allocator_api))]
 
 #[cfg(feature = "alloc")]
@@ -94,10 +93,12 @@ mod config;
 mod evict;
 mod expiry;
 pub mod ffi;
+#[cfg_attr(feature = "small", allow(dead_code))] // Nothing grows or shrinks there.
 mod ghost;
 mod hash;
 #[cfg(feature = "hosted")]
 mod hosted;
+#[cfg_attr(feature = "small", allow(dead_code))] // Nothing grows or shrinks there.
 mod index;
 #[cfg(all(loom, test))]
 #[path = "../tests/interleavings/mod.rs"]
@@ -119,9 +120,11 @@ mod pool;
 mod progress;
 mod region;
 mod room;
+#[cfg_attr(feature = "small", allow(dead_code))] // Nothing grows or shrinks there.
 mod segment;
 mod shard;
 mod sizing;
+#[cfg_attr(feature = "small", allow(dead_code))] // Nothing grows or shrinks there.
 mod slab;
 mod stamp;
 mod stats;

@@ -624,3 +624,41 @@ fn a_grace_ends_by_itself() {
         assert!(stats.expirations > 220 && stats.evictions < 20, "{stats:?}");
     }
 }
+
+/// Also where the index has no room for another item: a value that grows is none.
+#[test]
+fn values_grow_in_a_full_index() {
+    with_caches(64 * KIB, |cache| {
+        for n in 0..8_000 {
+            cache.set(&key(n), b"v", 0).unwrap();
+            let grown = key(n - n % 5);
+            if cache.contains(&grown) == Ok(true) {
+                let before = value_of(cache, &grown).unwrap();
+                cache.append(&grown, b"w").unwrap();
+                assert_eq!(value_of(cache, &grown), Some([&before[..], b"w"].concat()));
+            }
+            if n % 500 == 0 {
+                cache.check().unwrap();
+            }
+        }
+        assert!(cache.stats().evictions > 1_000);
+    });
+}
+
+/// As a set of another number would.
+#[test]
+fn a_reservation_of_a_number_that_grew_comes_too_late() {
+    with_caches(64 * KIB, |cache| {
+        cache.set_u64(b"n", 1, 0).unwrap();
+        let changes: [fn(&Cache<'_>); 2] = [
+            |cache| assert_eq!(cache.increment(b"n", 1), Ok(2)),
+            |cache| assert_eq!(cache.add_u64(b"n", 1, Overflow::Wrap), Ok(3)),
+        ];
+        for change in changes {
+            let reservation = cache.reserve(b"n", 3, 0).unwrap();
+            change(cache);
+            assert_eq!(reservation.commit(), Err(Error::Stale));
+        }
+        assert_eq!(cache.get_u64(b"n"), Ok(3));
+    });
+}

@@ -224,7 +224,11 @@ impl Cache<'_> {
     ) -> Result<(u64, bool)> {
         self.turn_away()?;
         let head = self.head();
-        let mut left = if step_max == 0 { u32::MAX } else { step_max };
+        let mut left = if step_max == 0 {
+            u64::MAX
+        } else {
+            step_max.into()
+        };
         let mut deleted = 0;
         loop {
             let (mut shard, page, granule) = cursor.place();
@@ -240,7 +244,7 @@ impl Cache<'_> {
                     self.look_at_clock(shard, head.item_times);
                     shard.delete_next((page, granule), &mut matches)
                 })?;
-            left -= u32::from(next.is_some());
+            left -= u64::from(next.is_some());
             let (page, granule, gone) = next.unwrap_or((0, 0, false));
             deleted += u64::from(gone);
             shard += u32::from(next.is_none());

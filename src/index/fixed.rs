@@ -137,16 +137,7 @@ impl Index {
         let mut entries = 0;
         for i in 0..self.segments {
             let segment = Segment(Id(i * SEGMENT));
-            for bucket in 0..segment.buckets(pages) {
-                if let Some(id) = segment.bucket(pages, bucket) {
-                    let found =
-                        is_item(id) && self.find(pages, rehash(pages, id), |e| e == id) == Some(id);
-                    entries += u64::from(found);
-                    if !found {
-                        return None;
-                    }
-                }
-            }
+            entries += self.check_segment(pages, segment, &is_item, rehash)?;
         }
         Some(entries)
     }

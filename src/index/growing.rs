@@ -446,17 +446,7 @@ impl Index {
                 continue;
             }
             segments += 1;
-            for bucket in 0..segment.buckets(pages) {
-                let Some(id) = segment.bucket(pages, bucket) else {
-                    continue;
-                };
-                let found =
-                    is_item(id) && self.find(pages, rehash(pages, id), |e| e == id) == Some(id);
-                if !found {
-                    return None;
-                }
-                entries += 1;
-            }
+            entries += self.check_segment(pages, segment, &is_item, rehash)?;
         }
         let counted: u32 = (0..self.depths.len())
             .map(|depth| self.depth_count(depth))

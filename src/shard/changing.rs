@@ -58,6 +58,9 @@ impl Shard {
             meta: store.next_meta(tag),
         };
         let shape = self.shape_for(key.len(), value.len(), expiry.is_some())?;
+        if self.store.held > 0 {
+            self.pins.void(&mut self.store, Some(key));
+        }
         if head.is_live() && !head.is_long() {
             self.store.overwrite(id, &shape, &draft);
             self.store.counters.updates -= 1;
@@ -132,7 +135,6 @@ impl Shard {
             meta: self.store.next_meta(tag),
         };
         let store = &mut self.store;
-        store.ready_index(hash)?;
         let owner = store.owner_of(id);
         // What is copied stays where it is until then.
         let kept = store.keep(id);
