@@ -543,9 +543,15 @@ typedef struct larder_cache_stats_t {
   /* Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
    * without an eviction. */
   uint64_t dead_bytes;
+  /* Evicted items that no caller had read. */
+  uint64_t evicted_unread;
+  /* Expired items that no caller had read. */
+  uint64_t expired_unread;
+  /* Misses that found an expired item of their key. */
+  uint64_t misses_expired;
 } larder_cache_stats_t;
 #define LARDER_CACHE_STATS_INIT { sizeof(larder_cache_stats_t), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* What one owner of pages has, or one size class of a pool. */
 typedef struct larder_class_stats {
@@ -576,8 +582,14 @@ typedef struct larder_class_stats {
   uint64_t allocations;
   /* Those of them whose bytes had been used before; 0 for a cache. */
   uint64_t reuses;
+  /* Items that expired here, since the start; 0 for a pool. */
+  uint64_t expirations;
+  /* Milliseconds since the item was set that is the next to be looked at for eviction: its age, in a log with
+   * LARDER_ITEM_TIMES; else 0. */
+  uint64_t oldest_age_ms;
 } larder_class_stats;
-#define LARDER_CLASS_STATS_INIT { sizeof(larder_class_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LARDER_CLASS_STATS_INIT { sizeof(larder_class_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+  0, 0 }
 
 /* One page. */
 typedef struct larder_page_info {

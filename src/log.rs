@@ -428,8 +428,23 @@ impl Log {
     /// O(granules of a page).
     pub(crate) fn head_item(&self, pages: &Pages, items: Items) -> Option<(Id, Head)> {
         let page = self.list.head.some()?;
-        let mut at = pages.start_of(page) + u32::from(pages.get(page).first);
-        while at < self.at {
+        let start = pages.start_of(page) + u32::from(pages.get(page).first);
+        Self::first_live(pages, items, start, self.at)
+    }
+
+    /// The item next to the tail, in its page. O(granules of a page).
+    pub(crate) fn oldest_item(&self, pages: &Pages, items: Items) -> Option<(Id, Head)> {
+        let tail = self.list.tail.some()?;
+        let end = if self.is_head(tail) {
+            self.at
+        } else {
+            pages.end_of(tail)
+        };
+        Self::first_live(pages, items, self.scan, end)
+    }
+
+    fn first_live(pages: &Pages, items: Items, mut at: u32, end: u32) -> Option<(Id, Head)> {
+        while at < end {
             let head = Head(pages.word(at));
             if head.is_live() {
                 return Some((Id(at), head));

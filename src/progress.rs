@@ -55,8 +55,6 @@ pub(crate) struct Room {
     pub(crate) work: Work,
     pub(crate) cleaner: Cleaner,
     pub(crate) sweep: Sweep,
-    /// Evictions from the window and from main.
-    pub(crate) evictions: [u64; 2],
 }
 
 impl Room {
@@ -66,16 +64,12 @@ impl Room {
             work: Work::default(),
             cleaner: Cleaner::default(),
             sweep: Sweep::default(),
-            evictions: [0; 2],
         }
     }
 
     /// There are no items any more; the counts stay.
     pub(crate) fn restart(&mut self) {
-        *self = Self {
-            evictions: self.evictions,
-            ..Self::new()
-        };
+        *self = Self::new();
     }
 
     /// A higher limit: newcomers find room without evictions again.

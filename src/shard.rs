@@ -340,14 +340,14 @@ impl Shard {
         let usage = self.usage() as u64;
         let pages = self.store.pages.free_count();
         let (expired, moved) = (
-            self.store.counters.expirations,
+            self.store.counters.expired(),
             self.store.counters.items_moved,
         );
         let (made, done) = self.store.optimize(&mut self.optimizing, steps);
         self.store.counters.reclaim_passes += u64::from(done && made > 0);
         OptimizeReport {
             bytes_freed: usage.saturating_sub(self.usage() as u64),
-            items_expired: self.store.counters.expirations - expired,
+            items_expired: self.store.counters.expired() - expired,
             items_moved: self.store.counters.items_moved - moved,
             pages_freed: u64::from(self.store.pages.free_count().saturating_sub(pages)),
             steps: made,
@@ -403,11 +403,15 @@ impl Shard {
         match owner {
             PageOwner::Window => {
                 of_log(&store.logs.window, &mut stats);
-                stats.evictions = store.room.evictions[0];
+                [stats.evictions, _] = store.counters.evictions;
+                [stats.expirations, _] = store.counters.expirations;
+                stats.oldest_age_ms = self.tail_age(&store.logs.window);
             }
             PageOwner::Main => {
                 of_log(&store.logs.main, &mut stats);
-                stats.evictions = store.room.evictions[1];
+                [_, stats.evictions] = store.counters.evictions;
+                [_, stats.expirations] = store.counters.expirations;
+                stats.oldest_age_ms = self.tail_age(&store.logs.main);
             }
             PageOwner::Index => {
                 stats.pages = self.overhead_pages() as u64;
@@ -419,6 +423,18 @@ impl Shard {
             }
         }
         stats
+    }
+
+    /// Milliseconds since the item was set that is the next to be looked at for eviction; 0 where that is not kept.
+    fn tail_age(&self, log: &Log) -> u64 {
+        let store = &self.store;
+        let next = if store.policy.is_lru() {
+            store.kept.lru.oldest.some()
+        } else {
+            let item = log.oldest_item(&store.pages, store.layout);
+            item.map(|(id, _)| id)
+        };
+        next.and_then(|id| self.age_of(id)).unwrap_or(0)
     }
 
     pub(crate) fn page_info(&self, page: Page) -> PageInfo {

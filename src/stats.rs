@@ -13,8 +13,12 @@ pub(crate) struct Counters {
     pub(crate) sets: u64,
     pub(crate) updates: u64,
     pub(crate) deletes: u64,
-    pub(crate) evictions: u64,
-    pub(crate) expirations: u64,
+    /// From the window, and from main.
+    pub(crate) evictions: [u64; 2],
+    pub(crate) expirations: [u64; 2],
+    pub(crate) evicted_unread: u64,
+    pub(crate) expired_unread: u64,
+    pub(crate) misses_expired: u64,
     pub(crate) gone: Gone,
     pub(crate) items_moved: u64,
     pub(crate) reclaim_passes: u64,
@@ -22,7 +26,7 @@ pub(crate) struct Counters {
     pub(crate) failed_too_large: u32,
     pub(crate) failed_exists: u32,
     pub(crate) failed_type_mismatch: u32,
-    pub(crate) failed_buffer_too_small: u64,
+    pub(crate) failed_buffer_too_small: u32,
     pub(crate) failed_corrupt: u32,
 }
 
@@ -49,19 +53,28 @@ impl Gone {
 }
 
 impl Counters {
-    /// An item of so many key and value bytes went to make room.
+    /// An item of the main log or of the window, of so many key and value bytes, is evicted.
     #[inline]
-    pub(crate) fn count_eviction(&mut self, bytes: usize) {
-        self.evictions += 1;
+    pub(crate) fn count_eviction(&mut self, is_main: bool, unread: bool, bytes: usize) {
+        let [window, main] = &mut self.evictions;
+        *(if is_main { main } else { window }) += 1;
+        self.evicted_unread += u64::from(unread);
         self.gone.evicted = self.gone.evicted.wrapping_add(1);
         self.gone.evicted_bytes += bytes as u64;
     }
 
-    /// The time of an item of so many key and value bytes had come.
-    pub(crate) fn count_expiration(&mut self, bytes: usize) {
-        self.expirations += 1;
+    /// As [`Counters::count_eviction`], of an item that has expired.
+    pub(crate) fn count_expiration(&mut self, is_main: bool, unread: bool, bytes: usize) {
+        let [window, main] = &mut self.expirations;
+        *(if is_main { main } else { window }) += 1;
+        self.expired_unread += u64::from(unread);
         self.gone.expired = self.gone.expired.wrapping_add(1);
         self.gone.expired_bytes += bytes as u64;
+    }
+
+    /// Expirations from both logs.
+    pub(crate) fn expired(&self) -> u64 {
+        self.expirations.iter().sum()
     }
 
     /// Adds what was counted to a cache's statistics.
@@ -71,13 +84,16 @@ impl Counters {
         stats.sets += self.sets;
         stats.updates += self.updates;
         stats.deletes += self.deletes;
-        stats.evictions += self.evictions;
-        stats.expirations += self.expirations;
+        stats.evictions += self.evictions.iter().sum::<u64>();
+        stats.expirations += self.expired();
+        stats.evicted_unread += self.evicted_unread;
+        stats.expired_unread += self.expired_unread;
+        stats.misses_expired += self.misses_expired;
         stats.failed_no_memory += u64::from(self.failed_no_memory);
         stats.failed_too_large += u64::from(self.failed_too_large);
         stats.failed_exists += u64::from(self.failed_exists);
         stats.failed_type_mismatch += u64::from(self.failed_type_mismatch);
-        stats.failed_buffer_too_small += self.failed_buffer_too_small;
+        stats.failed_buffer_too_small += u64::from(self.failed_buffer_too_small);
         stats.failed_corrupt += u64::from(self.failed_corrupt);
         stats.reclaim_passes += self.reclaim_passes;
         stats.items_moved += self.items_moved;
@@ -181,6 +197,12 @@ pub struct CacheStats {
     /// Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
     /// without an eviction.
     pub dead_bytes: u64,
+    /// Evicted items that no caller had read.
+    pub evicted_unread: u64,
+    /// Expired items that no caller had read.
+    pub expired_unread: u64,
+    /// Misses that found an expired item of their key.
+    pub misses_expired: u64,
 }
 
 /// Who has a page of a cache.
@@ -224,6 +246,10 @@ pub struct OwnerStats {
     pub free_bytes: u64,
     /// Items evicted from here, since the start.
     pub evictions: u64,
+    /// Items that expired here, since the start.
+    pub expirations: u64,
+    /// Milliseconds since the item at the log's tail was set, where the cache keeps set times; 0 without.
+    pub oldest_age_ms: u64,
 }
 
 impl OwnerStats {
@@ -237,6 +263,8 @@ impl OwnerStats {
         self.dead_bytes += other.dead_bytes;
         self.free_bytes += other.free_bytes;
         self.evictions += other.evictions;
+        self.expirations += other.expirations;
+        self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
     }
 }
 

@@ -396,12 +396,9 @@ impl Store {
         let key = self.layout.key_of(&self.pages, item.id, item.head);
         let hash = self.hasher.hash(key);
         let payload = self.layout.payload(&self.pages, item.id, item.head);
-        self.counters.count_eviction(payload);
-        if owner == Owner::Window {
-            self.room.evictions[0] += 1;
-        } else {
-            self.room.evictions[1] += 1;
-        }
+        let unread = item.head.is_unread() && !item.head.is_lease();
+        self.counters
+            .count_eviction(owner != Owner::Window, unread, payload);
         let sparse = self.index.evict(&mut self.pages, hash, item.id);
         self.forget(owner, item);
         if sparse {
@@ -413,7 +410,9 @@ impl Store {
     pub(crate) fn expire(&mut self, id: Id) {
         let (hash, head) = (self.hash_of(id), self.head(id));
         let payload = self.layout.payload(&self.pages, id, head);
-        self.counters.count_expiration(payload);
+        let is_main = self.owner_of(id) != Owner::Window;
+        let unread = head.is_unread() && !head.is_lease();
+        self.counters.count_expiration(is_main, unread, payload);
         self.remove(id, head, hash);
         let page = self.pages.page_of(id);
         self.room.cleaner.owe(&mut self.pages, page);

@@ -662,3 +662,82 @@ fn a_reservation_of_a_number_that_grew_comes_too_late() {
         assert_eq!(cache.get_u64(b"n"), Ok(3));
     });
 }
+
+/// Stored items are read first, replaced unread, deleted unread, evicted unread, expired unread, or still there unread.
+#[test]
+fn items_that_no_caller_read_are_counted_to_the_last_one() {
+    with_caches(24 * KIB, |cache| {
+        let mut rng = Rng::new(7);
+        let mut unread = HashMap::new();
+        let (mut first_reads, mut unread_replaced, mut unread_deleted) = (0, 0, 0);
+        let is_there = |key: &[u8; 8]| cache.get_item(key, &mut [], PEEK) != Err(Error::NotFound);
+        for step in 0..6_000u64 {
+            set_now(1_000_000 + step * 10);
+            let key = key(rng.below(400) as u64);
+            let was_there = is_there(&key);
+            let was_unread = was_there && unread.get(&key) == Some(&true);
+            match rng.below(8) {
+                0..5 => {
+                    let ttl = if rng.one_in(3) { 2_000 } else { TTL_NEVER };
+                    let value = vec![1; rng.below(60)];
+                    let updates = cache.stats().updates;
+                    cache.set(&key, &value, ttl).unwrap();
+                    // An old value may be evicted for the new one: then it is not replaced.
+                    let replaced = cache.stats().updates > updates;
+                    unread_replaced += u64::from(was_unread && replaced);
+                    unread.insert(key, true);
+                }
+                5 | 6 => {
+                    let found = cache.get(&key, &mut [0; 64]).is_ok();
+                    assert_eq!(found, was_there);
+                    first_reads += u64::from(was_unread);
+                    unread.insert(key, false);
+                }
+                _ => {
+                    assert_eq!(cache.delete(&key).is_ok(), was_there);
+                    unread_deleted += u64::from(was_unread);
+                }
+            }
+            if step % 500 == 0 {
+                cache.optimize(64).unwrap();
+            }
+        }
+        // Whatever has expired is counted by now.
+        while !cache.optimize(1_000).unwrap().done {}
+        let left = unread
+            .iter()
+            .filter(|(key, unread)| **unread && is_there(key))
+            .count();
+        let stats = cache.stats();
+        let gone = stats.evicted_unread + stats.expired_unread;
+        assert_eq!(
+            stats.sets,
+            first_reads + unread_replaced + unread_deleted + gone + left as u64
+        );
+        assert!(stats.evicted_unread > 0 && stats.evicted_unread < stats.evictions);
+        assert!(stats.expired_unread > 0 && stats.expired_unread < stats.expirations);
+        let logs = [larder::PageOwner::Window, larder::PageOwner::Main];
+        let sums = logs.map(|owner| cache.owner_stats(owner).unwrap());
+        assert_eq!(sums[0].evictions + sums[1].evictions, stats.evictions);
+        assert_eq!(sums[0].expirations + sums[1].expirations, stats.expirations);
+    });
+}
+
+#[test]
+fn misses_that_find_an_expired_item_are_counted_apart() {
+    with_caches(64 * KIB, |cache| {
+        cache.set(b"short", b"value", 100).unwrap();
+        cache.set(b"long", b"value", 10_000).unwrap();
+        set_now(1_000_500);
+        assert_eq!(cache.get(b"short", &mut [0; 8]), Err(Error::NotFound));
+        assert_eq!(cache.get(b"short", &mut [0; 8]), Err(Error::NotFound));
+        assert_eq!(cache.get(b"never set", &mut [0; 8]), Err(Error::NotFound));
+        let stats = cache.stats();
+        assert_eq!((stats.misses, stats.misses_expired), (3, 1));
+        assert_eq!((stats.expirations, stats.expired_unread), (1, 1));
+        let oldest = |owner| cache.owner_stats(owner).unwrap().oldest_age_ms;
+        let age = oldest(larder::PageOwner::Window).max(oldest(larder::PageOwner::Main));
+        let times = cache.get_item(b"long", &mut [0; 8], PEEK).unwrap().0.age_ms;
+        assert_eq!(age, times.unwrap_or(0));
+    });
+}

@@ -98,7 +98,7 @@ impl Store {
                         self.claim(id);
                         // With exact LRU, uses say that an item is in order.
                         let uses = if self.policy.is_lru() { 0 } else { head.uses() };
-                        let head = head.with_state(State::Live).with_uses(uses);
+                        let head = head.live().with_uses(uses);
                         Items::set_head(&mut self.pages, id, head);
                     }
                     Err(reason) => {

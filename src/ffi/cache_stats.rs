@@ -92,6 +92,12 @@ pub struct larder_cache_stats_t {
     /// Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
     /// without an eviction.
     pub dead_bytes: u64,
+    /// Evicted items that no caller had read.
+    pub evicted_unread: u64,
+    /// Expired items that no caller had read.
+    pub expired_unread: u64,
+    /// Misses that found an expired item of their key.
+    pub misses_expired: u64,
 }
 
 /// [`larder_cache_stats_t`] as it is filled: what follows the first two fields is laid out as Rust's (a test
@@ -105,9 +111,10 @@ struct Filled {
 }
 
 /// Earlier versions ended before these fields.
-const OLDER: [usize; 2] = [
+const OLDER: [usize; 3] = [
     core::mem::offset_of!(larder_cache_stats_t, failed_corrupt),
     core::mem::offset_of!(larder_cache_stats_t, dead_bytes),
+    core::mem::offset_of!(larder_cache_stats_t, evicted_unread),
 ];
 
 const _: () = assert!(size_of::<Filled>() == size_of::<larder_cache_stats_t>());
@@ -176,7 +183,16 @@ pub struct larder_class_stats {
     pub allocations: u64,
     /// Those of them whose bytes had been used before; 0 for a cache.
     pub reuses: u64,
+    /// Items that expired here, since the start; 0 for a pool.
+    pub expirations: u64,
+    /// Milliseconds since the item was set that is the next to be looked at for eviction: its age, in a log with
+    /// LARDER_ITEM_TIMES; else 0.
+    pub oldest_age_ms: u64,
 }
+
+/// Earlier versions of [`larder_class_stats`] ended before this field.
+pub(super) const CLASS_STATS_OLDER: [usize; 1] =
+    [core::mem::offset_of!(larder_class_stats, expirations)];
 
 /// The owner of a page without one.
 pub const LARDER_PAGE_FREE: u32 = LARDER_OWNER_FREE;
@@ -233,9 +249,11 @@ pub unsafe extern "C" fn larder_cache_class_stats(
             evictions: stats.evictions,
             allocations: 0,
             reuses: 0,
+            expirations: stats.expirations,
+            oldest_age_ms: stats.oldest_age_ms,
         };
         // SAFETY: the caller's promise.
-        unsafe { put_sized(out, &value, &[]) }
+        unsafe { put_sized(out, &value, &CLASS_STATS_OLDER) }
     }))
 }
 
@@ -316,7 +334,10 @@ mod tests {
             views,
             reservations,
             failed_corrupt,
-            dead_bytes
+            dead_bytes,
+            evicted_unread,
+            expired_unread,
+            misses_expired
         );
         let head = offset_of!(Filled, stats);
         for (c, rust) in places {

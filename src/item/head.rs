@@ -43,6 +43,9 @@ pub(super) const USES: u32 = 3 << USES_SHIFT;
 pub(super) const TTL: u32 = 1 << 26;
 pub(super) const STATE_SHIFT: u32 = 27;
 pub(super) const STATE: u32 = 3 << STATE_SHIFT;
+/// Of the two bits of the state: whether an item is held, and of one that is not, whether no caller has read it.
+const HELD: u32 = 1 << STATE_SHIFT;
+const UNREAD: u32 = 2 << STATE_SHIFT;
 pub(super) const FORM_SHIFT: u32 = 29;
 /// Forms from this one on are long items'.
 pub(super) const LONG: u32 = 5;
@@ -60,7 +63,7 @@ pub(crate) enum State {
     /// Read by a holder of a view: neither moved nor evicted nor overwritten.
     Pinned = 1,
     /// Not in the index: being written, or read by the last holder of a view.
-    Pending = 2,
+    Pending = 3,
 }
 
 /// An item's first word.
@@ -82,37 +85,69 @@ impl Head {
 
     #[inline(always)]
     pub(crate) fn is_live(self) -> bool {
-        !self.is_dead() && self.0 & STATE == 0
+        !self.is_dead() && self.0 & HELD == 0
     }
 
     pub(crate) fn state(self) -> State {
         match self.0 >> STATE_SHIFT & 3 {
-            0 => State::Live,
             1 => State::Pinned,
-            _ => State::Pending,
+            3 => State::Pending,
+            _ => State::Live,
         }
     }
 
+    /// A live item counts as read from then on: see [`Head::unread`].
     #[must_use]
     pub(crate) fn with_state(self, state: State) -> Self {
         Self(self.0 & !STATE | (state as u32) << STATE_SHIFT)
     }
 
-    /// The first word of a live item that is not long and never expires.
+    /// A live item that no caller has read yet.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn unread(self) -> Self {
+        Self(self.with_state(State::Live).0 | UNREAD)
+    }
+
+    /// A live item that a caller has read.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn seen(self) -> Self {
+        Self(self.0 & !UNREAD)
+    }
+
+    /// Whether no caller has read a live item.
+    #[inline(always)]
+    pub(crate) fn is_unread(self) -> bool {
+        self.0 & STATE == UNREAD
+    }
+
+    /// A live item: one that was pinned counts as read.
+    #[must_use]
+    pub(crate) fn live(self) -> Self {
+        if self.is_live() {
+            self
+        } else {
+            self.with_state(State::Live)
+        }
+    }
+
+    /// The first word of a live item that is not long, never expires, and was never read.
     #[inline(always)]
     pub(crate) fn new(key_len: usize, value_len: usize, value_type: Type, uses: u32) -> Self {
         Self(
             narrow(key_len)
                 | narrow(value_len) << VALUE_SHIFT
                 | uses << USES_SHIFT
+                | UNREAD
                 | (value_type as u32) << FORM_SHIFT,
         )
     }
 
-    /// Whether this is such a word.
+    /// Whether this is such a word, of an item that may have been read.
     #[inline(always)]
     pub(crate) fn is_plain(self) -> bool {
-        self.0 & (STATE | TTL) == 0 && !self.is_long() && !self.is_dead()
+        self.0 & (HELD | TTL) == 0 && !self.is_long() && !self.is_dead()
     }
 
     #[inline(always)]
@@ -150,6 +185,13 @@ impl Head {
     #[must_use]
     pub(crate) fn with_uses(self, uses: u32) -> Self {
         Self(self.0 & !USES | uses << USES_SHIFT & USES)
+    }
+
+    /// A live item that a caller has read, by one use more.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn read(self) -> Self {
+        self.used().seen()
     }
 
     /// One use more, up to three.

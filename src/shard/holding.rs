@@ -27,9 +27,7 @@ impl Shard {
 
     /// Holds an item for a reader, as a get counts it.
     pub(crate) fn pin(&mut self, hash: Hash, key: &[u8]) -> Result<(Ticket, Id)> {
-        let Some((id, _)) = self.lookup(hash, key) else {
-            return self.miss();
-        };
+        let (id, _) = self.lookup_counted(hash, key)?;
         self.check_sum(id, hash)?;
         // From here on it neither moves nor goes, also not for the table.
         let was_free = self.store.keep(id);
@@ -136,10 +134,7 @@ impl Shard {
         let value = old.filter(|(_, head)| !head.is_lease());
         let expiry = self.expiry_for(ttl_ms, value.map(|(old, _)| old));
         let store = &mut self.store;
-        let head = store
-            .head(id)
-            .with_state(State::Live)
-            .with_uses(u32::from(remembered));
+        let head = store.head(id).unread().with_uses(u32::from(remembered));
         if head.has_ttl() {
             // The TTL of a value counts from its commit on.
             let never = (NEVER, u64::MAX);

@@ -14,10 +14,25 @@ impl Shard {
     /// The item with this key, if it is there and has not expired. One that has is taken out.
     pub(crate) fn lookup(&mut self, hash: Hash, key: &[u8]) -> Option<(Id, Head)> {
         let found = self.store.find(hash, key)?;
-        if !self.keeps(found) || found.1.has_ttl() && self.store.is_expired(found.0, found.1) {
-            return None;
+        self.unexpired(found)
+    }
+
+    /// As [`Shard::lookup`]; a miss is counted.
+    pub(super) fn lookup_counted(&mut self, hash: Hash, key: &[u8]) -> Result<(Id, Head)> {
+        let found = self.store.find(hash, key);
+        if let Some(found) = found.and_then(|found| self.unexpired(found)) {
+            return Ok(found);
         }
-        Some(found)
+        let was_expired = found.is_some_and(|(_, head)| !head.is_lease());
+        self.store.counters.misses_expired += u64::from(was_expired);
+        self.miss()
+    }
+
+    /// What was found, if it is a value that has not expired.
+    fn unexpired(&mut self, (id, head): (Id, Head)) -> Option<(Id, Head)> {
+        let is_value = self.keeps((id, head));
+        let is_expired = is_value && head.has_ttl() && self.store.is_expired(id, head);
+        (is_value && !is_expired).then_some((id, head))
     }
 
     /// Whether what was found is a value that may be read, in its grace too. What is over is taken out.
@@ -31,9 +46,7 @@ impl Shard {
 
     /// As [`Shard::lookup`], counted, and reported to the policy.
     pub(crate) fn touch_hit(&mut self, hash: Hash, key: &[u8]) -> Result<Id> {
-        let Some((id, head)) = self.lookup(hash, key) else {
-            return self.miss();
-        };
+        let (id, head) = self.lookup_counted(hash, key)?;
         self.check_sum(id, hash)?;
         self.hit(id, head, hash);
         Ok(id)
@@ -58,11 +71,14 @@ impl Shard {
         let store = &mut self.store;
         store.counters.hits += 1;
         if store.policy.is_lru() {
+            if head.is_unread() {
+                Items::set_head(&mut store.pages, id, head.seen());
+            }
             return self.lru_hit(id);
         }
-        let used = head.used();
-        if used != head && !planted::is("hits never counted") {
-            Items::set_head(&mut store.pages, id, used);
+        let read = head.read();
+        if read != head && !planted::is("hits never counted") {
+            Items::set_head(&mut store.pages, id, read);
         }
         let (pages, layout) = (&store.pages, store.layout);
         let granules = || layout.item(pages, id, head).granules;

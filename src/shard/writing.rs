@@ -5,7 +5,7 @@
 use super::{NewValue, SetMode, Shard};
 use crate::expiry::{Instant, NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Head, Meta, Shape, State};
+use crate::item::{Draft, Head, Meta, Shape};
 use crate::page::Id;
 use crate::planted;
 use crate::segment::Segment;
@@ -322,7 +322,7 @@ impl Shard {
         let new = store
             .layout
             .copy_whole(&mut store.pages, id, old, to, new)
-            .with_state(State::Live);
+            .live();
         store.replace(hash, id, to, new);
         store.counters.updates -= 1;
         self.note_usage();

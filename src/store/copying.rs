@@ -92,7 +92,10 @@ impl Store {
         let chain = self.layout.chain_page(&self.pages, id);
         let count = self.layout.chain_len(&self.pages, id);
         let (to, head) = self.append_with(owner, &shape, &draft, chain)?;
-        let head = self.layout.copy_body(&mut self.pages, id, old, to, head);
+        let mut head = self.layout.copy_body(&mut self.pages, id, old, to, head);
+        if !old.is_unread() {
+            head = head.seen();
+        }
         if intact && head.is_long() | old.is_long() {
             self.layout.sum_up(&mut self.pages, to, head, &self.hasher);
         }
