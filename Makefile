@@ -90,7 +90,7 @@ test-features: ## Run the Rust tests without a lock or a C library, those of thr
 	cargo test --no-default-features --features hosted --test threads --test monitor --test reentry
 	cargo test --features serde --test owned
 	cargo test --no-default-features --features spin --test threads --test monitor --test reentry --test set_time
-	cargo test --no-default-features --features spin,small --test model --test items --test attach --test bounded --test pins
+	cargo test --no-default-features --features spin,small,lru --test model --test items --test attach --test bounded --test pins
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh

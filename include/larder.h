@@ -67,7 +67,8 @@
 /* The library's choice of whom to evict. */
 #define LARDER_POLICY_DEFAULT 0
 
-/* Exactly the least recently used item, of whatever size; 8 bytes more for each item. */
+/* Exactly the least recently used item, of whatever size; 8 bytes more for each item. LARDER_INVALID in an archive for
+ * firmware that was built without `FEATURES=lru`. */
 #define LARDER_POLICY_LRU 1
 
 /* Zero the bytes of every item that is gone. */

@@ -128,7 +128,9 @@ impl Config {
 
     /// Checks every field.
     pub(crate) fn check(&self) -> Result<()> {
-        let ok = self.shards <= SHARDS_MAX && self.key_len_max <= KEY_LEN_MAX;
+        let ok = self.shards <= SHARDS_MAX
+            && self.key_len_max <= KEY_LEN_MAX
+            && self.policy.is_built();
         if ok { Ok(()) } else { Err(Error::Invalid) }
     }
 

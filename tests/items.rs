@@ -666,14 +666,14 @@ fn a_reservation_of_a_number_that_grew_comes_too_late() {
 /// Stored items are read first, replaced unread, deleted unread, evicted unread, expired unread, or still there unread.
 #[test]
 fn items_that_no_caller_read_are_counted_to_the_last_one() {
-    with_caches(24 * KIB, |cache| {
+    with_caches(16 * KIB, |cache| {
         let mut rng = Rng::new(7);
         let mut unread = HashMap::new();
         let (mut first_reads, mut unread_replaced, mut unread_deleted) = (0, 0, 0);
         let is_there = |key: &[u8; 8]| cache.get_item(key, &mut [], PEEK) != Err(Error::NotFound);
-        for step in 0..6_000u64 {
+        for step in 0..9_000u64 {
             set_now(1_000_000 + step * 10);
-            let key = key(rng.below(400) as u64);
+            let key = key(rng.below(800) as u64);
             let was_there = is_there(&key);
             let was_unread = was_there && unread.get(&key) == Some(&true);
             match rng.below(8) {

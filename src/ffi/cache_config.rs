@@ -11,7 +11,8 @@ use core::ffi::c_void;
 
 /// The library's choice of whom to evict.
 pub const LARDER_POLICY_DEFAULT: u32 = 0;
-/// Exactly the least recently used item, of whatever size; 8 bytes more for each item.
+/// Exactly the least recently used item, of whatever size; 8 bytes more for each item. LARDER_INVALID in an archive for
+/// firmware that was built without `FEATURES=lru`.
 pub const LARDER_POLICY_LRU: u32 = 1;
 
 /// Zero the bytes of every item that is gone.

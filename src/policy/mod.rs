@@ -17,6 +17,9 @@ pub(crate) use queues::Queues;
 pub(crate) use rule::WINDOW_STEPS;
 pub(crate) use size::{aged, first_uses, passes};
 
+/// Whether exact LRU is there: a build for small code leaves it out unless the feature `lru` adds it.
+const HAS_LRU: bool = !cfg!(feature = "small") || cfg!(feature = "lru");
+
 /// Which policy a cache evicts by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -25,11 +28,16 @@ pub enum PolicyKind {
     /// The library's choice.
     #[default]
     Default = 0,
-    /// Exactly the least recently used item, of whatever size.
+    /// Exactly the least recently used item, of whatever size. With the feature `small`, the feature `lru` adds it.
     Lru = 1,
 }
 
 impl PolicyKind {
+    /// Whether this build has the policy.
+    pub(crate) fn is_built(self) -> bool {
+        HAS_LRU || self != Self::Lru
+    }
+
     /// Whether evicted items are to be remembered.
     pub(crate) fn remembers(self) -> bool {
         self == Self::Default
@@ -66,6 +74,6 @@ impl Policy {
 
     #[inline(always)]
     pub(crate) fn is_lru(&self) -> bool {
-        self.kind == PolicyKind::Lru
+        HAS_LRU && self.kind == PolicyKind::Lru
     }
 }

@@ -230,6 +230,10 @@ static void drive_cache(void)
     static larder_cache_config config;
     static larder_monitor monitor;
     CHECK(STACK_OF(larder_cache_config_init(&config, sizeof config)) == LARDER_OK);
+    /* Exact LRU is left out of builds for firmware. */
+    config.policy = LARDER_POLICY_LRU;
+    CHECK(larder_cache_init(region, sizeof region, &config, &cache) == LARDER_INVALID);
+    config.policy = LARDER_POLICY_DEFAULT;
     CHECK(STACK_OF(larder_cache_init(region, sizeof region, &config, &cache)) == LARDER_OK);
     CHECK(STACK_OF(larder_monitor_init(&monitor, cache, NULL)) == LARDER_OK);
     for (uint32_t round = 0; round < ROUNDS; round++) {

@@ -30,7 +30,7 @@ target() {
     libc='--specs=nano.specs --specs=nosys.specs'
     emulation=''
     profile=firmware
-    features=capi,small
+    features=capi,small${FEATURES:+,$FEATURES}
     packages='gcc-arm-none-eabi libnewlib-arm-none-eabi'
     case $1 in
     thumbv6m-none-eabi) cpu='-mcpu=cortex-m0plus -mthumb' ;;
