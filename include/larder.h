@@ -94,6 +94,10 @@
  * larder_cache_get_item: 8 bytes more for each item. */
 #define LARDER_ITEM_VERSIONS 32
 
+/* No simulations of other limits: larder_cache_advise is refused, and 2 KB of each shard of at least 256 KiB are left
+ * for items. */
+#define LARDER_NO_ADVICE 64
+
 /* Items had to go to make room. */
 #define LARDER_EVENT_EVICTED 1
 
@@ -247,6 +251,29 @@ typedef struct larder_arena_stats_t {
 } larder_arena_stats_t;
 #define LARDER_ARENA_STATS_INIT { 0, 0, 0, 0, 0, 0, 0 }
 
+/* What the hit ratio would be under other limits. */
+typedef struct larder_advice {
+  /* sizeof(larder_advice); has to be set, as LARDER_ADVICE_INIT does. */
+  uint32_t struct_size;
+  /* 1 */
+  uint32_t abi_version;
+  /* 1/4, 1/2, 1, 2 and 4 times the limit, in bytes. */
+  uint64_t limit[5];
+  /* Hits in a million gets that each of them would bring; at the present limit, those that were counted. */
+  uint32_t hit_ppm[5];
+  /* Of how many keys one is simulated. */
+  uint32_t sample;
+  /* Gets since the limit was set. */
+  uint64_t gets;
+  /* Milliseconds in which they were made; 0 where the cache's clock stands still. */
+  uint64_t elapsed_ms;
+  /* Thousandths of a hit a second that each MiB more would bring, up to twice the limit. */
+  uint64_t gained_milli;
+  /* Thousandths of a hit a second that each MiB less would cost, down to half the limit. */
+  uint64_t lost_milli;
+} larder_advice;
+#define LARDER_ADVICE_INIT { sizeof(larder_advice), 1, {0}, {0}, 0, 0, 0, 0, 0 }
+
 /* What happened in a call besides what was asked. */
 typedef struct larder_event {
   /* LARDER_EVENT_.. */
@@ -285,7 +312,7 @@ typedef struct larder_cache_config {
    * larder_cache_set. */
   uint64_t default_ttl_ms;
   /* 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM, LARDER_ITEM_TAGS,
-   * LARDER_ITEM_VERSIONS */
+   * LARDER_ITEM_VERSIONS, LARDER_NO_ADVICE */
   uint32_t flags;
   /* Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
    * (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
@@ -1078,6 +1105,19 @@ larder_status larder_cache_ttl(struct larder_cache *cache,
                                const void *key,
                                size_t key_len,
                                uint64_t *ttl_ms);
+
+/* What the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit, by simulations of a sample of the keys that run all
+ * the time. A set of a new key counts as the get that missed it. `out->struct_size` has to be set: LARDER_ADVICE_INIT
+ * does. LARDER_NO_MEMORY where a shard has less than 256 KiB of the region, the cache less room than for 256 items, or
+ * no simulations: with LARDER_NO_ADVICE, and in an archive for firmware. LARDER_AGAIN while too few gets were sampled:
+ * 256 of one key in larder_advice.sample. LARDER_BUSY from inside a callback of this cache, or where a lock hook fails.
+ * LARDER_INVALID where the size is 0 or no version's, LARDER_VERSION_MISMATCH where it is more than the library's.
+ * O(shards).
+ *
+ * # Safety
+ * `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says. */
+larder_status larder_cache_advise(const struct larder_cache *cache,
+                                  struct larder_advice *out);
 
 /* Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
  * shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,

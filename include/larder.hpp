@@ -839,6 +839,14 @@ public:
         return detail::answer(larder_cache_limits(handle(), &limits), limits);
     }
 
+    /// What the hit ratio would be under other limits; status::no_memory where the cache is too small for advice,
+    /// status::again while it has seen too little.
+    result<larder_advice> advise() const noexcept
+    {
+        larder_advice advice = LARDER_ADVICE_INIT;
+        return detail::answer(larder_cache_advise(handle(), &advice), advice);
+    }
+
     /// Takes out what has expired and gives dead bytes back, in at most `step_max` steps; 0 = to the end. Whether
     /// there is more to do is in the report's `done`; status::again is not answered.
     result<larder_optimize_report> optimize(std::uint32_t step_max = 0) noexcept

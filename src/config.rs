@@ -87,6 +87,9 @@ pub struct Config {
     /// where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below 256 KiB, 128 below 1 MiB. More than
     /// that are `NoMemory` at the start.
     pub pins_max: u32,
+    /// No simulations of other limits: [`Cache::advise`](crate::Cache::advise) is refused, and 2 KB of each shard of at
+    /// least 256 KiB are left for items.
+    pub no_advice: bool,
     /// Seed of the hash: random where keys may be crafted.
     pub hash_seed: u64,
     pub(crate) lock: LockKind,
@@ -128,9 +131,8 @@ impl Config {
 
     /// Checks every field.
     pub(crate) fn check(&self) -> Result<()> {
-        let ok = self.shards <= SHARDS_MAX
-            && self.key_len_max <= KEY_LEN_MAX
-            && self.policy.is_built();
+        let ok =
+            self.shards <= SHARDS_MAX && self.key_len_max <= KEY_LEN_MAX && self.policy.is_built();
         if ok { Ok(()) } else { Err(Error::Invalid) }
     }
 
@@ -145,6 +147,7 @@ impl Config {
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
         Setup {
             policy: self.policy,
+            advises: !self.no_advice,
             format: Format::new(
                 self.policy == PolicyKind::Lru,
                 Format {

@@ -7,7 +7,7 @@
 
 use crate::item::Item;
 use crate::page::Owner;
-use crate::policy::{self, WINDOW_STEPS};
+use crate::policy::{self, Moment, WINDOW_STEPS};
 use crate::progress::Work;
 use crate::store::Store;
 
@@ -229,12 +229,12 @@ impl Store {
     /// The log that a newcomer of so many granules goes to, and its uses; `remembered`: it was evicted not long ago.
     #[inline]
     pub(crate) fn admit(&mut self, granules: u32, remembered: bool) -> (Owner, u32) {
-        if self.policy.is_lru() {
-            return (Owner::Main, 0);
-        }
         let reads = self.counters.hits + self.counters.misses;
         if self.policy.queues.inserting(reads) {
             self.measure();
+        }
+        if self.policy.is_lru() {
+            return (Owner::Main, 0);
         }
         if self.room.full && !remembered {
             return (Owner::Window, 0);
@@ -247,7 +247,17 @@ impl Store {
         let live = self.live();
         let most = live.saturating_add(self.pages.granules_of(self.pages.available()));
         let most = if self.room.full { live } else { most };
-        self.policy.queues.measure(self.items, live, most);
+        let moment = self.moment();
+        self.policy.queues.measure(self.items, live, most, moment);
+    }
+
+    /// What was counted until now.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            hits: self.counters.hits,
+            misses: self.counters.misses,
+            now_ms: self.time().now(),
+        }
     }
 
     /// As [`Store::admit`], for an item that is remembered, or where nothing had to go yet.

@@ -21,6 +21,8 @@ pub(crate) const PART_MAX: u64 = (PAGES_MAX as u64) << 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) policy: PolicyKind,
+    /// Whether other limits are simulated.
+    pub(crate) advises: bool,
     pub(crate) format: Format,
     pub(crate) zero_on_free: bool,
     pub(crate) seed: u64,
@@ -73,7 +75,8 @@ impl Layout {
             .saturating_add(setup.value_len_max);
         let plan = Plan::new(page, part, item_max);
         let root = plan.root_granules() as usize * GRANULE;
-        let tables = Policy::table_size(setup.policy, part)?.checked_add(plan.table_size()?)?;
+        let tables = Policy::table_size(setup.policy, part, setup.advises)?;
+        let tables = tables.checked_add(plan.table_size()?)?;
         // What aligns the root takes less than that.
         let left = part.checked_sub(tables.checked_add(root)?.checked_add(ALIGN)?)?;
         let pages = left
@@ -113,7 +116,7 @@ impl Layout {
         part: usize,
         origin: &Tables,
     ) -> Option<Cuts> {
-        let policy = Policy::new(setup.policy, cutter, part)?;
+        let policy = Policy::new(setup.policy, cutter, part, setup.advises)?;
         let index = Index::new(
             cutter,
             self.plan,

@@ -159,7 +159,7 @@ pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, 
 pub use optimize::OptimizeReport;
 #[cfg(feature = "alloc")]
 pub use owned::{Items, OwnedCache, OwnedCacheBuilder};
-pub use policy::PolicyKind;
+pub use policy::{Advice, PolicyKind};
 pub use pool::{Block, Pool, PoolConfig};
 pub use region::ALIGN;
 pub use shard::{ItemInfo, ItemMeta, Lease, Overflow, PutMode, Reading};

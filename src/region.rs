@@ -326,6 +326,18 @@ impl<T: Copy> Table<T> {
         // SAFETY: from + count <= len, initialised in `new`; `&self` forbids writers.
         unsafe { core::slice::from_raw_parts(first.as_ptr(), count as usize) }
     }
+
+    /// As [`Table::slice`].
+    #[inline]
+    pub(crate) fn slice_mut(&mut self, from: u32, count: u32) -> &mut [T] {
+        if from.checked_add(count).is_none_or(|end| end > self.len) {
+            return &mut [];
+        }
+        // SAFETY: from <= len (checked above).
+        let first = unsafe { self.first.add(from as usize) };
+        // SAFETY: from + count <= len, initialised in `new`; `&mut self` makes us the only user.
+        unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), count as usize) }
+    }
 }
 
 /// A value that was written into a region once and is only read from then on.

@@ -33,6 +33,7 @@ use crate::optimize::{OptimizeReport, Pass};
 use crate::page::{GRANULE, Id, Owner, Page};
 use crate::pins::Pins;
 use crate::planted;
+use crate::policy::Sums;
 use crate::progress::Room;
 use crate::region::Shared;
 use crate::stats::{CacheStats, Counters, OwnerStats, PageInfo, PageOwner};
@@ -311,9 +312,16 @@ impl Shard {
 
     // ---- the whole -----------------------------------------------------------------------------
 
+    /// What the simulations of other limits saw.
+    pub(crate) fn advice_sums(&self) -> Option<Sums> {
+        self.store.policy.queues.sums(self.store.moment())
+    }
+
     /// Moves the limit.
     pub(crate) fn move_limit(&mut self, limit: usize) {
+        let moment = self.store.moment();
         let store = &mut self.store;
+        store.policy.queues.limit_moved(moment);
         let pages = store.pages.whole(limit.saturating_sub(self.fixed));
         if pages as u32 > store.pages.limit() {
             store.room.limit_rose();

@@ -2,8 +2,9 @@
 //! C compilers made of the header: on this machine, and where this runs on others, there.
 
 use larder::ffi::{
-    arena::*, cache_attach::*, cache_change::*, cache_config::*, cache_item::*, cache_limits::*,
-    cache_many::*, cache_stats::*, cache_view::*, cache_whole::*, monitor::*, pool::*,
+    arena::*, cache_advice::*, cache_attach::*, cache_change::*, cache_config::*, cache_item::*,
+    cache_limits::*, cache_many::*, cache_stats::*, cache_view::*, cache_whole::*, monitor::*,
+    pool::*,
 };
 use std::mem::offset_of;
 

@@ -67,3 +67,4 @@ done | tee "$out/rows"
 echo
 table "$out/rows"
 sh benches/calls/items.sh
+sh benches/calls/advice.sh

@@ -76,11 +76,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn of(requests: impl IntoIterator<Item = Request>, mut store: impl Store) -> Self {
+    fn of(requests: impl IntoIterator<Item = Request>, store: &mut impl Store) -> Self {
         let mut tally = Self::default();
         for request in requests {
             match request.op {
-                Op::Get => tally.get(&mut store, &request),
+                Op::Get => tally.get(store, &request),
                 Op::Set => store.set(&request),
                 Op::Delete => store.delete(&request),
             }
@@ -122,10 +122,13 @@ fn run_one(
 ) -> Tally {
     let requests = trace.requests.iter().copied();
     match contender {
-        Contender::ByteLru => Tally::of(requests, ByteLru::new(region_size as u64, trace.keys)),
+        Contender::ByteLru => {
+            let mut lru = ByteLru::new(region_size as u64, trace.keys);
+            Tally::of(requests, &mut lru)
+        }
         Contender::Larder(policy) => {
             let seed = options.larder.seed;
-            run_larder(&Setup { policy, seed }, requests, region_size)
+            run_larder(&Setup { policy, seed }, requests, region_size).0
         }
     }
 }
@@ -134,12 +137,12 @@ pub(crate) fn run_larder(
     setup: &Setup,
     requests: impl Iterator<Item = Request> + Clone,
     region_size: usize,
-) -> Tally {
+) -> (Tally, Cache) {
     let longest = requests.clone().map(|request| request.item.value_len).max();
     // No value longer than the region fits in any case.
     let longest = longest.unwrap_or(0).min(region_size);
-    let cache = Cache::new(region_size, setup, longest).expect("the region makes a cache");
-    Tally::of(requests, cache)
+    let mut cache = Cache::new(region_size, setup, longest).expect("the region makes a cache");
+    (Tally::of(requests, &mut cache), cache)
 }
 
 /// Runs everyone with each region that is smaller than what the trace asks for.

@@ -5,6 +5,7 @@ use crate::common::Region;
 use larder::ffi::cache::{
     LARDER_TTL_NEVER, larder_cache_delete, larder_cache_get, larder_cache_set,
 };
+use larder::ffi::cache_advice::{larder_advice, larder_cache_advise};
 use larder::ffi::cache_config::{
     LARDER_POLICY_DEFAULT, LARDER_POLICY_LRU, larder_cache, larder_cache_config,
     larder_cache_config_init, larder_cache_init, larder_cache_required_size,
@@ -166,6 +167,22 @@ impl Cache {
     pub(crate) fn item_count(&self) -> usize {
         // SAFETY: as above.
         unsafe { larder_cache_item_count(self.handle) as usize }
+    }
+
+    /// Hits in a million gets that 1/4, 1/2, 1, 2 and 4 times the limit would bring, by the cache itself.
+    pub(crate) fn advise(&self) -> Option<[u32; 5]> {
+        let mut advice = std::mem::MaybeUninit::<larder_advice>::zeroed();
+        // SAFETY: the structure's first field.
+        unsafe {
+            advice
+                .as_mut_ptr()
+                .cast::<u32>()
+                .write(size_of::<larder_advice>() as u32)
+        };
+        // SAFETY: the cache lives as long as its region; the structure can be written.
+        let status = unsafe { larder_cache_advise(self.handle, advice.as_mut_ptr()) };
+        // SAFETY: zeroed, or written by the call.
+        (status == LARDER_OK).then(|| unsafe { advice.assume_init() }.hit_ppm)
     }
 
     /// Walks every invariant.

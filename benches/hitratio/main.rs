@@ -4,6 +4,7 @@
 //!   A get that misses is followed by a set; the cold start counts. Larder has the region in which
 //!   it holds that many items when full; `held` is what it held on average, once full.
 //! - Equal bytes, for traces that tell sizes: all that larder has comes out of the region.
+//! - `--advice`: how far the advice on the limit is off.
 //! - `--regions`: what larder alone hits in regions of given sizes, for a comparison of builds.
 //!
 //! The summary is the mean reduction of the misses of exact LRU, each trace and size counting once.
@@ -14,6 +15,7 @@ mod common;
 #[path = "../../tests/reference/mod.rs"]
 mod reference;
 
+mod advice;
 mod bytes;
 mod cache;
 mod contender;
@@ -100,6 +102,35 @@ fn print_regions(
     Ok(())
 }
 
+/// The same traces, asked for advice.
+fn compare_advice(
+    ids: &[&PathBuf],
+    csv: &[&PathBuf],
+    options: &Options,
+) -> Result<(), Box<dyn Error>> {
+    let mut errors = Vec::new();
+    println!(
+        "region, trace, policy, hits in % at 1/4, 1/2, 1, 2, 4 x, and points by which the advice is off"
+    );
+    if options.files.is_empty() {
+        for trace in workload::all() {
+            errors.extend(advice::run(&trace, options));
+        }
+    }
+    for path in ids {
+        if let Some(trace) = read(path, options, Trace::read)? {
+            errors.extend(advice::run(&trace, options));
+        }
+    }
+    for path in csv {
+        if let Some(trace) = read(path, options, SizedTrace::read)? {
+            errors.extend(advice::run_sized(&trace, options));
+        }
+    }
+    advice::print_summary(&errors);
+    Ok(())
+}
+
 fn compare_bytes(files: &[&PathBuf], options: &Options) -> Result<(), Box<dyn Error>> {
     bytes::print_head();
     let mut cells = Vec::new();
@@ -126,6 +157,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     if options.files.is_empty() {
         println!("No traces were given: these are generated workloads, and prove little.");
+    }
+    if options.advice {
+        return compare_advice(&ids, &csv, &options);
     }
     if !options.regions.is_empty() {
         return print_regions(&ids, &csv, &options);

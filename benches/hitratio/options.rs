@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) sizes: Vec<Size>,
+    /// Whether the advice on the limit is compared.
+    pub(crate) advice: bool,
     /// Bytes; none: the comparison with other policies.
     pub(crate) regions: Vec<usize>,
     pub(crate) larder: LarderOptions,
@@ -64,6 +66,7 @@ fn command() -> Command {
             list("regions", "KIB", "Print what larder hits in such regions, and nothing else")
                 .value_parser(value_parser!(u32)),
         )
+        .arg(flag("advice").help("Compare the advice on the limit with what such limits hit"))
         .arg(number("value", "8", "Bytes of a value, where traces tell no sizes"))
         .arg(number("seed", "0", "Seed of larder's hash"))
         .arg(number("jobs", "2", "Threads"))
@@ -128,12 +131,14 @@ impl Options {
         };
         let jobs = number("jobs").max(1);
         let quick = found.get_flag("quick");
+        let advice = found.get_flag("advice");
         let regions: Vec<u32> = many(&mut found, "regions");
         Ok(Self {
             files: files(many(&mut found, "files"))?,
             contenders: contenders(&many(&mut found, "policies")),
             sizes: many(&mut found, "sizes"),
             regions: regions.iter().map(|&kib| (kib as usize) << 10).collect(),
+            advice,
             larder,
             csv: found.remove_one("csv"),
             svg: found.remove_one("svg"),

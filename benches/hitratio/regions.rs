@@ -15,7 +15,8 @@ const VALUE_LEN_MIN: usize = 8;
 const VALUE_LEN_MAX: usize = 127;
 const SEEDS: usize = 8;
 
-fn request(id: u32) -> Request {
+/// A get of an item whose lengths depend on its key alone.
+pub(crate) fn request(id: u32) -> Request {
     let more = Rng::new(u64::from(id)).below(VALUE_LEN_MAX - VALUE_LEN_MIN + 1);
     Request {
         time_ms: 0,
@@ -55,7 +56,9 @@ fn print_each(
             policy: Policy::Default,
             seed: options.larder.seed + (job % SEEDS) as u64,
         };
-        run_larder(&setup, requests.clone(), regions[job / SEEDS]).miss_ratio()
+        run_larder(&setup, requests.clone(), regions[job / SEEDS])
+            .0
+            .miss_ratio()
     });
     for (size, misses) in regions.iter().zip(misses.chunks(SEEDS)) {
         let misses = misses.iter().sum::<f64>() / SEEDS as f64;

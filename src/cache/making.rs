@@ -148,15 +148,16 @@ impl<'r> Cache<'r> {
             checksum,
             item_tags,
             item_versions,
+            no_advice,
             ..
         } = *config;
-        let words = [checksum, item_tags, item_versions].map(usize::from);
+        let words = [checksum, item_tags, item_versions, no_advice].map(usize::from);
         let layout = [
             len,
             config.shard_count(len) as usize,
             policy as usize,
             usize::from(item_times),
-            words[0] | words[1] << 1 | words[2] << 2,
+            words[0] | words[1] << 1 | words[2] << 2 | words[3] << 3,
         ];
         let wide = |n: usize| n as u64;
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)

@@ -6,6 +6,7 @@ use super::{BY_HAND, Cache};
 use crate::limits::Limits;
 use crate::optimize::OptimizeReport;
 use crate::page::Page;
+use crate::policy::{Advice, Sums};
 use crate::shard::{ItemInfo, Shard};
 use crate::sizing;
 use crate::stats::{CacheStats, OwnerStats, PageInfo, PageOwner};
@@ -59,6 +60,7 @@ impl Cache<'_> {
         self.each_shard(|shard| {
             let limit = head.limit.load(Ordering::Acquire);
             let share = sizing::share(limit, head.outside, head.cell_count);
+            self.look_at_clock(shard, true);
             shard.set_limit(share.min(shard.region()));
         })
     }
@@ -273,13 +275,37 @@ impl Cache<'_> {
         stats
     }
 
+    /// What the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit, by simulations of a sample of the keys that run
+    /// all the time. A set of a new key counts as the get that missed it.
+    ///
+    /// # Errors
+    /// `NoMemory` where a shard has less than 256 KiB of the region, the cache less room than for 256 items, or no
+    /// simulations (`no_advice`, or the feature `small` or `one-rule`). `Again` while too few gets were sampled, about
+    /// the first 256 gets of as many keys. `Busy` from inside a callback, or where a lock hook fails.
+    ///
+    /// # Time
+    /// O(shards).
+    pub fn advise(&self) -> Result<Advice> {
+        let mut all = Some(Sums::default());
+        self.each_shard(|shard| {
+            self.look_at_clock(shard, true);
+            let sums = shard.advice_sums();
+            all = all.and_then(|all| Some(all.and(&sums?)));
+        })?;
+        all.ok_or(Error::NoMemory)?
+            .advice(self.memory_limit() as u64)
+    }
+
     /// What one owner of pages has, over all shards.
     ///
     /// # Errors
     /// `Busy` from inside a callback, or where a lock hook fails.
     pub fn owner_stats(&self, owner: PageOwner) -> Result<OwnerStats> {
         let mut sum = OwnerStats::default();
-        self.each_shard(|shard| sum.add(&shard.owner_stats(owner)))?;
+        self.each_shard(|shard| {
+            self.look_at_clock(shard, self.head().item_times);
+            sum.add(&shard.owner_stats(owner));
+        })?;
         Ok(sum)
     }
 

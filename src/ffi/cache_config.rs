@@ -32,6 +32,9 @@ pub const LARDER_ITEM_TAGS: u32 = 16;
 /// Keep a version of each item, which grows with each change of a value in its shard, for larder_cache_put and
 /// larder_cache_get_item: 8 bytes more for each item.
 pub const LARDER_ITEM_VERSIONS: u32 = 32;
+/// No simulations of other limits: larder_cache_advise is refused, and 2 KB of each shard of at least 256 KiB are left
+/// for items.
+pub const LARDER_NO_ADVICE: u32 = 64;
 
 /// Items had to go to make room.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
@@ -85,7 +88,7 @@ pub struct larder_cache_config {
     /// larder_cache_set.
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM, LARDER_ITEM_TAGS,
-    /// LARDER_ITEM_VERSIONS
+    /// LARDER_ITEM_VERSIONS, LARDER_NO_ADVICE
     pub flags: u32,
     /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
     /// (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
@@ -125,6 +128,7 @@ pub struct larder_cache_config {
 }
 
 const FLAGS: u32 = LARDER_ZERO_ON_FREE
+    | LARDER_NO_ADVICE
     | LARDER_ITEM_TIMES
     | LARDER_SINGLE_THREAD
     | LARDER_CHECKSUM
@@ -196,6 +200,7 @@ fn convert(config: &larder_cache_config) -> Result<Config> {
         default_ttl_ms: config.default_ttl_ms,
         grace_ms: config.grace_ms,
         zero_on_free: config.flags & LARDER_ZERO_ON_FREE != 0,
+        no_advice: config.flags & LARDER_NO_ADVICE != 0,
         item_times: config.flags & LARDER_ITEM_TIMES != 0,
         checksum: config.flags & LARDER_CHECKSUM != 0,
         item_tags: config.flags & LARDER_ITEM_TAGS != 0,

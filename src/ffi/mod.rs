@@ -8,6 +8,7 @@
 
 pub mod arena;
 pub mod cache;
+pub mod cache_advice;
 pub mod cache_attach;
 pub mod cache_change;
 pub mod cache_config;

@@ -5,13 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
+#[cfg(not(feature = "one-rule"))]
+mod advisor;
 mod lru;
 mod queues;
 mod rule;
 #[cfg_attr(feature = "one-rule", path = "no_shadow.rs")]
 mod shadow;
+#[cfg(not(feature = "one-rule"))]
+mod simulation;
 mod size;
 
+pub use advice::Advice;
+pub(crate) use advice::{Moment, Sums};
 pub(crate) use lru::Lru;
 pub(crate) use queues::Queues;
 pub(crate) use rule::WINDOW_STEPS;
@@ -53,22 +60,19 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// Bytes of tables for a part of so many bytes.
-    pub(crate) fn table_size(kind: PolicyKind, area: usize) -> Option<usize> {
-        Queues::table_size(Self::simulated(kind, area))
-    }
-
-    fn simulated(kind: PolicyKind, area: usize) -> usize {
-        if kind.remembers() { area } else { 0 }
+    pub(crate) fn table_size(kind: PolicyKind, area: usize, advises: bool) -> Option<usize> {
+        Queues::table_size(kind, area, advises)
     }
 
     pub(crate) fn new(
         kind: PolicyKind,
         cutter: &mut crate::region::Cutter,
         area: usize,
+        advises: bool,
     ) -> Option<Self> {
         Some(Self {
             kind,
-            queues: Queues::new(cutter, Self::simulated(kind, area))?,
+            queues: Queues::new(cutter, kind, area, advises)?,
         })
     }
 

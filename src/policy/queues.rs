@@ -16,8 +16,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::PolicyKind;
+use super::advice::{Moment, Sums};
 use super::rule::{Dice, MAIN_STEPS, RULES, Rule};
-use super::shadow::Shadows;
+use super::shadow::{Advisor, Shadows};
 use super::size;
 use crate::hash::Hash;
 use crate::region::Cutter;
@@ -34,6 +36,7 @@ const MORE_LOOKS: u32 = 48;
 pub(crate) struct Queues {
     pub(crate) rule: Rule,
     shadows: Shadows,
+    advisor: Advisor,
     pub(crate) dice: Dice,
     /// Half octaves of the mean size.
     mean: i32,
@@ -43,15 +46,51 @@ pub(crate) struct Queues {
     last_read: u32,
 }
 
+/// Bytes that simulations are sized by; 0 for none.
+struct Areas {
+    /// Those of the rules, of other limits, and of other limits with exact LRU.
+    rules: usize,
+    caches: usize,
+    list: usize,
+}
+
+impl Areas {
+    fn of(kind: PolicyKind, area: usize, advises: bool) -> Self {
+        let only = |wanted: bool| if wanted { area } else { 0 };
+        Self {
+            rules: only(kind.remembers()),
+            caches: only(advises && kind.remembers()),
+            list: only(advises && !kind.remembers()),
+        }
+    }
+}
+
 impl Queues {
-    pub(crate) fn table_size(area: usize) -> Option<usize> {
-        Shadows::table_size(area)
+    pub(crate) fn table_size(kind: PolicyKind, area: usize, advises: bool) -> Option<usize> {
+        let Areas {
+            rules,
+            caches,
+            list,
+        } = Areas::of(kind, area, advises);
+        let advisor = Advisor::table_size(caches.max(list))?;
+        Shadows::table_size(rules, caches, Advisor::listed(list))?.checked_add(advisor)
     }
 
-    pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
+    pub(crate) fn new(
+        cutter: &mut Cutter,
+        kind: PolicyKind,
+        area: usize,
+        advises: bool,
+    ) -> Option<Self> {
+        let Areas {
+            rules,
+            caches,
+            list,
+        } = Areas::of(kind, area, advises);
         Some(Self {
             rule: RULES[0],
-            shadows: Shadows::new(cutter, area)?,
+            shadows: Shadows::new(cutter, rules, caches, Advisor::listed(list))?,
+            advisor: Advisor::new(cutter, caches.max(list))?,
             dice: Dice::new(),
             mean: 0,
             inserts: 0,
@@ -60,13 +99,33 @@ impl Queues {
         })
     }
 
-    /// A request for an item of so many granules, there or not.
+    /// A request for an item of so many granules, there or not. `counts`: it is a get, or the set that fills it.
     #[cfg_attr(not(feature = "small"), inline(always))]
-    pub(crate) fn requested(&mut self, hash: Hash, granules: impl FnOnce() -> u32) {
+    pub(crate) fn requested(&mut self, hash: Hash, counts: bool, granules: impl FnOnce() -> u32) {
         if self.shadows.samples(hash) {
+            let above = size::half_octaves(granules()) - self.mean;
             self.shadows
-                .simulate(hash, size::half_octaves(granules()) - self.mean);
+                .simulate(hash, above, counts, &mut self.advisor);
         }
+    }
+
+    /// The same, with exact LRU.
+    #[inline]
+    pub(crate) fn listed(&mut self, hash: Hash, counts: bool, granules: impl FnOnce() -> u32) {
+        if self.advisor.samples(hash) {
+            let above = size::half_octaves(granules()) - self.mean;
+            self.shadows.list(hash, above, counts, &mut self.advisor);
+        }
+    }
+
+    /// What was simulated until a moment.
+    pub(crate) fn sums(&self, until: Moment) -> Option<Sums> {
+        self.advisor.sums(until)
+    }
+
+    /// What was simulated was under another limit.
+    pub(crate) fn limit_moved(&mut self, moment: Moment) {
+        self.advisor.limit_moved(moment);
     }
 
     /// An item comes, by which so many keys were ever read. Returns whether [`Queues::measure`] is due.
@@ -80,10 +139,11 @@ impl Queues {
     }
 
     /// There are so many items, of `live` granules, and `most` could be.
-    pub(crate) fn measure(&mut self, items: u32, live: u32, most: u32) {
+    pub(crate) fn measure(&mut self, items: u32, live: u32, most: u32, moment: Moment) {
         self.mean = size::half_octaves(live / items.max(1));
         if self.inserts.is_multiple_of(MEASURE_EVERY) {
-            self.shadows.measure(items, live, most);
+            let full = self.shadows.measure(items, live, most);
+            self.shadows.scale_advisor(&mut self.advisor, full, moment);
             let unread = self.inserts.wrapping_sub(self.last_read);
             self.rule = if unread > UNREAD_MAX {
                 Rule::IDLE

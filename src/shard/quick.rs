@@ -130,7 +130,7 @@ impl Shard {
             if !in_place {
                 return None;
             }
-            store.policy.queues.requested(hash, || granules);
+            store.policy.queues.requested(hash, false, || granules);
             let uses = old.used().uses();
             let head = Head::new(key.len(), value.bytes.len(), value.value_type, uses);
             store.rewrite(id, old, head, value.bytes);
@@ -155,7 +155,7 @@ impl Shard {
             store.prefetch_victim();
         }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
-        store.policy.queues.requested(hash, || granules);
+        store.policy.queues.requested(hash, true, || granules);
         if !store.index.is_ready(&store.pages, segment) {
             segment = self.extend_index(hash)?;
         }

@@ -74,6 +74,9 @@ impl Shard {
             if head.is_unread() {
                 Items::set_head(&mut store.pages, id, head.seen());
             }
+            let (pages, layout) = (&store.pages, store.layout);
+            let granules = || layout.item(pages, id, head).granules;
+            store.policy.queues.listed(hash, true, granules);
             return self.lru_hit(id);
         }
         let read = head.read();
@@ -82,7 +85,7 @@ impl Shard {
         }
         let (pages, layout) = (&store.pages, store.layout);
         let granules = || layout.item(pages, id, head).granules;
-        store.policy.queues.requested(hash, granules);
+        store.policy.queues.requested(hash, true, granules);
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]

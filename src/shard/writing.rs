@@ -93,11 +93,13 @@ impl Shard {
             segment = self.store.index.segment(&self.store.pages, hash);
         }
         // A miss is a request for an item of unknown size: it counts with the set that fills it.
-        if !self.store.policy.is_lru() {
-            self.store
-                .policy
-                .queues
-                .requested(hash, || shape.granules());
+        let (granules, is_new) = (shape.granules(), old.is_none());
+        let is_lru = self.store.policy.is_lru();
+        let queues = &mut self.store.policy.queues;
+        if is_lru {
+            queues.listed(hash, is_new, || granules);
+        } else {
+            queues.requested(hash, is_new, || granules);
         }
         match old {
             Some((id, head)) => self.set_over(hash, id, head, &shape, &draft),

@@ -812,6 +812,34 @@ static void numbered_calls(void)
     }
 }
 
+/* No advice is given by so small a cache: that is said of a structure of the right size. */
+static void advise_of_bad_arguments(void)
+{
+    struct world world;
+    world_begin(&world);
+    struct snapshot before = snapshot_of(&world);
+    larder_advice *advice = (larder_advice *)(void *)out.bytes;
+    const uint32_t size = sizeof *advice;
+    const uint32_t sizes[] = {0, 1, 8, size - 8, size - 1, size, size + 1, size + 8, UINT32_MAX};
+    set_context("advise", "NULL");
+    outputs_begin();
+    CHECK_STATUS(larder_cache_advise(NULL, advice), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_advise(world.cache, NULL), LARDER_INVALID);
+    CHECK_STATUS(larder_cache_advise(NULL, NULL), LARDER_INVALID);
+    check_outputs_unwritten();
+    set_context("advise", "struct_size");
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        advice->struct_size = sizes[i];
+        CHECK_STATUS(larder_cache_advise(world.cache, advice), sizes[i] < size    ? LARDER_INVALID
+                                                               : sizes[i] == size ? LARDER_NO_MEMORY
+                                                                                  : LARDER_VERSION_MISMATCH);
+        CHECK(advice->struct_size == sizes[i]);
+        CHECK(all_bytes_are(out.bytes + sizeof size, sizeof out.bytes - sizeof size, DIRT_BYTE));
+    }
+    check_unchanged(&world, &before);
+    world_end(&world);
+}
+
 static void limits_of_bad_arguments(void)
 {
     struct world world;
@@ -890,6 +918,7 @@ int main(int argc, char **argv)
     other_calls();
     numbered_calls();
     limits_of_bad_arguments();
+    advise_of_bad_arguments();
     too_large_for_the_limit_evicts_nothing();
     configured_maxima_are_kept();
     return check_end("bad_input_cache");

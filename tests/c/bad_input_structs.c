@@ -43,18 +43,20 @@ static const struct sized_call {
     const char *name;
     larder_status (*call)(void *stats);
     const void *initializer;
-    size_t size, older_sizes[2]; /* 0: there is no older version */
+    size_t size, older_sizes[3]; /* 0: there is no older version */
 } sized_calls[] = {
     {"cache_stats", cache_stats, &cache_stats_init, sizeof cache_stats_init,
-     {offsetof(larder_cache_stats_t, failed_corrupt), offsetof(larder_cache_stats_t, dead_bytes)}},
-    {"cache_class_stats", class_stats, &class_stats_init, sizeof class_stats_init, {0, 0}},
-    {"cache_limits", limits, &limits_init, sizeof limits_init, {0, 0}},
-    {"pool_stats", pool_stats, &pool_stats_init, sizeof pool_stats_init, {0, 0}},
+     {offsetof(larder_cache_stats_t, failed_corrupt), offsetof(larder_cache_stats_t, dead_bytes),
+      offsetof(larder_cache_stats_t, evicted_unread)}},
+    {"cache_class_stats", class_stats, &class_stats_init, sizeof class_stats_init,
+     {offsetof(larder_class_stats, expirations), 0, 0}},
+    {"cache_limits", limits, &limits_init, sizeof limits_init, {0, 0, 0}},
+    {"pool_stats", pool_stats, &pool_stats_init, sizeof pool_stats_init, {0, 0, 0}},
 };
 
 static void check_size(const struct sized_call *c, uint32_t size, const unsigned char *whole)
 {
-    int is_older = size > 0 && (size == c->older_sizes[0] || size == c->older_sizes[1]);
+    int is_older = size > 0 && (size == c->older_sizes[0] || size == c->older_sizes[1] || size == c->older_sizes[2]);
     int is_known = size == c->size || is_older;
     larder_status refusal = size > c->size ? LARDER_VERSION_MISMATCH : LARDER_INVALID;
     size_t written = is_known ? size : 0;

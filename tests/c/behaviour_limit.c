@@ -352,6 +352,54 @@ static void optimize_works_in_steps(void)
     region_free(&region);
 }
 
+/* ---- advice ---- */
+
+static larder_advice advice_of(const larder_cache *cache, larder_status want)
+{
+    larder_advice advice = LARDER_ADVICE_INIT;
+    CHECK_STATUS(larder_cache_advise(cache, &advice), want);
+    return advice;
+}
+
+/* Keys from 0 to `keys`, in turn and each twice. */
+static void ask_in_turn(larder_cache *cache, uint64_t keys, int laps)
+{
+    unsigned char value[64] = {0};
+    for (uint64_t i = 0; i < keys * (uint64_t)laps; i++) {
+        uint64_t key = i % keys;
+        size_t len;
+        if (larder_cache_get(cache, &key, sizeof key, value, sizeof value, &len) != LARDER_OK)
+            CHECK_STATUS(larder_cache_set(cache, &key, sizeof key, value, sizeof value, 0), LARDER_OK);
+    }
+}
+
+/* A loop over twice the keys that fit: with exact LRU it hits nothing at the limit, and everything at twice it. */
+static void advice_says_what_more_memory_brings(void)
+{
+    struct region region = region_new(1 << 20);
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    config.policy = LARDER_POLICY_LRU;
+    larder_cache *cache = cache_new(&region, &config);
+    advice_of(cache, LARDER_AGAIN);
+    ask_in_turn(cache, 20000, 1);
+    uint64_t fit = larder_cache_item_count(cache);
+    CHECK_STATUS(larder_cache_clear(cache), LARDER_OK);
+    ask_in_turn(cache, fit * 3 / 2, 30);
+    larder_advice advice = advice_of(cache, LARDER_OK);
+    CHECK(advice.limit[0] == region.size / 4 && advice.limit[2] == region.size && advice.limit[4] == region.size * 4);
+    CHECK(advice.hit_ppm[0] == 0 && advice.hit_ppm[1] == 0 && advice.hit_ppm[2] < 10000);
+    CHECK(advice.hit_ppm[3] > 800000 && advice.hit_ppm[4] > 800000 && advice.hit_ppm[4] <= 1000000);
+    CHECK(advice.sample >= 16 && advice.gets > fit * 45 && advice.gets <= fit * 45 + 20000);
+    region_free(&region);
+
+    region = region_new(1 << 20);
+    config.flags |= LARDER_NO_ADVICE;
+    cache = cache_new(&region, &config);
+    ask_in_turn(cache, 20000, 1);
+    advice_of(cache, LARDER_NO_MEMORY);
+    region_free(&region);
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -361,6 +409,7 @@ int main(int argc, char **argv)
     required_size_holds_what_it_says();
     required_size_keeps_to_the_limit();
     limits_are_what_is_taken();
+    advice_says_what_more_memory_brings();
     four_kibibytes_are_useful();
     optimize_brings_expired_bytes_back();
     optimize_works_in_steps();

@@ -272,13 +272,14 @@ static bool verify(uint32_t key)
         bool was_there = is_alive(begun) && is_alive(acknowledged), halfway = begun.version != acknowledged.version;
         retained.sums.halfway += was_there && halfway;
         retained.sums.missing += was_there && !halfway;
-    } else if (version == begun.version) {
-        is = begun;
-        retained.sums.begun += begun.version != acknowledged.version;
-        CHECK(is_alive(begun));
-    } else {
+    } else if (version == acknowledged.version) {
+        /* A reset between the two stores of `begin` leaves another time with this version. */
         is = acknowledged;
-        CHECK(version == acknowledged.version && is_alive(acknowledged));
+        CHECK(is_alive(acknowledged));
+    } else {
+        is = begun;
+        retained.sums.begun++;
+        CHECK(version == begun.version && is_alive(begun));
     }
     if (is.version == 0)
         is.version = begun.version; /* it is not there: as if deleted */
