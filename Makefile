@@ -13,11 +13,12 @@ EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.
 	$(if $(shell command -v $(CXX)),$(patsubst c-examples/%.cpp,target/examples/%-cpp,$(wildcard c-examples/*.cpp)))
 
 # The parts of `make test`, each a target below.
-TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware test-dist \
-	test-fuzz test-hosts test-sanitizers
+TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware \
+	test-dist test-fuzz test-hosts test-sanitizers
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
-	fuzz soak bench bench-calls bench-paths bench-peers bench-hitratio bench-small bench-memory install fmt clean FORCE
+	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory install \
+	doc docs fmt check clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -64,10 +65,11 @@ target/examples/%-cpp: c-examples/%.cpp include/larder.hpp include/larder.h $(LI
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
 
-demo: ## Build the library and run the demo; installs a C compiler where there is none
+demo: ## Build the library, run the demo and draw a region; installs a C compiler where there is none
 	@sh tests/tools/setup.sh build
-	$(MAKE) --no-print-directory target/examples/demo
+	$(MAKE) --no-print-directory target/examples/demo target/examples/memory_map
 	target/examples/demo
+	@target/examples/memory_map --width 44 --svg target/region.svg | tail -n 1
 
 test: ## Run every check and test; says what it needs, and closes with how many passed
 	@MAKE='$(MAKE)' sh tests/tools/verdict.sh $(TEST_PARTS)
@@ -81,16 +83,18 @@ test-lint: ## Does clippy find nothing?
 test-rust: ## Run the Rust tests alone
 	cargo test --no-fail-fast
 
-test-doc: ## Does the documentation build without warnings?
-	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+test-doc: lib target/examples/memory_map ## Does the documentation build without warnings, and its code compile and run?
+	@sh tests/tools/setup.sh host
+	sh tests/docs/run.sh
 
-test-features: ## Run the Rust tests without a lock or a C library, those of threads with one of the two, the small build's
+test-features: ## Run the Rust tests without a lock or a C library, with one of the two, and the small build's
 	cargo clippy --no-default-features --all-targets -- -D warnings
 	cargo test --no-default-features
 	cargo test --no-default-features --features hosted --test threads --test monitor --test reentry
 	cargo test --features serde --test owned
 	cargo test --no-default-features --features spin --test threads --test monitor --test reentry --test set_time
-	cargo test --no-default-features --features spin,small,lru --test model --test items --test attach --test bounded --test pins
+	cargo test --no-default-features --features spin,small,lru --test model --test items --test attach --test bounded \
+		--test pins
 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
@@ -138,6 +142,9 @@ bench: ## Run the benchmarks
 bench-calls: lib target/examples/threads ## Print instructions of single calls, and what batches and threads bring
 	CC='$(CC)' sh benches/calls/calls.sh
 
+bench-pool: lib ## Print instructions of allocating from a pool, an arena and the C library's heap
+	CC='$(CC)' sh benches/calls/pool.sh
+
 bench-paths: lib ## Print what each instruction of a call is for, and the lines of memory that a call fetches
 	mkdir -p target/calls
 	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/paths/paths.c -o target/calls/paths target/lib/liblarder.a \
@@ -157,11 +164,25 @@ bench-small: ## Print hit ratios of the small build beside the full engine's, in
 bench-memory: ## Print what an item costs in bytes
 	cargo bench --bench memory
 
+doc: ## Make the references: target/doc (Rust), target/doxygen/c and target/doxygen/cpp; fails on any warning
+	@sh tests/tools/setup.sh host
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	sh tests/docs/doxygen.sh
+
+docs: lib examples ## Draw docs/region.svg and write the outputs in README.md and docs/ anew
+	sh tests/docs/picture.sh docs/region.svg
+	python3 tests/docs/snippets.py --bless
+
 install: lib ## Install libraries, headers, larder.pc and a CMake package under PREFIX (and DESTDIR)
 	@CC='$(CC)' sh tests/tools/install.sh '$(PREFIX)' '$(DESTDIR)' $(VERSION)
 
 fmt: ## Format the Rust code
 	cargo fmt
+
+check: fmt ## Before a commit: format, lint, and check shape, words, header and pages; about a minute
+	cargo clippy --all-targets -- -D warnings
+	cargo test --test structure --test tidy --test header --test abi
+	$(MAKE) --no-print-directory test-doc
 
 clean: ## Remove target/
 	rm -rf target

@@ -1,11 +1,11 @@
-//! What an item costs in bytes: the whole region counts, whatever became of it.
+//! The bytes that an item takes: all bytes of the region are divided by the number of items.
 //!
-//! A fresh cache is filled with fresh keys of 16 bytes to 1.4 times what fits. Prints the tables that README.md shows,
-//! as they are there, and ends with 1 where README.md shows others. Then, for each item held:
+//! A new cache is filled with new keys of 16 bytes, 1.4 times as many as fit. Prints the tables of
+//! docs/choosing_a_limit.md, and ends with 1 if those of the page differ. Then, for each item in the cache:
 //!
 //! - `beside`: bytes of the region that are neither key nor value. It is the sum of the next two.
 //! - `overhead`: header, index, rounding to slots, page tails, tables.
-//! - `free`: slots and pages that hold nothing. `free %` is their share of the region.
+//! - `free`: free slots and pages. `free %` is their share of the region.
 //! - `payload %`: the share of keys and values in the region.
 //!
 //! The numbers are the same on every run.
@@ -22,14 +22,14 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const HOUR_MS: u64 = 3_600_000;
 
-/// Sets over which the items of a region are averaged, once it is full.
+/// In a full region, the number of items is averaged over this number of sets.
 const SETS: u64 = 1_000;
 
-/// A cache that is being filled with fresh keys.
+/// A cache that is being filled with new keys.
 struct Filling<'r> {
     cache: Cache<'r>,
     rng: Rng,
-    /// The lengths that values have, from and to; each order of magnitude as likely as the next.
+    /// The minimum and the maximum length of values; all orders of magnitude are equally likely.
     value_len: (usize, usize),
     ttl_ms: u64,
     sets: u64,
@@ -45,7 +45,7 @@ impl<'r> Filling<'r> {
         let mut config = Config::default();
         config.policy = policy;
         let cache = Cache::new(region.bytes(), &config).expect("the region is large enough");
-        // Time stands still, so that nothing expires.
+        // The time never changes, so that nothing expires.
         cache.set_time(0).expect("the clock is the default one");
         Self {
             cache,
@@ -66,7 +66,7 @@ impl<'r> Filling<'r> {
         self.sets += 1;
     }
 
-    /// Sets until one item in a hundred had to go, and four tenths of that again.
+    /// Sets until one item in a hundred was evicted, then 0.4 times as many items again.
     fn fill(&mut self) {
         while self.sets - self.cache.item_count() <= self.sets / 100 {
             self.set();
@@ -76,7 +76,7 @@ impl<'r> Filling<'r> {
         }
     }
 
-    /// The statistics, once every invariant has been walked.
+    /// Checks every invariant, then returns the statistics.
     fn stats(&self) -> CacheStats {
         checked(&self.cache);
         audited(&self.cache)
@@ -87,7 +87,7 @@ fn percent(part: f64, whole: u64) -> f64 {
     part * 100.0 / whole as f64
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -127,7 +127,7 @@ const VALUES: [(usize, usize); 6] = [
     MIXED,
 ];
 
-/// A row of README.md's table, and how the cache is set up for it.
+/// A row of the page's table, and its configuration.
 struct Setting {
     name: &'static str,
     policy: PolicyKind,
@@ -172,7 +172,7 @@ fn beside(stats: &CacheStats) -> f64 {
     each(stats.region_bytes - stats.payload_bytes, stats)
 }
 
-/// Bytes of each item beside its key and value.
+/// The table of the bytes of each item beside its key and value.
 fn table_of_items(results: &[Vec<CacheStats>]) -> String {
     let mut table = format!("| {}, key of 16 B, value of", region_name(LARGE));
     for len in VALUES {
@@ -226,8 +226,8 @@ const REGIONS: [(usize, (usize, usize)); 6] = [
     (LARGE, MIXED),
 ];
 
-/// Items and their share of the region in percent. Which items a small region holds differs from set to set, so both
-/// are means.
+/// Page size, number of items, and their share of the region in percent. In a small region the last two differ from set
+/// to set, so both are means.
 fn held(policy: PolicyKind, size: usize, value_len: (usize, usize)) -> (u32, f64, f64) {
     let mut region = Region::new(size);
     let mut filling = Filling::new(&mut region, policy, value_len, TTL_NEVER);
@@ -248,7 +248,7 @@ fn held(policy: PolicyKind, size: usize, value_len: (usize, usize)) -> (u32, f64
     )
 }
 
-/// What a region of each size holds, by the default policy and by exact LRU.
+/// The table of the items in regions of all sizes, with the default policy and with exact LRU.
 fn table_of_regions() -> String {
     let mut table = String::from(
         "| region | page | value, key of 16 B | items | payload share | exact LRU: items | payload share |\n\
@@ -269,6 +269,9 @@ fn table_of_regions() -> String {
     table
 }
 
+/// The page that shows the tables.
+const PAGE: &str = "docs/choosing_a_limit.md";
+
 fn main() -> ExitCode {
     let row = |setting| VALUES.map(|len| large_region(setting, len)).to_vec();
     let results: Vec<_> = SETTINGS.iter().map(row).collect();
@@ -282,12 +285,11 @@ fn main() -> ExitCode {
         tables[1]
     );
     print_details(&results);
-    let readme =
-        fs::read_to_string("README.md").expect("cargo runs benchmarks in the package's directory");
-    if tables.iter().all(|table| readme.contains(table)) {
-        println!("\nREADME.md shows these tables.");
+    let page = fs::read_to_string(PAGE).expect("cargo runs benchmarks in the package's directory");
+    if tables.iter().all(|table| page.contains(table)) {
+        println!("\n{PAGE} shows these tables.");
         return ExitCode::SUCCESS;
     }
-    println!("\nREADME.md shows other tables: put these there.");
+    println!("\n{PAGE} shows other tables: put these there.");
     ExitCode::FAILURE
 }

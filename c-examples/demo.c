@@ -260,7 +260,8 @@ static void show_expiry(larder_cache *cache, const larder_monitor *monitor)
 
 static void show_limit(larder_cache *cache, const larder_monitor *monitor)
 {
-    printf("\n== Limit: it drops to 5 MiB while more is in use, and another %d texts are set. No call waits for the rest:\n"
+    printf("\n== Limit: it drops to 5 MiB while more is in use, and another %d texts are set. "
+           "No call waits for the rest:\n"
            "   each set evicts up to eight items, optimize all of them, and usage never rises meanwhile.\n",
            TEXT_ITEMS);
     print_heading();

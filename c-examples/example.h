@@ -1,5 +1,5 @@
-/* example.h: what the example programs share: a checked status, a region, statistics, the command line, time and
- * random numbers. Include it after _POSIX_C_SOURCE is defined. */
+/* example.h: tools of the example programs: a checked status, a region, statistics, the command line, time and
+ * random numbers. Define _POSIX_C_SOURCE before including it. */
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
@@ -16,16 +16,28 @@
 #define EXIT_USAGE 2
 #define OPTIONS_MAX 8
 
-/* An example has nothing to fall back on, so an unexpected status ends it. */
+/* What to do about a status. */
+static inline const char *advice(larder_status status)
+{
+    switch (status) {
+    case LARDER_NO_MEMORY: return "give a larger region or a higher limit";
+    case LARDER_TOO_LARGE: return "give a larger region, or shorter keys and values";
+    case LARDER_VERSION_MISMATCH: return "build with the header of the library that is linked, or start anew";
+    case LARDER_CORRUPT: return "start with a new region, and report it";
+    default: return "larder.h says when this call returns it";
+    }
+}
+
+/* Ends the program on an unexpected status: an example has no other way to continue. */
 static inline void must(larder_status status, const char *call)
 {
     if (status == LARDER_OK)
         return;
-    fprintf(stderr, "%s: %s\n", call, larder_strerror(status));
+    fprintf(stderr, "%s: %s: %s\n", call, larder_strerror(status), advice(status));
     exit(EXIT_FAILURE);
 }
 
-/* What larder promises; a promise that does not hold ends the program. */
+/* Checks a promise of larder. Ends the program if it does not hold. */
 static inline void require(bool holds, const char *claim)
 {
     if (holds)
@@ -34,12 +46,12 @@ static inline void require(bool holds, const char *claim)
     exit(EXIT_FAILURE);
 }
 
-/* `size` is a multiple of LARDER_ALIGN, as C11 wants it from aligned_alloc. */
+/* `size` is a multiple of LARDER_ALIGN, as C11 requires for aligned_alloc. */
 static inline void *region_new(size_t size)
 {
     void *region = aligned_alloc(LARDER_ALIGN, size);
     if (region == NULL) {
-        fprintf(stderr, "no memory for a region of %zu bytes\n", size);
+        fprintf(stderr, "no memory for a region of %zu bytes: ask for a smaller one\n", size);
         exit(EXIT_FAILURE);
     }
     return region;
@@ -57,7 +69,7 @@ static inline double ratio(double part, double whole)
     return whole > 0 ? part / whole : 0;
 }
 
-/* Reads "123", "64K", "16M" or "1G" (powers of 1024); false where it is anything else or outside min..max. */
+/* Reads "123", "64K", "16M" or "1G" (powers of 1024). Returns false for other text, or a number outside min..max. */
 static inline bool parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
     uint64_t number = 0;
@@ -88,14 +100,14 @@ static inline bool parse_size(const char *text, uint64_t min, uint64_t max, uint
 
 /* ---- the command line ---- */
 
-/* An option of a program, `--name VALUE`: a number from min to max, or where `text` is not NULL any text. */
+/* An option of a program, `--name VALUE`: a number from min to max, or any text if `text` is not NULL. */
 struct program_option {
     const char *name;
     uint64_t *number, min, max;
     const char **text;
 };
 
-/* Ends the program where an argument is wrong; a message has said what. Prints `help` up to its first empty line. */
+/* Ends the program after a message about a wrong argument. Prints `help` up to its first empty line. */
 _Noreturn static inline void exit_usage(const char *help)
 {
     const char *end = strstr(help, "\n\n");
@@ -116,9 +128,9 @@ static inline bool take_value(const struct program_option *option, const char *t
     return false;
 }
 
-/* Reads the command line of a program with `count` options. `-h` and `--help` print `help` and end the program;
- * an argument that it does not know ends it with EXIT_USAGE. `operand` takes one argument that is no option; where
- * it is NULL, there is none. */
+/* Reads the command line of a program with `count` options. `-h` and `--help` print `help` and end the program. An
+ * unknown argument ends the program with EXIT_USAGE. `operand` gets the argument that is no option; NULL = the program
+ * has none. */
 static inline void read_arguments(int argc, char **argv, const char *help, const struct program_option *options,
                                   size_t count, const char **operand)
 {
@@ -132,7 +144,7 @@ static inline void read_arguments(int argc, char **argv, const char *help, const
             fputs(help, stdout);
             exit(EXIT_SUCCESS);
         }
-        if (letter != 0 || options == NULL || !take_value(&options[index - 1], optarg)) /* getopt_long says what */
+        if (letter != 0 || options == NULL || !take_value(&options[index - 1], optarg)) /* a message was printed */
             exit_usage(help);
     }
     if (operand != NULL && optind < argc)

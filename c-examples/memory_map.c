@@ -1,19 +1,19 @@
 /* memory_map.c: a picture of a cache's region, a cell for each page, before larder_cache_optimize and after it.
  *
  * Build:  cc -std=c11 c-examples/memory_map.c -Iinclude target/lib/liblarder.a -lpthread -lm
- * Usage:  memory_map [--region BYTES] [--width PAGES]        1M and 32 by default
+ * Usage:  memory_map [--region BYTES] [--width PAGES] [--svg FILE]        1M and 32 by default
  *
- * Values of 16 to 1,023 bytes, log-uniform, a quarter of them with a TTL of a minute, are set until a quarter
- * more than the region has gone in; a third of them are read once. Then the older an item, the likelier it is
- * deleted, and the minute passes on a clock of its own: many bytes are dead now, and expired items lie between
- * others. Optimize takes them out and copies what lives out of pages with dead bytes. Exit code 1 where the numbers
- * do not add up.
+ * Values of 16 to 1,023 bytes, log-uniform, are set until their sum is 1.25 times the region; a quarter of them have a
+ * TTL of a minute, and a third are read once. Then items are deleted, older ones with a higher probability, and the
+ * program's own clock advances by the minute. Now many bytes are dead, and expired items are between others. Optimize
+ * removes the expired items, and copies live items out of pages with dead bytes. Exit code 1 if the numbers do not add
+ * up.
  *
- * On a terminal a cell's colour is its page's owner, and its height the share of bytes that live. Elsewhere, or with
- * NO_COLOR set, two maps side by side tell this: letters for the owners (W window, M main, I index), and the live
- * share, from : to @. A free page is . where it was used before, and _ where it never was. What is missing to a full
- * cell is dead: bytes of items that are gone. Under the map, each owner's bytes are drawn in one bar: # live, x dead,
- * . not used yet.
+ * On a terminal a cell's colour is its page's owner, and its height the share of live bytes. Elsewhere, or with
+ * NO_COLOR set, there are two maps side by side: letters for the owners (W window, M main, I index), and the live
+ * share, from : to @. A free page is . if it was used before, and _ if it never was. The part missing in a full cell is
+ * dead: bytes of removed items. Under the map, each owner's bytes are drawn in one bar: # live, x dead, . not used yet.
+ * --svg draws both maps into a file, too.
  *
  * Prints a legend and, with N for what depends on the version, this twice, and the line about optimize in between:
  *    == before optimize: N items, N pages of N bytes
@@ -55,7 +55,7 @@ static const struct {
     [LARDER_OWNER_FREE] = { ".", "free", GREY },
 };
 
-/* How the map is drawn, and what the library told last. */
+/* The map's options, and the library's last statistics. */
 struct map {
     bool colours;
     const char *const *levels;
@@ -188,7 +188,7 @@ static void show(struct map *map, const char *title)
     print_and_check_totals(map);
 }
 
-/* What the cells mean. */
+/* Prints the meaning of the cells. */
 static void print_legend(const struct map *map)
 {
     puts("A cell is a page; rows go from the start of the region to its end.");
@@ -217,9 +217,88 @@ static struct map map_new(const larder_cache *cache, uint32_t width)
     return map;
 }
 
+/* ---- the picture ---- */
+
+#define CELL 9 /* pixels from page to page */
+#define MARGIN 16
+#define TITLE 34 /* pixels above a map */
+#define LEGEND 52
+
+static uint32_t rows_of(const struct map *map)
+{
+    return (map->stats.page_count + map->width - 1) / map->width;
+}
+
+/* Opens an SVG with room for two maps side by side. */
+static FILE *svg_open(const char *path, const struct map *map)
+{
+    FILE *svg = fopen(path, "w");
+    if (svg == NULL) {
+        fprintf(stderr, "--svg: cannot write '%s': name a file in a directory that is there\n", path);
+        exit(EXIT_FAILURE);
+    }
+    uint32_t width = 2 * map->width * CELL + 3 * MARGIN, height = rows_of(map) * CELL + TITLE + LEGEND;
+    fprintf(svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %" PRIu32 " %" PRIu32 "\" width=\"%" PRIu32
+            "\" role=\"img\" aria-label=\"The pages of a larder region, before and after larder_cache_optimize\">\n"
+            "<style>text{font:13px sans-serif;fill:#24292f}.page{fill:#dfe3e8}.w{fill:#2f81f7}.m{fill:#2da44e}"
+            ".i{fill:#a371f7}@media(prefers-color-scheme:dark){text{fill:#e6edf3}.page{fill:#30363d}}</style>\n",
+            width, height, width);
+    return svg;
+}
+
+/* The live bytes of one owner's pages: a cell is filled from below. Free pages are left empty. */
+static void svg_owner(FILE *svg, const struct map *map, uint32_t owner, uint32_t left)
+{
+    static const char *const classes[OWNERS] = { "w", "m", "i", "free" };
+    const uint32_t side = CELL - 1;
+    fprintf(svg, "<path class=\"%s\" d=\"", classes[owner]);
+    for (uint32_t i = 0; i < map->stats.page_count; i++) {
+        larder_page_info page;
+        must(larder_cache_page_info(map->cache, i, &page), "larder_cache_page_info");
+        uint32_t live = page.slots == 0 ? 0 : (page.slots_used * side + page.slots - 1) / page.slots;
+        if (page.class_index != owner || live == 0)
+            continue;
+        uint32_t x = left + i % map->width * CELL, bottom = TITLE + i / map->width * CELL + side;
+        fprintf(svg, "M%" PRIu32 " %" PRIu32 "h%" PRIu32 "v-%" PRIu32 "h-%" PRIu32 "z", x, bottom, side, live, side);
+    }
+    fputs("\"/>\n", svg);
+}
+
+static void svg_map(FILE *svg, const struct map *map, uint32_t left, const char *title)
+{
+    const uint32_t side = CELL - 1;
+    fprintf(svg,
+            "<text x=\"%" PRIu32 "\" y=\"20\">%s: %" PRIu64 " items, %" PRIu64 " of %" PRIu64 " KiB in use</text>\n",
+            left, title, map->stats.item_count, map->stats.total_used >> 10, map->stats.region_bytes >> 10);
+    fputs("<path class=\"page\" d=\"", svg);
+    for (uint32_t i = 0; i < map->stats.page_count; i++)
+        fprintf(svg, "M%" PRIu32 " %" PRIu32 "h%" PRIu32 "v%" PRIu32 "h-%" PRIu32 "z", left + i % map->width * CELL,
+                TITLE + i / map->width * CELL, side, side, side);
+    fputs("\"/>\n", svg);
+    for (uint32_t owner = 0; owner < LARDER_OWNER_FREE; owner++)
+        svg_owner(svg, map, owner, left);
+}
+
+static void svg_close(FILE *svg, const struct map *map)
+{
+    static const char *const names[] = { "window: new items", "main: proven items", "index", "dead or free" };
+    static const char *const classes[] = { "w", "m", "i", "page" };
+    uint32_t y = TITLE + rows_of(map) * CELL + 20, x = MARGIN;
+    for (size_t i = 0; i < 4; i++, x += 165) {
+        fprintf(svg, "<rect class=\"%s\" x=\"%" PRIu32 "\" y=\"%" PRIu32 "\" width=\"9\" height=\"9\"/>", classes[i], x,
+                y - 9);
+        fprintf(svg, "<text x=\"%" PRIu32 "\" y=\"%" PRIu32 "\">%s</text>\n", x + 14, y, names[i]);
+    }
+    fprintf(svg, "<text x=\"%d\" y=\"%" PRIu32 "\">A cell is a page of %" PRIu32
+            " bytes, filled by the share of its bytes that are live.</text>\n</svg>\n",
+            MARGIN, y + 19, map->stats.page_size);
+    require(fclose(svg) == 0, "the picture is written");
+}
+
 /* ---- the workload ---- */
 
-/* A hundred sets later, a third of the keys are asked for again: they pass to the main log. */
+/* Reads a third of the keys again after a hundred sets, so that the policy promotes them to the main log. */
 static void read_again(larder_cache *cache, uint32_t id)
 {
     uint32_t key = id - 100;
@@ -232,7 +311,7 @@ static void read_again(larder_cache *cache, uint32_t id)
         must(status, "larder_cache_get_range");
 }
 
-/* Sets the keys 0, 1 and so on; returns how many. */
+/* Sets the keys 0, 1 and so on. Returns their number. */
 static uint32_t fill(larder_cache *cache, uint64_t bytes)
 {
     static const unsigned char value[VALUE_SIZE_MAX];
@@ -262,7 +341,7 @@ static void make_sparse(larder_cache *cache, uint32_t count)
     clock_now_ms += TTL_MS + 1000; /* a second more than needed: the cache may round a TTL up */
 }
 
-static void run(size_t region_size, uint32_t width)
+static void run(size_t region_size, uint32_t width, const char *picture)
 {
     void *region = region_new(region_size);
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
@@ -275,12 +354,20 @@ static void run(size_t region_size, uint32_t width)
     struct map map = map_new(cache, width);
     print_legend(&map);
     show(&map, "before optimize");
+    FILE *svg = picture != NULL ? svg_open(picture, &map) : NULL;
+    if (svg != NULL)
+        svg_map(svg, &map, MARGIN, "Before optimize");
     larder_optimize_report report;
     must(larder_cache_optimize(cache, 0, &report), "larder_cache_optimize");
     printf("== optimize: %" PRIu64 " items expired, %" PRIu64 " items copied, %" PRIu64 " pages and %" PRIu64
            " bytes freed\n",
            report.items_expired, report.items_moved, report.pages_freed, report.bytes_freed);
     show(&map, "after optimize");
+    if (svg != NULL) {
+        svg_map(svg, &map, 2 * MARGIN + width * CELL, "After");
+        svg_close(svg, &map);
+        printf("picture: %s\n", picture);
+    }
     must(larder_cache_check(cache), "larder_cache_check");
     free(region);
 }
@@ -288,18 +375,21 @@ static void run(size_t region_size, uint32_t width)
 int main(int argc, char **argv)
 {
     uint64_t region_size = 1 << 20, width = 32;
+    const char *picture = NULL;
     const struct program_option options[] = {
         { "region", &region_size, 1 << 16, 1 << 30, NULL },
         { "width", &width, 1, 1000, NULL },
+        { "svg", NULL, 0, 0, &picture },
     };
     read_arguments(argc, argv,
-                   "usage: memory_map [--region BYTES] [--width PAGES]\n"
+                   "usage: memory_map [--region BYTES] [--width PAGES] [--svg FILE]\n"
                    "\n"
                    "Draws the pages of a cache, before larder_cache_optimize and after it.\n"
                    "\n"
                    "  --region BYTES    64K to 1G, powers of 1024 (default 1M)\n"
-                   "  --width PAGES     pages in a row of the map, 1 to 1000 (default 32)\n",
-                   options, 2, NULL);
-    run((size_t)(region_size - region_size % LARDER_ALIGN), (uint32_t)width);
+                   "  --width PAGES     pages in a row of the map, 1 to 1000 (default 32)\n"
+                   "  --svg FILE        draws both maps into FILE, too\n",
+                   options, 3, NULL);
+    run((size_t)(region_size - region_size % LARDER_ALIGN), (uint32_t)width, picture);
     return EXIT_SUCCESS;
 }

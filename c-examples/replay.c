@@ -102,7 +102,7 @@ static void reserve_value(struct replay *replay, size_t size)
         return;
     unsigned char *value = realloc(replay->value, size);
     if (value == NULL) {
-        fprintf(stderr, "no memory for a value of %zu bytes\n", size);
+        fprintf(stderr, "no memory for a value of %zu bytes: give a smaller --value\n", size);
         exit(EXIT_FAILURE);
     }
     memset(value + replay->value_capacity, 'v', size - replay->value_capacity);
@@ -116,7 +116,7 @@ static void check_hit(const struct replay *replay, const struct request *request
     size_t stamp_len = make_stamp(request->id, (uint32_t)len, stamp);
     if (len <= replay->value_capacity && memcmp(replay->value, stamp, stamp_len) == 0)
         return;
-    fprintf(stderr, "request %" PRIu64 ": key %" PRIu32 " has a value of %zu bytes that nobody set\n",
+    fprintf(stderr, "request %" PRIu64 ": key %" PRIu32 " has a value of %zu bytes that was never set\n",
             replay->tally.requests, request->id, len);
     exit(EXIT_FAILURE);
 }
@@ -351,7 +351,8 @@ static struct options parse_options(int argc, char **argv)
     options.policy = parse_policy(policy);
     options.region -= options.region % LARDER_ALIGN;
     if (options.path != NULL && !trace_is_known(options.path)) {
-        fprintf(stderr, "the name of '%s' ends in none of .ids, .csv, .ids.zst, .csv.zst\n", options.path);
+        fprintf(stderr, "the name of '%s' ends in none of .ids, .csv, .ids.zst, .csv.zst: "
+                "--help explains them\n", options.path);
         exit_usage(help);
     }
     return options;

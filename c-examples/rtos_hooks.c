@@ -221,7 +221,7 @@ static void interrupt_between_calls(void)
     require(handled.settings == 11, "the handler reads what the task stored");
     require(get_number("sample", 6) == handled.sample, "the task reads what the handler stored");
     require(larder_cache_contains(cache, "alarm", 5) == LARDER_NOT_FOUND, "what the handler deleted is gone");
-    require(cache_lock.refused == 0 && stats_of(cache).failed_busy == 0, "nobody was turned away");
+    require(cache_lock.refused == 0 && stats_of(cache).failed_busy == 0, "no call was refused");
 }
 
 /* Every counter and every value is as if the handler had not run, but for the count of calls turned away. */

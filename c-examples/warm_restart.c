@@ -73,7 +73,7 @@ static void *map_file(const struct options *options)
     }
     /* Held until the process ends, however it ends. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        fprintf(stderr, "%s has another owner\n", options->path);
+        fprintf(stderr, "%s has another owner: wait for its end, or name another --file\n", options->path);
         exit(EXIT_FAILURE);
     }
     void *region = mmap(NULL, options->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -138,7 +138,7 @@ template <class T> result<std::remove_reference_t<T>> answer(larder_status statu
 
 } // namespace detail
 
-/// Bytes to read, which belong to somebody else and outlive this. As std::span<const std::byte>, which C++20 converts
+/// Bytes to read, which belong to the caller and outlive this. As std::span<const std::byte>, which C++20 converts
 /// to and from.
 class bytes {
 public:
@@ -166,7 +166,7 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Bytes to write, which belong to somebody else and outlive this. As std::span<std::byte>, which C++20 converts to
+/// Bytes to write, which belong to the caller and outlive this. As std::span<std::byte>, which C++20 converts to
 /// and from.
 class buffer {
 public:
@@ -368,8 +368,8 @@ public:
         return detail::answer(status, count);
     }
 
-    /// Makes the value the key's. status::stale where that was set, deleted, added to or cleared since: the room is given
-    /// up then. On status::no_memory it is still held, and commit may be tried again.
+    /// Makes the value the key's. status::stale where that was set, deleted, added to or cleared since: the room is
+    /// given up then. On status::no_memory it is still held, and commit may be tried again.
     result<> commit() noexcept
     {
         const larder_status status = larder_cache_commit(held_.get(), &held_.get_deleter().raw);

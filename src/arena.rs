@@ -1,4 +1,4 @@
-//! The arena: bump allocation over regions that the caller gives, and bulk reset.
+//! The arena: bump allocation over regions that the caller gives. A reset frees all allocations at once.
 //!
 //! # Layout
 //! ```text
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! # Invariants
-//! 1. `used <= len` of every region; what was handed out lies in `base .. base + used`.
-//! 2. Between two resets no byte is handed out twice, but for the last allocation of a region, which
-//!    its owner may give back.
+//! 1. `used <= len` in every region. All allocations of a region are inside `base .. base + used`.
+//! 2. Between two resets no byte is allocated twice. The exception is the last allocation of a region,
+//!    which a collection may free.
 //!
 //! # Source
 //! D. R. Hanson, "Fast allocation and deallocation of memory based on object lifetimes", 1990.
@@ -21,7 +21,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-/// The most regions that an arena can have.
+/// The maximum number of regions of an arena.
 pub const ARENA_REGIONS_MAX: usize = 8;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LARDAREN");
@@ -33,7 +33,7 @@ struct Region {
     used: usize,
 }
 
-/// What lies at the start of the first region.
+/// The arena's state, at the start of the first region.
 pub(crate) struct State {
     magic: u64,
     regions: heapless::Vec<Region, ARENA_REGIONS_MAX>,
@@ -42,36 +42,36 @@ pub(crate) struct State {
     resets: u64,
 }
 
-/// Bytes, all of them exact.
+/// An arena's statistics: exact counts of bytes, calls and regions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ArenaStats {
-    /// Bytes that can be handed out, over all regions.
+    /// Bytes that all regions together can allocate.
     pub capacity: usize,
-    /// Bytes handed out, padding included.
+    /// Allocated bytes, padding included.
     pub used: usize,
-    /// The most that `used` ever was; a reset does not lower it.
+    /// The highest value of `used`; a reset does not lower it.
     pub peak: usize,
-    /// Allocations since the start.
+    /// Allocations since the arena was made.
     pub allocs: u64,
-    /// Resets since the start.
+    /// Resets since the arena was made.
     pub resets: u64,
-    /// Regions.
+    /// Number of regions.
     pub regions: usize,
 }
 
-/// A bump allocator inside regions that the caller gave. One thread at a time.
+/// A bump allocator inside regions that the caller gave. It is not `Sync`: one thread uses it at a time.
 ///
 /// `&Arena` is an [`Allocator`](crate::allocator_api2::alloc::Allocator): collections can live in it.
 #[derive(Debug)]
 pub struct Arena<'r> {
     state: NonNull<UnsafeCell<State>>,
-    /// Not to be shortened, since regions can be added.
+    /// `Cell` makes `'r` invariant: `add_region` must not accept a region with a shorter lifetime.
     region: PhantomData<Cell<&'r mut [u8]>>,
 }
 
 impl Region {
-    /// Where the next allocation starts, and where it ends.
+    /// The offsets of the start and the end of the next allocation. `None` if it does not fit.
     fn place(&self, size: usize, align: usize) -> Option<(usize, usize)> {
         let address = self.base.as_ptr() as usize;
         let start = address.checked_add(self.used)?.checked_add(align - 1)? & !(align - 1);
@@ -80,7 +80,7 @@ impl Region {
         (end <= self.len).then_some((at, end))
     }
 
-    /// Whether the allocation would fit if the region were empty.
+    /// Whether the allocation fits into the region when the region is empty.
     fn could_hold(&self, size: usize, align: usize) -> bool {
         Self { used: 0, ..*self }.place(size, align).is_some()
     }
@@ -100,7 +100,7 @@ impl State {
                 continue;
             };
             region.used = end;
-            // SAFETY: at < len of the caller's region.
+            // SAFETY: `place` returned at + size <= len, inside the caller's region.
             let place = unsafe { region.base.add(at) };
             self.allocs += 1;
             self.peak = self.peak.max(self.used());
@@ -116,7 +116,7 @@ impl State {
         Err(Error::TooLarge)
     }
 
-    /// Takes back the last allocation of a region; any other stays until the reset.
+    /// Frees the last allocation of a region. Any other allocation stays until the reset.
     fn give_back(&mut self, place: NonNull<u8>, size: usize) {
         for region in &mut self.regions {
             let at = (place.as_ptr() as usize).wrapping_sub(region.base.as_ptr() as usize);
@@ -131,7 +131,7 @@ impl<'r> Arena<'r> {
     /// Makes an arena in `region`.
     ///
     /// # Errors
-    /// `Misaligned` unless it starts at a multiple of [`ALIGN`]; `NoMemory` where it is too small
+    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`]; `NoMemory` if the region is too small
     /// for the arena's own state.
     pub fn new(region: &'r mut [u8]) -> Result<Self> {
         let len = region.len();
@@ -140,7 +140,7 @@ impl<'r> Arena<'r> {
     }
 
     /// # Safety
-    /// `base .. base + len` is memory that nobody else touches for `'r`.
+    /// `base .. base + len` is memory that the arena alone uses during `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize) -> Result<Self> {
         check_region(base, len)?;
         // SAFETY: the caller gave this memory.
@@ -156,7 +156,7 @@ impl<'r> Arena<'r> {
         // SAFETY: used < len.
         let rest = unsafe { base.add(used) };
         let mut regions = heapless::Vec::new();
-        // Its capacity is not 0: this cannot fail.
+        // The push cannot fail: the vector is empty and its capacity is ARENA_REGIONS_MAX.
         let _ = regions.push(Region {
             base: rest,
             len: len - used,
@@ -169,7 +169,7 @@ impl<'r> Arena<'r> {
             allocs: 0,
             resets: 0,
         };
-        // SAFETY: cut above, aligned to ALIGN.
+        // SAFETY: `cut` returned these bytes above, aligned to ALIGN.
         unsafe { state.write(UnsafeCell::new(value)) };
         Ok(Self {
             state,
@@ -182,7 +182,7 @@ impl<'r> Arena<'r> {
     }
 
     /// # Safety
-    /// `state` is what [`Arena::as_ptr`] gave, and its regions are still the arena's.
+    /// [`Arena::as_ptr`] returned `state`, and the caller has not taken the arena's regions back.
     pub(crate) unsafe fn from_ptr(state: NonNull<UnsafeCell<State>>) -> Result<Self> {
         let arena = Self {
             state,
@@ -196,13 +196,13 @@ impl<'r> Arena<'r> {
     }
 
     fn with<R>(&self, call: impl FnOnce(&mut State) -> R) -> R {
-        // SAFETY: written in `new_at`, and not moved.
+        // SAFETY: `new_at` wrote the state, which never moves.
         let cell = unsafe { self.state.as_ref() };
-        // SAFETY: an arena is not `Sync`, and `call` does not reach it again.
+        // SAFETY: an arena is not `Sync`, and `call` does not use the arena.
         call(unsafe { &mut *cell.get() })
     }
 
-    /// Gives the arena another region to hand out, which lives as long as the first one:
+    /// Adds a region to allocate from. The region must live as long as the first one:
     ///
     /// ```compile_fail,E0597
     /// # use larder::Arena;
@@ -213,8 +213,8 @@ impl<'r> Arena<'r> {
     /// ```
     ///
     /// # Errors
-    /// `Misaligned` as in [`Arena::new`]; `NoMemory` for one of less than [`ALIGN`] bytes, or where
-    /// the arena has [`ARENA_REGIONS_MAX`] already.
+    /// `Misaligned` as in [`Arena::new`]; `NoMemory` if the region has less than [`ALIGN`] bytes, or if
+    /// the arena has [`ARENA_REGIONS_MAX`] regions already.
     pub fn add_region(&self, region: &'r mut [u8]) -> Result<()> {
         let len = region.len();
         // SAFETY: the region is borrowed for as long as the arena lives.
@@ -233,11 +233,11 @@ impl<'r> Arena<'r> {
             .map_err(|_| Error::NoMemory)
     }
 
-    /// The next `size` bytes, aligned to `align`, a power of two. They hold whatever was there.
+    /// Allocates `size` bytes, aligned to `align`, a power of two. The bytes keep their old contents.
     ///
     /// # Errors
-    /// `Invalid` for a size of 0 or another alignment; `TooLarge` where no region could hold it even
-    /// if empty; `NoMemory` where too little is left.
+    /// `Invalid` for a size of 0, or an alignment that is not a power of two; `TooLarge` if no region could
+    /// hold `size` bytes even when empty; `NoMemory` if too few bytes are left.
     ///
     /// # Time
     /// O([`ARENA_REGIONS_MAX`]).
@@ -245,7 +245,7 @@ impl<'r> Arena<'r> {
         self.with(|state| state.alloc(size, align))
     }
 
-    /// Takes everything back at once; regions and peak stay. `&mut` proves that nothing is in use.
+    /// Frees all allocations at once; regions and `peak` stay. `&mut self` proves that no allocation is in use.
     ///
     /// # Time
     /// O([`ARENA_REGIONS_MAX`]).
@@ -262,7 +262,7 @@ impl<'r> Arena<'r> {
         });
     }
 
-    /// Memory for a collection.
+    /// Allocates memory for a collection.
     pub(crate) fn take(&self, layout: Layout) -> Option<NonNull<[u8]>> {
         let place = match layout.size() {
             0 => NonNull::new(core::ptr::without_provenance_mut(layout.align()))?,
@@ -271,10 +271,10 @@ impl<'r> Arena<'r> {
         Some(NonNull::slice_from_raw_parts(place, layout.size()))
     }
 
-    /// Takes a collection's memory back.
+    /// Frees a collection's memory.
     ///
     /// # Safety
-    /// [`Arena::take`] gave `place` for this layout, and its owner is done with it.
+    /// [`Arena::take`] returned `place` for this layout, and the collection no longer uses it.
     pub(crate) unsafe fn give_back(&self, place: NonNull<u8>, layout: Layout) {
         if layout.size() > 0 {
             self.with(|state| state.give_back(place, layout.size()));

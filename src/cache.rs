@@ -11,7 +11,8 @@
 //! 2. Those of each shard.
 //!
 //! # Not here
-//! What can be asked of a cache: `cache::verbs`, of one item, and `cache::whole`. What one shard does: `shard`. The C face: `ffi`.
+//! What can be asked of a cache: `cache::verbs`, of one item, and `cache::whole`. What one shard does: `shard`. The C
+//! face: `ffi`.
 #![allow(unsafe_code)]
 
 mod items;
@@ -120,8 +121,8 @@ unsafe impl Send for Cache<'_> {}
 #[cfg(feature = "spin")]
 unsafe impl Sync for Cache<'_> {}
 
-/// Whoever sets the time by hand. No damage to a word is likely to make this of another: a cache that waits for
-/// a time that nobody sets would return what has expired.
+/// Marks a cache whose host sets the time by hand. No damage to a word is likely to make this of another: a cache
+/// that waits for a time that is never set would return what has expired.
 const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
 
 impl<'r> Cache<'r> {
@@ -223,7 +224,7 @@ impl<'r> Cache<'r> {
         unsafe { self.cell_at(i) }
     }
 
-    /// A shard under its lock. Where it does not wait for that, it is busy while somebody is inside.
+    /// A shard under its lock. Where it does not wait for that, it is busy while another caller is inside.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     fn lock<'a>(&'a self, cell: &'a Guarded<Shard>, waits: bool) -> Result<Locked<'a, Shard>> {

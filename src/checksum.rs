@@ -1,22 +1,22 @@
-//! The checksum of an item: 32 bits over its key, its value and what its header says of them.
+//! The checksum of an item: 32 bits over its key, its value, and the lengths, type and times in its header.
 //!
-//! Not in it: what the policy keeps in the header, links, and where the parts lie. A change of the expiry
-//! changes it by a sum, so that nobody reads the value for it.
+//! The checksum does not cover the policy's bits in the header, the links, and the positions of the parts. A new
+//! expiry changes the checksum by a sum, so the value is not read again.
 //!
-//! It is made by the cache's own hash, so that it costs no further code; it finds damage by chance, and by
-//! whoever does not know the seed.
+//! The checksum uses the cache's own hash, so it needs no further code. It detects random damage, and changes by an
+//! attacker who does not know the seed.
 
 #![forbid(unsafe_code)]
 
 use crate::hash::{KeyHasher, upper};
 
-/// Odd numbers, so that no bit of a word is lost.
+/// Odd factors: a multiplication by them loses no bit of a word.
 const WORD: u32 = 0x9e37_79b1;
 const LENGTH: u32 = 0x85eb_ca77;
 const TIME: u32 = 0xc2b2_ae3d;
 const EXPIRY: u32 = 0x27d4_eb2f;
 
-/// A checksum in the making.
+/// The state of a checksum's computation.
 pub(crate) struct Sum<'a> {
     hasher: &'a KeyHasher,
     sum: u32,
@@ -34,7 +34,7 @@ impl<'a> Sum<'a> {
         self.sum = self.sum.rotate_left(7).wrapping_mul(WORD) ^ folded;
     }
 
-    /// With the header's first word, the value's length, the time of the set and the expiry.
+    /// The checksum, with the first word's identity, the value's length, the set time and the expiry added.
     pub(crate) fn finish(self, word: u32, len: u32, time: u32, expiry: u32) -> u32 {
         self.sum
             .wrapping_add(word.wrapping_mul(WORD))
@@ -44,7 +44,7 @@ impl<'a> Sum<'a> {
     }
 }
 
-/// The checksum of an item that gets another expiry.
+/// The checksum of the same item with the expiry `new` instead of `old`.
 pub(crate) fn with_expiry(sum: u32, old: u32, new: u32) -> u32 {
     sum.wrapping_add(new.wrapping_sub(old).wrapping_mul(EXPIRY))
 }

@@ -144,8 +144,7 @@ impl<T> Guarded<T> {
         }
     }
 
-    /// Takes the lock, if nobody has it. `Busy` where somebody does, `Invalid` where the host gave no
-    /// hook for this.
+    /// Takes the lock, if it is free; else `Busy`. `Invalid` where the host gave no hook for this.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn try_lock<'a>(&'a self, kind: &'a LockKind) -> Result<Locked<'a, T>> {
         match kind {

@@ -204,3 +204,7 @@ fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/rust.md")]
 struct Page;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! # Not here
-//! Where blocks lie, and the invariants: `blocks`.
+//! The slots and pages of blocks, and the invariants: `blocks`.
 #![allow(unsafe_code)]
 
 use crate::blocks::{Blocks, HEAD, PoolStats, SIZE_MAX};
@@ -20,10 +20,10 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LARDPOOL");
-/// How a pool is set up.
+/// The options of a new pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolConfig {
-    /// Do not zero blocks when they are released.
+    /// Blocks keep their bytes when they are freed; without this flag they are set to zero.
     pub keep_on_free: bool,
     pub(crate) lock: LockKind,
     pub(crate) clock: Clock,
@@ -33,14 +33,14 @@ impl PoolConfig {
     /// Uses the host's lock.
     ///
     /// # Safety
-    /// The hooks exclude each other over all threads that call the pool, and do not call it.
+    /// Between lock and unlock the hooks exclude all other threads from the pool. The hooks do not call the pool.
     #[must_use]
     pub unsafe fn lock_hooks(mut self, hooks: LockHooks) -> Self {
         self.lock = LockKind::Hooks(hooks);
         self
     }
 
-    /// Takes the time from a function, in milliseconds.
+    /// Sets the clock: a function that returns milliseconds.
     #[must_use]
     pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
         self.clock = Clock::function(now_ms);
@@ -48,7 +48,7 @@ impl PoolConfig {
     }
 }
 
-/// A block's address and facts. The memory is the pool's.
+/// A block's address, size, generation and time of allocation. The pool owns the block's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawBlock {
     pub(crate) data: NonNull<u8>,
@@ -58,7 +58,7 @@ pub(crate) struct RawBlock {
     pub(crate) allocated_at_ms: u64,
 }
 
-/// What lies at the start of the region.
+/// The pool's state, at the start of the region.
 pub(crate) struct State {
     magic: u64,
     lock: LockKind,
@@ -72,7 +72,7 @@ pub(crate) struct State {
 ///
 #[cfg_attr(
     feature = "spin",
-    doc = "Threads can share a pool: each call may come from any of them.
+    doc = "Threads can share a pool: any thread may make any call.
 ```
 fn is_shareable<T: Send + Sync>() {}
 is_shareable::<larder::Pool<'static>>();
@@ -80,8 +80,8 @@ is_shareable::<larder::Pool<'static>>();
 )]
 #[cfg_attr(
     not(feature = "spin"),
-    doc = "Without the feature `spin` there is no lock, and a pool is not `Sync`: it moves between threads, but two
-cannot share it. A `Mutex` around it makes it shareable.
+    doc = "Without the feature `spin` there is no lock, and a pool is `Send` but not `Sync`. A `Mutex` around the
+pool makes it shareable.
 ```
 fn is_movable<T: Send>() {}
 is_movable::<larder::Pool<'static>>();
@@ -91,7 +91,7 @@ fn is_shareable<T: Sync>() {}
 is_shareable::<larder::Pool<'static>>();
 ```"
 )]
-/// A block stays on its thread.
+/// A block is not `Send`: it stays on its thread.
 /// ```compile_fail,E0277
 /// fn is_movable<T: Send>() {}
 /// is_movable::<larder::Block<'static>>();
@@ -102,10 +102,10 @@ pub struct Pool<'r> {
     region: PhantomData<&'r mut [u8]>,
 }
 
-// SAFETY: the region moves with the pool; a `Block` keeps it where it is, and itself stays on its thread. Hooks come
-// in through unsafe functions.
+// SAFETY: a pool refers to its region alone, which is `Send`. A `Block` borrows the pool and is not `Send`. Hooks
+// are set by unsafe functions alone.
 unsafe impl Send for Pool<'_> {}
-// SAFETY: the state is changed under its lock alone.
+// SAFETY: the state changes only under its lock.
 #[cfg(feature = "spin")]
 unsafe impl Sync for Pool<'_> {}
 
@@ -113,8 +113,8 @@ impl<'r> Pool<'r> {
     /// Makes a pool in `region`.
     ///
     /// # Errors
-    /// `Misaligned` unless it starts at a multiple of [`ALIGN`]; `NoMemory` where it is too small
-    /// for a single page; `Invalid` where it is larger than 16 GiB.
+    /// `Misaligned` unless the region starts at a multiple of [`ALIGN`]; `NoMemory` if the region is too small
+    /// for a single page; `Invalid` if it is larger than 16 GiB.
     ///
     /// # Time
     /// O(pages).
@@ -125,7 +125,7 @@ impl<'r> Pool<'r> {
     }
 
     /// # Safety
-    /// `base .. base + len` is memory that nobody else touches for `'r`.
+    /// `base .. base + len` is memory that the pool alone uses during `'r`.
     pub(crate) unsafe fn new_at(
         base: NonNull<u8>,
         len: usize,
@@ -148,7 +148,7 @@ impl<'r> Pool<'r> {
             clock: config.clock,
             blocks: Guarded::new(Blocks::new(&mut cutter, len, config.keep_on_free)?),
         };
-        // SAFETY: cut above, aligned to ALIGN.
+        // SAFETY: `cut` returned these bytes above, aligned to ALIGN.
         unsafe { state.write(value) };
         Some(Self {
             state,
@@ -161,7 +161,7 @@ impl<'r> Pool<'r> {
     }
 
     /// # Safety
-    /// `state` is what [`Pool::as_ptr`] gave, and its region is still the pool's.
+    /// [`Pool::as_ptr`] returned `state`, and the caller has not taken the pool's region back.
     pub(crate) unsafe fn from_ptr(state: NonNull<State>) -> Result<Self> {
         let pool = Self {
             state,
@@ -175,7 +175,7 @@ impl<'r> Pool<'r> {
     }
 
     fn state(&self) -> &State {
-        // SAFETY: written in `lay_out`; changed under its lock alone.
+        // SAFETY: `lay_out` wrote the state, which changes only under its lock.
         unsafe { self.state.as_ref() }
     }
 
@@ -199,13 +199,13 @@ impl<'r> Pool<'r> {
         self.enter(|blocks| blocks.release(data, generation))?
     }
 
-    /// A block of at least `size` bytes, aligned to [`ALIGN`]; it comes back when it is dropped.
-    /// Unless the pool keeps bytes on release, a block is zero but where its last owner could not
-    /// have written.
+    /// Allocates a block of at least `size` bytes, aligned to [`ALIGN`]. Dropping the block frees it.
+    /// Without [`PoolConfig::keep_on_free`], the block has no byte of an earlier block. Memory that no block
+    /// has used yet keeps the region's first contents.
     ///
     /// # Errors
-    /// `Invalid` for a size of 0; `TooLarge` where the region could not hold it even if empty;
-    /// `NoMemory` where too little is free.
+    /// `Invalid` for a size of 0; `TooLarge` if the region could not hold the block even when empty;
+    /// `NoMemory` if too few bytes are free.
     ///
     /// # Time
     /// O(1) up to a page, O(pages) beyond, plus the zeroing of a recycled page's bytes.
@@ -224,7 +224,7 @@ impl<'r> Pool<'r> {
         }
     }
 
-    /// Memory for a collection.
+    /// Allocates memory for a collection.
     pub(crate) fn take(&self, layout: Layout) -> Option<NonNull<[u8]>> {
         if layout.align() > ALIGN {
             return None;
@@ -233,14 +233,14 @@ impl<'r> Pool<'r> {
         Some(NonNull::slice_from_raw_parts(block.data, layout.size()))
     }
 
-    /// Takes a collection's memory back.
+    /// Frees a collection's memory.
     ///
     /// # Safety
-    /// [`Pool::take`] gave `data`, and its owner is done with it.
+    /// [`Pool::take`] returned `data`, and the collection no longer uses it.
     pub(crate) unsafe fn give_back(&self, data: NonNull<u8>, _: Layout) {
-        // SAFETY: a block's header lies right before its data.
+        // SAFETY: a block's header is right before its data.
         let head = unsafe { data.sub(HEAD) }.cast::<[u32; 2]>();
-        // SAFETY: as above; the owner gives the block back, so no thread writes.
+        // SAFETY: as above; the collection no longer uses the block, so no thread writes.
         let [_, generation] = unsafe { head.read() };
         let _ = self.release_raw(data.as_ptr() as usize, generation);
     }
@@ -248,23 +248,23 @@ impl<'r> Pool<'r> {
     /// All statistics.
     ///
     /// # Errors
-    /// `Busy` where a lock hook fails.
+    /// `Busy` if a lock hook fails.
     pub fn stats(&self) -> Result<PoolStats> {
         self.enter(|blocks| blocks.stats())
     }
 
-    /// What one size class holds.
+    /// The statistics of one size class.
     ///
     /// # Errors
-    /// `NotFound` past the last class; `Busy` where a lock hook fails.
+    /// `NotFound` past the last class; `Busy` if a lock hook fails.
     pub fn class_stats(&self, index: u32) -> Result<PoolClassStats> {
         self.enter(|blocks| blocks.class_stats(index).ok_or(Error::NotFound))?
     }
 
-    /// Walks every invariant.
+    /// Checks every invariant.
     ///
     /// # Errors
-    /// `Corrupt` where one does not hold, as after a write beyond a block; `Busy` where a lock hook fails.
+    /// `Corrupt` if an invariant is broken, as after a write beyond a block; `Busy` if a lock hook fails.
     ///
     /// # Time
     /// O(classes * pages + slots).
@@ -282,7 +282,7 @@ pub struct Block<'p> {
 }
 
 impl Block<'_> {
-    /// Bytes that could be used without another block; at least those asked for.
+    /// Bytes of the block's memory; at least the size asked for.
     pub fn capacity(&self) -> usize {
         self.raw.capacity
     }
@@ -292,21 +292,21 @@ impl core::ops::Deref for Block<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the block is ours until it is dropped, and the region is initialised memory.
+        // SAFETY: the block belongs to this value until drop, and the region is initialised memory.
         unsafe { core::slice::from_raw_parts(self.raw.data.as_ptr(), self.raw.size) }
     }
 }
 
 impl core::ops::DerefMut for Block<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above; `&mut self` makes us the only user.
+        // SAFETY: as above; `&mut self` excludes other accesses.
         unsafe { core::slice::from_raw_parts_mut(self.raw.data.as_ptr(), self.raw.size) }
     }
 }
 
 impl Drop for Block<'_> {
     fn drop(&mut self) {
-        // The block is in use, so this fails only with the host's lock; the memory stays taken then.
+        // The block is in use, so this fails only if the host's lock fails. Then the memory stays allocated.
         let _ = self
             .pool
             .release_raw(self.raw.data.as_ptr() as usize, self.raw.generation);

@@ -1,13 +1,13 @@
-//! The bytes of a region: the only place where raw memory becomes words, slices and tables.
+//! The bytes of a region: the only module that turns raw memory into words, slices and tables.
 //!
 //! # Invariants
-//! 1. `base .. base + len` is memory that the caller gave to larder alone (guaranteed by whoever
-//!    calls the `unsafe` constructors: the region's `init` functions).
-//! 2. Nothing outside those bounds is ever touched: each access is checked here. One that is out of
-//!    bounds reads zero or does nothing, so a broken invariant above can never corrupt the host.
+//! 1. `base .. base + len` is memory that the caller gave to larder alone. The callers of the `unsafe`
+//!    constructors guarantee this: the region's `init` functions.
+//! 2. No access leaves those bounds: this module checks each one. A read out of bounds returns zero, a write
+//!    does nothing. So a broken invariant in a higher module cannot corrupt the host.
 //!
 //! # Not here
-//! Who owns which bytes: `page`. What they mean: `item`, `segment`.
+//! The owners of the bytes: `page`. Their meaning: `item`, `segment`.
 #![allow(unsafe_code)]
 
 mod runs;
@@ -22,10 +22,10 @@ use core::ptr::NonNull;
 /// Every region starts at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
 
-/// What tables, and other values of words and pointers, are aligned to.
+/// Alignment of tables, and of other values that consist of words and pointers.
 const TABLE_ALIGN: usize = 8;
 
-/// Whether `base` may be the start of a region of `len` bytes: aligned, and not longer than memory.
+/// Checks that a region may start at `base` and have `len` bytes: it is aligned and ends inside the address space.
 pub(crate) fn check_region(base: NonNull<u8>, len: usize) -> Result<()> {
     let address = base.as_ptr() as usize;
     if !address.is_multiple_of(ALIGN) {
@@ -49,7 +49,7 @@ pub(crate) const fn align_up(n: usize, align: usize) -> Option<usize> {
 #[inline(always)]
 fn prefetch(p: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
-    // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
+    // SAFETY: a prefetch has no effect that a program can see, at any address.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(p.as_ptr().cast())
     };
@@ -62,8 +62,8 @@ fn prefetch(p: NonNull<u8>) {
     let _ = p;
 }
 
-/// What was stored before lies in memory before what is stored from here on, for whoever finds the region
-/// after its owner was stopped between two stores.
+/// Orders stores: those before the barrier reach memory before those behind it. So a process that attaches
+/// to the region after a crash between two stores finds the earlier one.
 #[inline]
 pub(crate) fn barrier() {
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
@@ -74,13 +74,13 @@ pub(crate) fn barrier() {
 pub(crate) struct Bytes {
     base: NonNull<u8>,
     len: usize,
-    /// Whole words in it.
+    /// Number of whole words.
     words: usize,
 }
 
 impl Bytes {
     /// # Safety
-    /// `base .. base + len` is initialised memory, aligned to [`ALIGN`], that nobody else touches
+    /// `base .. base + len` is initialised memory, aligned to [`ALIGN`]. Only this value accesses that memory
     /// while the value lives.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
         Self {
@@ -94,16 +94,16 @@ impl Bytes {
         self.len
     }
 
-    /// The word at a word index; zero outside the bounds.
+    /// The word at index `at`, counted in words; zero outside the bounds.
     #[cfg_attr(not(feature = "small"), inline)]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn word(&self, at: usize) -> u32 {
         if at >= self.words {
             return 0;
         }
-        // SAFETY: at < words (checked above), so the word lies inside the run (inv. 1).
+        // SAFETY: at < words (checked above), so the word is inside the run (inv. 1).
         let p = unsafe { self.base.cast::<u32>().add(at) };
-        // SAFETY: inside the run, and aligned since `base` is.
+        // SAFETY: the word is inside the run, and aligned since `base` is.
         unsafe { p.read() }
     }
 
@@ -113,13 +113,13 @@ impl Bytes {
         if at >= self.words {
             return;
         }
-        // SAFETY: at < words (checked above), so the word lies inside the run (inv. 1).
+        // SAFETY: at < words (checked above), so the word is inside the run (inv. 1).
         let p = unsafe { self.base.cast::<u32>().add(at) };
-        // SAFETY: inside the run, aligned since `base` is, and `&mut self` makes us the only writer.
+        // SAFETY: the word is inside the run, and aligned since `base` is; `&mut self` excludes other accesses.
         unsafe { p.write(word) }
     }
 
-    /// `len` bytes at byte offset `at`; an empty slice if they leave the run.
+    /// The `len` bytes from byte offset `at`; an empty slice if they leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn slice(&self, at: usize, len: usize) -> &[u8] {
@@ -128,11 +128,11 @@ impl Bytes {
         }
         // SAFETY: at <= self.len (checked above).
         let p = unsafe { self.base.add(at) };
-        // SAFETY: at + len <= self.len (checked above); nobody writes while `&self` is held (inv. 1).
+        // SAFETY: at + len <= self.len (checked above); `&self` excludes writers (inv. 1).
         unsafe { core::slice::from_raw_parts(p.as_ptr(), len) }
     }
 
-    /// Whether `at .. at + len` lies inside.
+    /// Whether `at .. at + len` is inside the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn holds(&self, at: usize, len: usize) -> bool {
         at.checked_add(len).is_some_and(|end| end <= self.len)
@@ -146,11 +146,11 @@ impl Bytes {
         }
         // SAFETY: at <= self.len (checked above).
         let p = unsafe { self.base.add(at) };
-        // SAFETY: at + len <= self.len (checked above); `&mut self` makes us the only user (inv. 1).
+        // SAFETY: at + len <= self.len (checked above); `&mut self` excludes other accesses (inv. 1).
         unsafe { core::slice::from_raw_parts_mut(p.as_ptr(), len) }
     }
 
-    /// Whether the bytes at byte offset `at` are these.
+    /// Whether the bytes from byte offset `at` equal `other`.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn equal(&self, at: usize, other: &[u8]) -> bool {
@@ -164,7 +164,7 @@ impl Bytes {
         same(here, other)
     }
 
-    /// Asks the processor to fetch the line that byte offset `at` lies in; a hint, where there is one.
+    /// Hints the processor to fetch the cache line of byte offset `at`. Does nothing on processors without the hint.
     #[inline(always)]
     pub(crate) fn prefetch(&self, at: usize) {
         if let Some(p) = self.pointer(at, 1) {
@@ -172,7 +172,7 @@ impl Bytes {
         }
     }
 
-    /// Copies bytes from byte offset `at`; nothing if they leave the run.
+    /// Copies `to.len()` bytes from byte offset `at` to `to`. Does nothing if they leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn copy_out(&self, at: usize, to: &mut [u8]) {
@@ -186,7 +186,7 @@ impl Bytes {
         copy_short(to, from);
     }
 
-    /// Copies bytes to byte offset `at`; nothing if they leave the run.
+    /// Copies `from` to byte offset `at`. Does nothing if the bytes leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn copy_in(&mut self, at: usize, from: &[u8]) {
@@ -200,7 +200,7 @@ impl Bytes {
         copy_short(to, from);
     }
 
-    /// Copies `len` bytes from one byte offset to another; the two runs may overlap.
+    /// Copies `len` bytes from one byte offset to another; the two ranges may overlap.
     pub(crate) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
         if !self.holds(from, len) || !self.holds(to, len) {
             return;
@@ -209,7 +209,7 @@ impl Bytes {
         let source = unsafe { self.base.add(from) };
         // SAFETY: to <= self.len (checked above).
         let target = unsafe { self.base.add(to) };
-        // SAFETY: both runs lie inside (checked above), and `copy_to` allows overlap.
+        // SAFETY: both ranges are inside the run (checked above), and `copy_to` allows overlap.
         unsafe { source.copy_to(target, len) }
     }
 
@@ -217,7 +217,7 @@ impl Bytes {
         self.slice_mut(at, len).fill(0);
     }
 
-    /// A pointer to byte offset `at`, with `len` bytes behind it inside the run.
+    /// A pointer to byte offset `at`. `None` if the `len` bytes from there leave the run.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
@@ -231,7 +231,7 @@ impl Bytes {
 
 /// A table of `len` elements cut from a region.
 ///
-/// No index is ever out of range; one that were would reach the first element, so that no access can
+/// Callers pass indices below `len`. An index out of range accesses the first element, so no access can
 /// panic or leave the table.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
@@ -240,7 +240,7 @@ pub(crate) struct Table<T> {
 }
 
 impl<T: Copy> Table<T> {
-    /// Bytes that a table of `len` elements takes, with what the next table is padded by.
+    /// Bytes of a table of `len` elements, padded to [`TABLE_ALIGN`] for the next table.
     pub(crate) const fn size(len: usize) -> Option<usize> {
         let len = if len == 0 { 1 } else { len };
         match len.checked_mul(size_of::<T>()) {
@@ -250,12 +250,12 @@ impl<T: Copy> Table<T> {
     }
 
     /// # Safety
-    /// `at` is aligned for `T`, `Self::size(len)` bytes behind it are nobody else's while the value
-    /// lives.
+    /// `at` is aligned for `T`. The `Self::size(len)` bytes from `at` belong to the table alone while the
+    /// value lives.
     pub(crate) unsafe fn new(at: NonNull<u8>, len: u32, fill: T) -> Self {
         let first = at.cast::<T>();
         for i in 0..len.max(1) as usize {
-            // SAFETY: i < max(len, 1), and the caller gave so many elements.
+            // SAFETY: i < max(len, 1), and the caller gave memory for that number of elements.
             let element = unsafe { first.add(i) };
             // SAFETY: the caller gave this memory, aligned.
             unsafe { element.write(fill) };
@@ -263,10 +263,10 @@ impl<T: Copy> Table<T> {
         Self { first, len }
     }
 
-    /// As [`Table::new`], each element made of the words that lie in its place.
+    /// As [`Table::new`], but `make` computes each element from the words already in its place.
     ///
     /// # Safety
-    /// As for [`Table::new`]; the bytes are initialised.
+    /// As for [`Table::new`]; also, the bytes are initialised.
     unsafe fn remake<const WORDS: usize>(
         at: NonNull<u8>,
         len: u32,
@@ -275,9 +275,9 @@ impl<T: Copy> Table<T> {
         const { assert!(size_of::<T>() == 4 * WORDS && align_of::<T>() >= 4) };
         let first = at.cast::<T>();
         for i in 0..len as usize {
-            // SAFETY: i < len, and the caller gave so many elements.
+            // SAFETY: i < len, and the caller gave memory for `len` elements.
             let element = unsafe { first.add(i) };
-            // SAFETY: the caller gave this memory, aligned and initialised; words may be any bits.
+            // SAFETY: the caller gave this memory, aligned and initialised; any bits are a valid `u32`.
             let words = unsafe { element.cast::<[u32; WORDS]>().read() };
             // SAFETY: as above.
             unsafe { element.write(make(&words)) };
@@ -297,7 +297,7 @@ impl<T: Copy> Table<T> {
         let i = if i < self.len { i } else { 0 };
         // SAFETY: i < len, or 0; max(len, 1) elements were initialised in `new`.
         let element = unsafe { self.first.add(i as usize) };
-        // SAFETY: initialised in `new`; `&self` forbids writers.
+        // SAFETY: initialised in `new`; `&self` excludes writers.
         unsafe { element.as_ref() }
     }
 
@@ -308,14 +308,14 @@ impl<T: Copy> Table<T> {
         let i = if i < self.len { i } else { 0 };
         // SAFETY: i < len, or 0; max(len, 1) elements were initialised in `new`.
         let mut element = unsafe { self.first.add(i as usize) };
-        // SAFETY: initialised in `new`; `&mut self` makes us the only user.
+        // SAFETY: initialised in `new`; `&mut self` excludes other accesses.
         unsafe { element.as_mut() }
     }
 }
 
 #[cfg(not(feature = "one-rule"))]
 impl<T: Copy> Table<T> {
-    /// `count` elements from `from` on; none where they are not all there.
+    /// The `count` elements from index `from`; an empty slice if they leave the table.
     #[inline]
     pub(crate) fn slice(&self, from: u32, count: u32) -> &[T] {
         if from.checked_add(count).is_none_or(|end| end > self.len) {
@@ -323,7 +323,7 @@ impl<T: Copy> Table<T> {
         }
         // SAFETY: from <= len (checked above).
         let first = unsafe { self.first.add(from as usize) };
-        // SAFETY: from + count <= len, initialised in `new`; `&self` forbids writers.
+        // SAFETY: from + count <= len, initialised in `new`; `&self` excludes writers.
         unsafe { core::slice::from_raw_parts(first.as_ptr(), count as usize) }
     }
 
@@ -340,7 +340,7 @@ impl<T: Copy> Table<T> {
     }
 }
 
-/// A value that was written into a region once and is only read from then on.
+/// A value in a region that is written once and only read afterwards.
 #[derive(Debug)]
 pub(crate) struct Shared<T>(NonNull<T>);
 
@@ -357,18 +357,18 @@ impl<T> Deref for Shared<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: written by `Place::fill` into bytes that nobody else gets, and never changed.
+        // SAFETY: `Place::fill` wrote the value into bytes cut for it alone; the value never changes.
         unsafe { self.0.as_ref() }
     }
 }
 
-/// Where a [`Shared`] value is to be.
+/// Uninitialised bytes of a region that [`Place::fill`] turns into a [`Shared`] value.
 #[derive(Debug)]
 pub(crate) struct Place<T>(NonNull<T>);
 
 impl<T> Place<T> {
     pub(crate) fn fill(self, value: T) -> Shared<T> {
-        // SAFETY: cut for this value alone, aligned (`Cutter::place`).
+        // SAFETY: `Cutter::place` cut aligned bytes for this value alone.
         unsafe { self.0.write(value) };
         Shared(self.0)
     }
@@ -385,7 +385,7 @@ pub(crate) struct Cutter {
 
 impl Cutter {
     /// # Safety
-    /// As for [`Bytes::new`]; what is cut lives as long as the region is larder's.
+    /// As for [`Bytes::new`]; values made from the cuts do not outlive larder's use of the region.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
         Self {
             base,
@@ -418,7 +418,7 @@ impl Cutter {
         }
         self.used = end;
         self.cuts += 1;
-        // SAFETY: at <= end <= len (checked above), inside the caller's region.
+        // SAFETY: at <= end <= len (checked above), so the address is inside the caller's region.
         Some(unsafe { self.base.add(at) })
     }
 
@@ -426,12 +426,12 @@ impl Cutter {
     pub(crate) fn table<T: Copy>(&mut self, len: u32, fill: T) -> Option<Table<T>> {
         const { assert!(align_of::<T>() <= TABLE_ALIGN) };
         let at = self.cut_aligned(Table::<T>::size(len as usize)?, TABLE_ALIGN)?;
-        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once.
+        // SAFETY: `cut_aligned` aligned the bytes, and cuts each byte once.
         Some(unsafe { Table::new(at, len, fill) })
     }
 
-    /// A table of `len` elements, each made of the words that an earlier owner of the region left in its
-    /// place. At least one.
+    /// A table of `len` elements, at least one. `make` computes each element from the words that an earlier
+    /// owner of the region left in its place.
     pub(crate) fn table_from<T: Copy, const WORDS: usize>(
         &mut self,
         len: u32,
@@ -439,12 +439,12 @@ impl Cutter {
     ) -> Option<Table<T>> {
         const { assert!(align_of::<T>() <= TABLE_ALIGN) };
         let at = self.cut_aligned(Table::<T>::size(len as usize)?, TABLE_ALIGN)?;
-        // SAFETY: `cut_aligned` aligned the bytes, and hands out each byte once; the region is
-        // initialised memory.
+        // SAFETY: `cut_aligned` aligned the bytes, and cuts each byte once; the region is initialised
+        // memory.
         (len > 0).then(|| unsafe { Table::remake(at, len, make) })
     }
 
-    /// A place for a value that everybody is to read.
+    /// The place of a value that all handles read.
     pub(crate) fn place<T>(&mut self) -> Option<Place<T>> {
         const { assert!(align_of::<T>() <= TABLE_ALIGN) };
         let at = self.cut_aligned(size_of::<T>(), TABLE_ALIGN)?;
@@ -454,16 +454,16 @@ impl Cutter {
     /// A run of bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> Option<Bytes> {
         let at = self.cut(len)?;
-        // SAFETY: `cut` aligned the bytes, and hands out each byte once.
+        // SAFETY: `cut` aligned the bytes, and cuts each byte once.
         Some(unsafe { Bytes::new(at, len) })
     }
 }
 
-/// Writes a value that uses few of its bytes, and zero to the others, where bytes of the stack would lie.
+/// Writes a value and sets its unused bytes to zero. A plain assignment would copy bytes of the stack there.
 #[inline(always)]
 pub(crate) fn clean<T>(at: &mut T, value: T) {
     let at = core::ptr::from_mut(at);
-    // SAFETY: the bytes of `at`, which get a value right behind this.
+    // SAFETY: `at` is a valid `&mut T`; the next statement writes a value over the zeroes.
     unsafe { at.write_bytes(0, 1) };
     // SAFETY: as above.
     unsafe { at.write(value) };

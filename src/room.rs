@@ -1,15 +1,16 @@
-//! Making room: the policy passes items at the tails of the logs.
+//! Making room for new items: a slice of sweeping, cleaning and evicting before each append.
 //!
-//! A set of n granules asks for n granules beside a reserve. What is missing is made up in a slice: expired items
-//! first, then pages with dead bytes, then the policy's choice. The slice is bounded in proportion to n; the
-//! reserve carries the debt over to the next sets.
+//! A set of n granules needs n granules beside a reserve. If granules are missing, a slice makes them available:
+//! expired items first, then pages with dead bytes, then the policy's choice. The slice is bounded in proportion to
+//! n. If it is too short, the reserve covers the rest and later sets refill the reserve.
 //!
 //! # Invariants
-//! 1. A slice evicts at most 3/2 n + 32 granules and an item more (3 n + 32 while a lowered limit is reached), and
-//!    copies at most 4 n + 128 and an item more when it cleans (16 n + 512 where items have expired); the policy copies at most as many again.
+//! 1. A slice evicts at most 3/2 n + 32 granules and one item (3 n + 32 while a lowered limit is reached).
+//! 2. Cleaning in a slice copies at most 4 n + 128 granules and one item (16 n + 512 if items have expired). The
+//!    policy copies at most as many again.
 //!
 //! # Not here
-//! Copying items out of pages: `clean`. What has expired: `sweep`. Who goes: `evict`. The rules: `policy`.
+//! Copying items out of pages: `clean`. Expired items: `sweep`. Choosing evicted items: `evict`, `policy`.
 
 #![forbid(unsafe_code)]
 
@@ -20,32 +21,32 @@ use crate::progress::Work;
 use crate::status::{Error, Result};
 use crate::store::Store;
 
-/// Pages of `count` that are kept for relocations: two heads and two tails; one less where there are few.
+/// Pages, of `count`, in reserve for relocations: two heads and two tails; one less below 64 pages.
 pub(crate) const fn reserve_pages(count: u32) -> u32 {
     if count < 64 { 3 } else { 4 }
 }
 
-/// Items of the longest kind that a cache of so many pages holds at once, so that none drives all others out: two; one
-/// where there are few pages.
+/// The number of longest items that a cache of `count` pages holds at once. With two, a longest item does not evict
+/// all others. Below 64 pages it is one.
 pub(crate) const fn items_at_once(count: u32) -> u32 {
     if count < 64 { 1 } else { 2 }
 }
 
-/// Fewer pages hold nothing: one item between the reserve, the index and the table of what is held.
+/// The minimum number of pages: for one item, the reserve, the index and the table of pins.
 pub(crate) const PAGES_MIN: u32 = 8;
-/// Dead granules with exact LRU, in 1,024ths of all.
+/// Dead granules that exact LRU allows, in 1,024ths of all.
 const DEAD_SHARE_LRU: u32 = 102;
-/// Granules that an item takes more where it lies in two pages.
+/// Additional granules of an item that is split over two pages.
 const SPLIT_GRANULES: u32 = 3;
-/// Sweeps of a slice, at most.
+/// The maximum number of sweeps of a slice.
 const SWEEPS: u32 = 2;
-/// Granules that a slice may evict beside those in proportion to what was asked for.
+/// Granules that a slice may evict in addition to the part proportional to the need.
 const BOUND_MIN: u32 = 32;
-/// Steps that find nothing to do, after which a slice ends.
+/// A slice ends after this number of successive steps without progress.
 const IDLE_MAX: u32 = 3;
 
 impl Store {
-    /// Granules that items can still take, once the tails and the cleaner are through with their pages.
+    /// Granules that items can still take, when the pages of the tails and of the cleaner are released.
     #[inline]
     pub(crate) fn available(&self) -> u32 {
         let pages = &self.pages;
@@ -57,7 +58,7 @@ impl Store {
             + self.room.cleaner.passed(pages)
     }
 
-    /// Granules that are to be available beside those asked for.
+    /// Granules that must be available beside those needed.
     #[inline]
     fn reserve(&self) -> u32 {
         let beyond = self.pages.count() - self.pages.limit();
@@ -65,14 +66,14 @@ impl Store {
         self.pages.granules_of(kept + beyond)
     }
 
-    /// Pages that hold items at most.
+    /// The maximum number of pages for items.
     pub(crate) fn item_pages(&self) -> u32 {
         let others = self.index.pages() + u32::from(self.held > 0);
         self.pages.limit().saturating_sub(others)
     }
 
-    /// The most granules of one item. Two heads, and the page of a rest, may be filled in part. Half of the pages are
-    /// there whatever the index has; all but a few are what it leaves.
+    /// The maximum number of granules of one item. Two heads and the page of a rest may be partly full, so three pages
+    /// do not count. The index always leaves half of the pages free; for a longer item its pages are subtracted.
     pub(crate) fn item_granules_max(&self) -> u32 {
         let items = items_at_once(self.pages.count());
         let pages = match items {
@@ -82,15 +83,15 @@ impl Store {
         self.pages.granules_of(pages.saturating_sub(3)) / items
     }
 
-    /// The most granules of two items of which one stays where it is while the other comes: both begin and end in pages
-    /// that they share, and the logs have their heads.
+    /// The maximum number of granules of two items, of which one stays while the other is appended. Six pages do not
+    /// count: both items begin and end in shared pages, and the logs have heads.
     pub(crate) fn pair_granules_max(&self) -> u32 {
         self.pages.granules_of(self.item_pages().saturating_sub(6))
     }
 
     // ---- appending -----------------------------------------------------------------------------
 
-    /// Appends an item, after making room for it.
+    /// Makes room for an item and appends it.
     pub(crate) fn append_with_room(
         &mut self,
         owner: Owner,
@@ -101,7 +102,7 @@ impl Store {
         self.append_somehow(owner, shape, draft)
     }
 
-    /// Appends an item for which room was made, as far as a slice allowed.
+    /// Appends an item after a slice made room. If the slice was not enough, makes room without a bound.
     pub(crate) fn append_somehow(
         &mut self,
         owner: Owner,
@@ -124,7 +125,7 @@ impl Store {
         }
     }
 
-    /// Cleans and evicts until pages are free for an item, whatever it takes.
+    /// Cleans and evicts until pages are available for an item. The work has no bound.
     #[cold]
     fn append_by_force(
         &mut self,
@@ -134,7 +135,7 @@ impl Store {
     ) -> Result<(Id, Head)> {
         let mut cleanings = self.pages.granules();
         loop {
-            // The last items may have gone because they had expired: nothing more to gain, and room all the same.
+            // Nothing gained may still leave room: the last items had expired and were removed.
             let gained = self.gain_by_force(&mut cleanings);
             if let Some(item) = self.append_item(owner, shape, draft) {
                 return Ok(item);
@@ -145,7 +146,7 @@ impl Store {
         }
     }
 
-    /// Makes room for so many granules without evicting; whether there is.
+    /// Makes room for `granules` without evicting. Returns whether there is enough room.
     pub(crate) fn clean_for(&mut self, granules: u32) -> bool {
         self.room.work = Work::for_granules(granules);
         let wanted = self.reserve().saturating_add(granules);
@@ -156,7 +157,7 @@ impl Store {
         fits && self.available() >= wanted && self.pages.excess() == 0
     }
 
-    /// A page for other uses than items'.
+    /// Acquires a page that is not for items, and makes room for it.
     pub(crate) fn take_page(&mut self, owner: Owner) -> Option<Page> {
         self.make_room(self.pages.granules());
         let mut cleanings = self.pages.granules();
@@ -164,21 +165,21 @@ impl Store {
         self.pages.take(owner)
     }
 
-    /// A page is cleaned a step further, or an item goes whatever its uses; `false` where nothing can go.
+    /// Makes a step of cleaning, or evicts an item regardless of its uses. `false` if nothing can be evicted.
     pub(crate) fn gain_by_force(&mut self, cleanings: &mut u32) -> bool {
         self.room.work = Work::FORCED;
         if *cleanings > 0 && self.dead() > self.pages.granules() && self.clean_step() {
             *cleanings -= 1;
             return true;
         }
-        // What goes may lie anywhere: its bytes come back by cleaning.
+        // The evicted item may be in any page, so its bytes become available by cleaning.
         *cleanings += self.pages.granules() / 8;
         self.evict_some() || self.evict_from_heads()
     }
 
     // ---- a slice -------------------------------------------------------------------------------
 
-    /// Makes room for so many granules, as far as a slice allows.
+    /// Makes room for `granules`, within the bounds of a slice.
     #[cfg_attr(not(feature = "small"), inline)]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn make_room(&mut self, granules: u32) {
@@ -191,7 +192,8 @@ impl Store {
         }
     }
 
-    /// Granules that may live with exact LRU: its dead bytes lie anywhere, so some of them wait to be cleaned.
+    /// The maximum number of live granules with exact LRU. Its dead bytes are in all pages, so a share of them waits
+    /// for cleaning.
     fn live_max_lru(&self) -> u32 {
         let all = self
             .item_pages()
@@ -200,9 +202,8 @@ impl Store {
         all - (all >> 10) * DEAD_SHARE_LRU
     }
 
-    /// As [`Store::make_room`], where `wanted` granules are to be available and fewer are, or a lowered limit is
-    /// reached. Usage never rises then, and what the policy keeps is not copied: a copy may take a little more than the
-    /// item did.
+    /// As [`Store::make_room`], if fewer than `wanted` granules are available, or usage is above a lowered limit.
+    /// Above a lowered limit usage never rises, so the policy copies no item: a copy may be larger than the item.
     #[inline(never)]
     fn make_room_slice(&mut self, granules: u32, mut available: u32, wanted: u32) {
         if planted::is("make_room does nothing") {
@@ -235,7 +236,7 @@ impl Store {
         }
     }
 
-    /// Granules that a slice may evict.
+    /// The maximum number of granules that a slice evicts.
     #[inline]
     fn bound(&self, shrinks: bool) -> u32 {
         let need = self.room.work.need;
@@ -243,7 +244,8 @@ impl Store {
         share + BOUND_MIN
     }
 
-    /// The same with exact LRU: the oldest items go until few enough live that some of the dead bytes can wait.
+    /// As [`Store::make_room`], with exact LRU: evicts the oldest items until at most `live_max_lru` granules are
+    /// live. Then cleans.
     #[cold]
     fn make_room_lru(&mut self, granules: u32, wanted: u32) {
         let shrinks = self.pages.excess() > 0;
@@ -268,8 +270,7 @@ impl Store {
         while self.available() < goal && self.may_work() && self.clean_step() {}
     }
 
-    /// Whether items may still be copied for their page: four times what was asked for, and where items have expired
-    /// sixteen times.
+    /// Whether cleaning may copy more items. The bound is four times the need, or sixteen times if items have expired.
     fn may_work(&self) -> bool {
         let work = &self.room.work;
         let most = match self.room.cleaner.is_owed() {
@@ -279,7 +280,7 @@ impl Store {
         work.steps > 0 && work.copied < most
     }
 
-    /// Whether a sweep took items out instead.
+    /// Sweeps, at most `SWEEPS` times a slice. Returns whether the sweep removed items.
     fn sweeps_first(&mut self, sweeps: &mut u32) -> bool {
         *sweeps > 0 && {
             *sweeps -= 1;
@@ -293,13 +294,13 @@ impl Store {
         self.evict_one()
     }
 
-    /// Whether a page may be cleaned before an item goes, where so many granules are available.
+    /// Whether the slice cleans before it evicts, and may still clean.
     #[inline]
     fn cleans_now(&self, available: u32) -> bool {
         self.cleans_first(available) && self.may_work()
     }
 
-    /// Whether dead bytes are to be given back before an item goes: not where more lives than a lowered limit holds.
+    /// Whether cleaning has priority over evicting. Not if the live items alone are above a lowered limit.
     #[inline]
     fn cleans_first(&self, available: u32) -> bool {
         if self.pages.excess() > 0 {
@@ -310,8 +311,8 @@ impl Store {
         self.wants_cleaning(available) || self.room.cleaner.is_wanted(&self.pages)
     }
 
-    /// Gives back what lies above a lowered limit, in a slice of so many steps; `cleans`: by copying, too, where that
-    /// gives pages back. Returns the steps made.
+    /// Releases pages above a lowered limit, in at most `steps` steps. With `cleans`, also copies items if that
+    /// releases pages. Returns the steps made.
     pub(crate) fn shrink(&mut self, steps: u32, cleans: bool) -> u32 {
         self.room.work = Work::FORCED;
         let mut left = steps;

@@ -1,33 +1,33 @@
-//! What tells whether a region holds a cache that can be taken over, and by whom.
+//! The stamp of a region: whether the region holds a cache, and which configurations can attach to it.
 //!
 //! # Layout
 //! ```text
 //! | magic 4 | version 4 | layout 4 | seed 4 |     the first bytes of a cache's region
 //! ```
-//! The magic is written last when a cache is made, so a region in which that was not finished holds none.
+//! The magic is written last when a cache is made. So a region has no magic if making its cache was interrupted.
 //!
 //! # Invariants
-//! 1. Everything that says where anything lies, and how, is in `layout`: two caches of the same stamp find each
+//! 1. `layout` covers every number that positions and formats depend on. Two caches with equal stamps find each
 //!    other's pages and items.
 
 #![forbid(unsafe_code)]
 
 use crate::hash::{KeyHasher, wide};
 
-/// Its bytes tell the order of bytes, too.
+/// Also tells the byte order: with the other order its bytes are swapped.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"LRDR");
-/// Counts the changes of what lies where.
+/// The version of the layout; each change of the layout adds one.
 pub(crate) const VERSION: u32 = 3;
 
-/// What a region was found to hold.
+/// What an attach found in a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum Found {
-    /// A cache that could be taken over.
+    /// A cache that fits the configuration.
     #[default]
     Cache = 0,
-    /// No cache, or one that was not finished.
+    /// No cache, or one whose making was interrupted.
     Nothing = 1,
     /// A cache of another version of the library, or of another kind of machine.
     OtherVersion = 2,
@@ -50,8 +50,8 @@ pub(crate) struct Stamp {
 const _: () = assert!(size_of::<Stamp>() == 16);
 
 impl Stamp {
-    /// `layout`: all numbers that where things lie depends on, the first `build` of them on the build of the
-    /// library alone.
+    /// `build`: the numbers that depend on the build of the library alone. `layout`: the other numbers that
+    /// positions and formats depend on.
     pub(crate) fn new(build: &[u64], layout: &[u64], hasher: &KeyHasher) -> Self {
         Self {
             magic: MAGIC,
@@ -61,12 +61,12 @@ impl Stamp {
         }
     }
 
-    /// The same, of a cache that is not finished.
+    /// The same stamp without the magic, for a cache that is still being made.
     pub(crate) fn unfinished(self) -> Self {
         Self { magic: 0, ..self }
     }
 
-    /// The stamp that lies in the first bytes of a region.
+    /// The stamp in the first words of a region.
     pub(crate) fn of_words([magic, version, layout, seed]: [u32; 4]) -> Self {
         Self {
             magic,
@@ -76,7 +76,7 @@ impl Stamp {
         }
     }
 
-    /// What a region holds whose first bytes are these, to somebody with this stamp.
+    /// What a region with the stamp `other` holds, for a cache with the stamp `self`.
     pub(crate) fn compare(&self, other: &Self) -> Found {
         if other.magic == MAGIC.swap_bytes() {
             Found::OtherVersion
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_told_apart() {
+    fn each_difference_has_its_own_answer() {
         let hasher = KeyHasher::new(1);
         let mine = Stamp::new(&[8, 1], &[65536, 2], &hasher);
         let other = |build: &[u64], layout: &[u64], seed| {

@@ -120,7 +120,7 @@ impl Counters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct CacheStats {
-    /// Items held, expired ones that nobody has met yet included.
+    /// Items, expired ones that no call has removed yet included.
     pub item_count: u64,
     /// Reads that found their item.
     pub hits: u64,

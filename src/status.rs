@@ -1,5 +1,7 @@
 //! What a call can answer: one number for each reason, the same in every language, for ever.
 
+#![forbid(unsafe_code)]
+
 /// Why a call did not do what was asked. The number is the C interface's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -68,7 +70,9 @@ impl Error {
     pub const fn text(self) -> &'static core::ffi::CStr {
         match self {
             Self::NotFound => c"not found",
-            Self::Invalid => c"invalid: an argument is NULL or out of range, or the configuration does not allow the call",
+            Self::Invalid => {
+                c"invalid: an argument is NULL or out of range, or the configuration does not allow the call"
+            }
             Self::NoMemory => c"not enough memory: region, limit or table too small, or too much of it in use",
             Self::TooLarge => c"too large: a key, value or size above what configuration, region and limit allow",
             Self::BufferTooSmall => c"buffer smaller than the value",

@@ -418,7 +418,7 @@ impl Store {
         self.room.cleaner.owe(&mut self.pages, page);
     }
 
-    /// The index does not name the item any more. What is held outlives that, as nobody's item.
+    /// The index does not name the item any more. What is held outlives that, without a key.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     fn forget(&mut self, owner: Owner, item: Item) {

@@ -1,12 +1,12 @@
 //! Values without copying: views to read, reservations to write in place.
 //!
-//! A view holds an item: it is neither moved nor evicted nor overwritten, and its bytes stay readable
-//! until the view goes, even where the key is deleted or set anew meanwhile. A reservation holds bytes
-//! that are no item yet; with its commit they become one. Both are inside the limit.
+//! A view pins an item: the item is neither moved nor evicted nor overwritten. Its bytes stay readable until the
+//! view is dropped, even if the key is deleted or set again. A reservation pins bytes that are not yet an item; its
+//! commit makes them one. Both count under the limit.
 //!
 //! # Invariants
-//! 1. Whoever got a pointer from here holds a ticket, and while a ticket is held nobody under the lock
-//!    writes the bytes of its value (`pins`, inv. 1 and 2).
+//! 1. Each pointer from here belongs to a ticket. Until the ticket is released, the cache does not write the bytes
+//!    of its value (`pins`, inv. 1 and 2).
 #![allow(unsafe_code)]
 
 mod reading;
@@ -22,14 +22,14 @@ use crate::shard::Shard;
 use crate::status::{Error, Result};
 use core::ptr::NonNull;
 
-/// Bytes of a value that lie side by side.
+/// Contiguous bytes of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) data: NonNull<u8>,
     pub(crate) len: usize,
 }
 
-/// What is held of which shard.
+/// A pinned item: its shard, its ticket and its value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
     pub(crate) shard: u32,
@@ -51,7 +51,7 @@ impl Shard {
         })
     }
 
-    /// Calls with each piece of a value, in order, where there are at most `capacity`; returns how many there are.
+    /// Calls `visit` with each piece of a value in order, if there are at most `capacity`. Returns their number.
     fn spans(&self, id: Id, capacity: usize, mut visit: impl FnMut(usize, Span)) -> usize {
         let (pages, layout) = (&self.store.pages, self.store.layout);
         let count = layout.piece_count(pages, id) as usize;
@@ -68,7 +68,7 @@ impl Shard {
 
     fn hold(&self, shard: u32, (ticket, id): (Ticket, Id)) -> Result<Hold> {
         let (pages, layout) = (&self.store.pages, self.store.layout);
-        // In one piece, most often.
+        // Most values are in one piece.
         let plain = layout.plain_value(id, self.store.head(id));
         if let Some(piece) = plain
             && let Some(data) = pages.bytes().pointer(piece.at, piece.len)
@@ -100,7 +100,7 @@ impl Cache<'_> {
         })
     }
 
-    /// Calls with the shard of a ticket: `Stale` where there is none of this number.
+    /// Calls `call` with the shard of a ticket. `Stale` if there is no shard with this number.
     fn with_ticket<R>(&self, shard: u32, call: impl FnOnce(&mut Shard) -> Result<R>) -> Result<R> {
         if shard >= self.shard_count() {
             return Err(Error::Stale);
@@ -172,13 +172,13 @@ impl Cache<'_> {
         self.with_ticket(shard, |shard| shard.abort(ticket))
     }
 
-    /// Holds an item to read it where it lies. Counted as a get.
+    /// Pins an item to read its value in place. Counts as a get.
     ///
     /// # Errors
-    /// `NotFound` on a miss; `NoMemory` where as many are held as [`Config::pins_max`] allows.
+    /// `NotFound` on a miss; `NoMemory` if there are already [`Config::pins_max`] pins.
     ///
     /// # Time
-    /// O(`pins_max`), and where two are held without a page for more, one is made free for the table of what is held.
+    /// O(`pins_max`). The third pin of a shard at a time makes a page free for the table of pins.
     ///
     /// [`Config::pins_max`]: crate::Config::pins_max
     pub fn pin(&self, key: &[u8]) -> Result<View<'_>> {
@@ -189,12 +189,12 @@ impl Cache<'_> {
         })
     }
 
-    /// Room for a value of `value_len` bytes, to be written where it will lie; the key is not found there
-    /// before the commit. The bytes are whatever lay there before.
+    /// Reserves a value of `value_len` bytes, which the caller writes in place. A get does not find it before the
+    /// commit. The bytes keep their old contents.
     ///
     /// # Errors
-    /// As [`Cache::set`](Cache::set), and `NoMemory` where as many are held as
-    /// [`Config::pins_max`](crate::Config::pins_max) allows. It may have evicted items, what the key has among them.
+    /// As [`Cache::set`](Cache::set), and `NoMemory` if there are already
+    /// [`Config::pins_max`](crate::Config::pins_max) pins. A failed call may have evicted items, also the key's.
     ///
     /// # Time
     /// As [`Cache::set`](Cache::set), without the copy.
@@ -208,8 +208,8 @@ impl Cache<'_> {
     }
 }
 
-/// A value that is read where it lies; see [`Cache::pin`]. Not to be dropped inside a callback of its
-/// cache, or where a lock hook fails: it would stay held.
+/// A value that is read in place; see [`Cache::pin`]. Do not drop it inside a callback of its cache, or while a lock
+/// hook fails: the item would stay pinned.
 #[derive(Debug)]
 pub struct View<'c> {
     cache: Cache<'c>,
@@ -227,26 +227,26 @@ impl View<'_> {
         self.hold.len == 0
     }
 
-    /// Pieces that the value lies in, one for each of its pages.
+    /// Number of the value's pieces, one for each of its pages.
     pub fn span_count(&self) -> u32 {
         self.hold.spans
     }
 
-    /// One of them. O(index).
+    /// The piece number `index`. O(index).
     ///
     /// # Errors
-    /// `NotFound` past the last one; `Busy` from inside a callback, or where a lock hook fails.
+    /// `NotFound` past the last piece; `Busy` from inside a callback, or if a lock hook fails.
     pub fn span(&self, index: u32) -> Result<&[u8]> {
         let Hold { shard, ticket, .. } = self.hold;
         let span = self.cache.viewed_span(shard, ticket, index)?;
-        // SAFETY: bytes of the region, that nobody writes while the ticket is held (inv. 1).
+        // SAFETY: bytes of the region, which the cache does not write before the ticket is released (inv. 1).
         Ok(unsafe { core::slice::from_raw_parts(span.data.as_ptr(), span.len) })
     }
 
-    /// All of them, in order; returns how many. O(spans).
+    /// Stores all pieces in `spans`, in order. Returns their number. O(spans).
     ///
     /// # Errors
-    /// `BufferTooSmall` for fewer than [`View::span_count`]; `Busy` as for [`View::span`].
+    /// `BufferTooSmall` if `spans` has fewer than [`View::span_count`] elements; `Busy` as for [`View::span`].
     pub fn spans<'v>(&'v self, spans: &mut [&'v [u8]]) -> Result<usize> {
         let Hold { shard, ticket, .. } = self.hold;
         let capacity = spans.len();
@@ -265,7 +265,7 @@ impl View<'_> {
         }
     }
 
-    /// All of the value, where it lies in one piece.
+    /// The whole value, if it is in one piece.
     pub fn bytes(&self) -> Option<&[u8]> {
         let Hold { first, len, .. } = self.hold;
         // SAFETY: as in `span`.
@@ -280,8 +280,8 @@ impl Drop for View<'_> {
     }
 }
 
-/// A value that is written where it will lie; see [`Cache::reserve`]. Dropped, it is given up; as for
-/// [`View`], not inside a callback.
+/// A value that is written in place; see [`Cache::reserve`]. Dropping it gives the value up. As a [`View`], it must
+/// not be dropped inside a callback.
 #[derive(Debug)]
 pub struct Reservation<'c> {
     cache: Cache<'c>,
@@ -290,23 +290,23 @@ pub struct Reservation<'c> {
 }
 
 impl Reservation<'_> {
-    /// Pieces that the value lies in, one for each of its pages.
+    /// Number of the value's pieces, one for each of its pages.
     pub fn span_count(&self) -> u32 {
         self.hold.spans
     }
 
-    /// One of them. O(index).
+    /// The piece number `index`. O(index).
     ///
     /// # Errors
     /// As [`View::span`].
     pub fn span_mut(&mut self, index: u32) -> Result<&mut [u8]> {
         let Hold { shard, ticket, .. } = self.hold;
         let span = self.cache.reserved_span(shard, ticket, index)?;
-        // SAFETY: bytes of the region that are this ticket's alone (inv. 1).
+        // SAFETY: bytes of the region that belong to this ticket alone (inv. 1).
         Ok(unsafe { core::slice::from_raw_parts_mut(span.data.as_ptr(), span.len) })
     }
 
-    /// All of them, in order; returns how many. O(spans).
+    /// Stores all pieces in `spans`, in order. Returns their number. O(spans).
     ///
     /// # Errors
     /// As [`View::spans`].
@@ -328,7 +328,7 @@ impl Reservation<'_> {
         }
     }
 
-    /// All of the value, where it lies in one piece.
+    /// The whole value, if it is in one piece.
     pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         let Hold { first, len, .. } = self.hold;
         // SAFETY: as in `span_mut`.
@@ -336,11 +336,11 @@ impl Reservation<'_> {
             .then(|| unsafe { core::slice::from_raw_parts_mut(first.data.as_ptr(), first.len) })
     }
 
-    /// The value is written: the key has it from now on, and its TTL begins.
+    /// Commits the written value: the key has this value from now on, and its TTL starts.
     ///
     /// # Errors
-    /// `Stale` where the key was set, deleted, added to or cleared since it was reserved: what was written is older.
-    /// `NoMemory` where the index cannot take one more. The reservation is given up then.
+    /// `Stale` if the key was set, deleted, added to or cleared after the reserve: the written value is older.
+    /// `NoMemory` if the index has no room for one more entry. An error gives the reservation up.
     pub fn commit(self) -> Result<()> {
         let Hold { shard, ticket, .. } = self.hold;
         self.cache.commit_bytes(shard, ticket, self.ttl_ms)
@@ -349,7 +349,7 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        // After a commit the ticket is stale: nothing happens.
+        // After a commit the ticket is stale, and this does nothing.
         let _ = self.cache.abort_bytes(self.hold.shard, self.hold.ticket);
     }
 }

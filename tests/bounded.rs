@@ -1,5 +1,5 @@
-//! No call does more steps than the table in the README says: counted after a million random calls, with the
-//! cache full all the time, whatever it is doing.
+//! No call makes more steps than the documented table allows. The steps are counted after a million random calls on a
+//! cache that is always full.
 
 mod common;
 
@@ -9,15 +9,16 @@ use larder::{Cache, CacheStats, Config, Error, PolicyKind, Result};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Calls before the steps are counted, over all caches of a test, and calls that are counted in each.
+/// Calls of all caches of a test before the steps are counted.
 const WARM_UP: usize = 1_000_000;
+/// Counted calls of each cache.
 const COUNTED: usize = 20_000;
 
-/// The least granules of 4 bytes that an item has: header, key of 8 bytes, value of one.
+/// The minimum granules of an item: header, a key of 8 bytes, a value of one byte.
 const ITEM_MIN: u64 = 4;
 
-/// Items that a call evicts or copies for an item of so many granules: three times as many, and 32, are evicted,
-/// 16 times as many, and 512, are copied, and what has expired is found in 64 steps.
+/// The maximum number of items that a call evicts, copies or expires for an item of n granules. Evicted: 3 n + 32
+/// granules. Copied: 16 n + 512 granules. Expired: 64 steps.
 fn items_for(granules: u64) -> u64 {
     (3 * granules + 32 + 16 * granules + 512) / ITEM_MIN + 64 + 2
 }
@@ -36,18 +37,18 @@ enum Call {
     Reserve { value_len: usize, commit: bool },
 }
 
-/// What a call did.
+/// The steps of a call.
 #[derive(Clone, Copy, Debug)]
 struct Steps {
     /// Items evicted, expired or moved.
     items: u64,
-    /// Segments of the index written anew or split.
+    /// Segments of the index that were rebuilt or split.
     segments: u64,
     /// Items evicted.
     evicted: u64,
 }
 
-/// Items that a set of an item of so many granules evicts.
+/// The maximum number of items evicted by a set of an item of `granules` granules.
 fn evictions_for(granules: u64) -> u64 {
     (3 * granules + 32) / ITEM_MIN + 2
 }
@@ -62,13 +63,13 @@ fn steps_between(before: &CacheStats, after: &CacheStats) -> Steps {
     }
 }
 
-/// The table: items and segments. `longest`: bytes of the longest value.
+/// The table's bounds for a call: items and segments. `longest`: bytes of the longest value.
 fn bound(call: Call, longest: usize) -> (u64, u64) {
     let granules = |value_len: usize| (value_len as u64 + 8 + 16).div_ceil(4);
     match call {
         Call::Get | Call::Contains | Call::Ttl | Call::Delete => (1, 0),
         Call::Touch => (items_for(granules(longest)), 2),
-        // A pin may take a page for the table of what is held.
+        // A pin may acquire a page for the table of pins.
         Call::Pin => (items_for(256), 2),
         Call::Set { value_len } | Call::Reserve { value_len, .. } => {
             (items_for(granules(value_len)), 2)
@@ -103,7 +104,7 @@ impl<'c, 'r> Driver<'c, 'r> {
     }
 
     fn value_len(&mut self) -> usize {
-        // The sizes shift, so that pages change hands.
+        // The sizes shift, so that pages change owners.
         let shift = (now_ms() / 500) % 3;
         match shift {
             0 => self.rng.log_uniform(1, 100),
@@ -168,14 +169,14 @@ impl<'c, 'r> Driver<'c, 'r> {
     }
 }
 
-/// Nothing but that there is no such item keeps a call from being done.
+/// Checks that a call succeeded or found no such item.
 fn may_miss<T>(result: Result<T>) {
     if let Err(error) = result {
         assert_eq!(error, Error::NotFound);
     }
 }
 
-/// Where nothing had to go in most of its sets, a cache was not full.
+/// Whether the cache was full: most of its sets removed an item.
 fn was_full(before: &CacheStats, after: &CacheStats) -> bool {
     let sets = after.sets - before.sets;
     let gone = after.evictions + after.expirations - before.evictions - before.expirations;

@@ -1,4 +1,7 @@
-//! `include/larder.h` is what cbindgen makes of `src/ffi`, and declares every exported function.
+//! `include/larder.h` equals cbindgen's output for `src/ffi`, and declares every exported function.
+
+#[path = "header/chapters.rs"]
+mod chapters;
 
 use std::path::Path;
 
@@ -13,11 +16,40 @@ fn generate() -> String {
     let mut header = Vec::new();
     bindings.write(&mut header);
     let header = String::from_utf8(header).expect("UTF-8");
+    let titles = chapters::CHAPTERS
+        .iter()
+        .map(|chapter| format!(" *   {}", chapter.title()));
+    let header = header.replace("@chapters", &titles.collect::<Vec<_>>().join("\n"));
     let lines: Vec<String> = header.lines().map(constant).collect();
+    let lines = chapters::in_chapters(&without_safety(&lines), &source);
     with_c90_comments(&with_initializers(&lines))
 }
 
-/// A constant is one operand wherever its name is, and has the same type in every version of C.
+/// The text of a file of src/ffi, named without its extension.
+fn source(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi");
+    let path = folder.join(file).with_extension("rs");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Leaves out the promises to Rust's `unsafe`: the head of the header has them once for all functions.
+fn without_safety(lines: &[String]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut skips = false;
+    for line in lines {
+        let comment = line.strip_prefix("//").map(str::trim);
+        skips = comment.is_some() && (skips || comment == Some("# Safety"));
+        if !skips {
+            if comment.is_none() && out.last().is_some_and(|last| last == "//") {
+                out.pop();
+            }
+            out.push(line.clone());
+        }
+    }
+    out
+}
+
+/// Rewrites a constant, so that it is one operand in every expression and has the same type in every version of C.
 fn constant(line: &str) -> String {
     let number = line.strip_prefix("#define ").and_then(|rest| {
         let (name, number) = rest.split_once(' ')?;
@@ -30,7 +62,7 @@ fn constant(line: &str) -> String {
     }
 }
 
-/// Puts an initializer behind each structure that needs one.
+/// Adds an initializer after each structure that needs one.
 fn with_initializers(lines: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     let mut declarations = String::new();
@@ -47,7 +79,7 @@ fn with_initializers(lines: &[String]) -> Vec<String> {
     out
 }
 
-/// Defines `LARDER_.._INIT` for a structure that says its size, or that a call fills with statistics or the like.
+/// Defines `LARDER_.._INIT` for a structure that has its size in a field, or that a call fills.
 fn initializer(name: &str, declarations: &str) -> Option<String> {
     let noun = name.strip_suffix("_t").unwrap_or(name);
     let is_filled = ["_stats", "_report", "_info"]
@@ -84,7 +116,7 @@ fn initial_value(structure: &str, declaration: &str) -> String {
     }
 }
 
-/// Makes each run of `//` lines one comment as C90 has them.
+/// Turns each run of `//` lines into one C90 comment.
 fn with_c90_comments(lines: &[String]) -> String {
     let mut out = String::new();
     let is_comment = |line: &str| line.trim_start().starts_with("//");
@@ -108,7 +140,7 @@ fn with_c90_comments(lines: &[String]) -> String {
     out
 }
 
-/// With `LARDER_BLESS` set, writes the header; without, compares it.
+/// With `LARDER_BLESS` set, writes the header; otherwise compares it.
 #[test]
 fn the_header_is_the_one_that_the_sources_make() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/larder.h");
@@ -119,13 +151,84 @@ fn the_header_is_the_one_that_the_sources_make() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         header == committed,
-        "include/larder.h is not what src/ffi makes: run `make header`"
+        "include/larder.h differs from what src/ffi generates: run `make header`"
     );
 }
 
-/// cbindgen leaves out what it cannot read, without a word.
+/// Words of Rust say nothing to a reader of C.
 #[test]
-fn every_exported_name_stands_in_the_header() {
+fn the_header_speaks_c() {
+    let header = generate();
+    let words = [
+        "# Safety", "usize", "&[", "Option", "unsafe", "trait", "::", "&mut", "nobody", "whoever",
+    ];
+    for (i, line) in header.lines().enumerate() {
+        let text = line.to_lowercase();
+        for word in words {
+            let found = text.contains(&word.to_lowercase());
+            assert!(!found, "include/larder.h:{}: {word}: {line}", i + 1);
+        }
+    }
+}
+
+/// Each function says what it costs, or which other function it is like.
+#[test]
+fn every_function_says_what_it_costs() {
+    let header = generate();
+    let mut functions = 0;
+    for block in header.split("\n\n").filter(|block| block.ends_with(");")) {
+        let Some((comment, declaration)) = block.split_once("*/\n") else {
+            continue;
+        };
+        if declaration.starts_with("typedef") {
+            continue;
+        }
+        let name = declaration.split('(').next().unwrap();
+        let says = ["O(", "as larder_", "As larder_"]
+            .iter()
+            .any(|cost| comment.contains(cost));
+        assert!(
+            says,
+            "{name}: the comment names no cost, as O(1) or O(items)"
+        );
+        functions += 1;
+    }
+    assert!(functions >= 75, "only {functions} functions found");
+}
+
+/// Each chapter has its declarations, in the order of use.
+#[test]
+fn the_header_has_its_chapters() {
+    let header = generate();
+    let mut at = 0;
+    for chapter in &chapters::CHAPTERS {
+        let banner = format!("\n * {}\n", chapter.title());
+        let place = header[at..].find(&banner);
+        at += place
+            .unwrap_or_else(|| panic!("no chapter {:?} behind the one before", chapter.title()));
+    }
+    let order = [
+        "larder_version_number(",
+        "larder_arena_init(",
+        "larder_pool_init(",
+        "larder_cache_init(",
+        "larder_cache_set(",
+        "larder_cache_get(",
+        "larder_cache_delete(",
+        "larder_cache_set_i64(",
+        "larder_cache_get_many(",
+        "larder_cache_pin(",
+        "larder_cache_set_memory_limit(",
+        "larder_cache_stats(",
+        "larder_monitor_init(",
+    ];
+    let places = order.map(|name| header.find(&format!(" {name}")).expect(name));
+    assert!(places.is_sorted(), "{order:?} are at {places:?}");
+}
+
+/// cbindgen leaves out items that it cannot read, without a warning.
+#[test]
+fn every_exported_name_is_in_the_header() {
     let header = generate();
     let mut names = 0;
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi")).unwrap() {
@@ -141,7 +244,7 @@ fn every_exported_name_stands_in_the_header() {
     assert!(names >= 90, "only {names} names found");
 }
 
-/// Rust's own names are not C's.
+/// Names of Rust alone must not be in the header.
 #[test]
 fn every_name_of_the_header_is_larder_s() {
     let header = generate();
@@ -181,7 +284,7 @@ fn exported_constants(source: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Of structures that say their size.
+/// Names of the initializers of all structures that have their size in a field.
 fn initializers(source: &str) -> impl Iterator<Item = String> {
     source.split("pub struct ").skip(1).filter_map(|structure| {
         let (name, body) = structure.split_once(" {")?;

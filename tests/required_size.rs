@@ -17,7 +17,10 @@ prop_compose! {
         shards in prop_oneof![Just(0u32), 1u32..8, 8u32..=64, Just(65u32)],
         flags in 0u32..8,
         expected_items in prop_oneof![Just(0u64), any::<u64>()],
-        lens_max in (prop_oneof![3 => Just(0usize), 1 => 1usize..300], prop_oneof![5 => Just(0usize), 1 => 0usize..100_000]),
+        lens_max in (
+            prop_oneof![3 => Just(0usize), 1 => 1usize..300],
+            prop_oneof![5 => Just(0usize), 1 => 0usize..100_000],
+        ),
         default_ttl_ms in prop_oneof![Just(0u64), 1u64..1 << 42],
         pins_max in prop_oneof![6 => Just(0u32), 1 => 1u32..100, 1 => any::<u32>()],
         items in prop_oneof![1 => Just(0u64), 8 => 1u64..50_001, 2 => 50_001u64..10_000_001],

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Instructions of a get that the simulations for larder_cache_advise take, by the items of the cache. Needs `make lib`, a
-# C compiler and valgrind.
+# Instructions of a get that the simulations for larder_cache_advise take, by the items of the cache. Needs `make
+# lib`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls

@@ -80,9 +80,10 @@ int main(int argc, char **argv)
         attaching = end - start < attaching ? end - start : attaching;
     }
     must(larder_cache_check(cache), "larder_cache_check");
-    printf("%llu items of 16 + %d B%s: %llu taken over in %.1f ms (%.1f million a second); filled in %.1f ms: %.1f times "
-           "as long\n",
-           (unsigned long long)items, VALUE_LEN, argc > 2 ? ", checksums" : "", (unsigned long long)report.items_recovered,
+    printf("%llu items of 16 + %d B%s: %llu taken over in %.1f ms (%.1f million a second); filled in %.1f ms: "
+           "%.1f times as long\n",
+           (unsigned long long)items, VALUE_LEN, argc > 2 ? ", checksums" : "",
+           (unsigned long long)report.items_recovered,
            attaching * 1e3, (double)report.items_recovered / attaching / 1e6, filling * 1e3, filling / attaching);
     return report.items_recovered > items * 99 / 100 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

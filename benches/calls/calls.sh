@@ -68,3 +68,5 @@ echo
 table "$out/rows"
 sh benches/calls/items.sh
 sh benches/calls/advice.sh
+echo
+sh benches/calls/pool.sh

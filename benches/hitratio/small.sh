@@ -1,14 +1,15 @@
 #!/bin/sh
-# Hit ratios of the small build, with the features of `make firmware`, beside those of the full engine: the same requests
-# in regions of the same bytes, means over seeds of the hash, both built for this machine. A line for each trace and
-# region, then the mean for each region, over the lines in which either build hits 1% of the gets.
+# Hit ratios of the small build, with the features of `make firmware`, beside those of the full engine. Both are built
+# for this machine and get the same requests in regions of equal bytes. Hit ratios are means over seeds of the hash.
+# Prints a line for each trace and region, then the mean for each region over the lines with at least 1% of hits in
+# either build.
 # usage: [LARDER_TRACES=directory] [FEATURES=small,one-rule] small.sh [ARGUMENT...]   arguments: those of hitratio
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/bench-small
 mkdir -p "$out"
 
-# hits FILE FLAG...: by a build with these flags
+# hits FILE FLAG...: the hit ratios of a build with these flags
 hits() {
     file=$1
     shift
@@ -33,7 +34,8 @@ awk -F '\t' '
         if (!($1 in worst) || $3 - before < worst[$1]) { worst[$1] = $3 - before; where[$1] = $2 }
     }
     END {
-        print "\n| region | cells | full engine hits | small build hits | difference in points | worst |\n|---|---|---|---|---|---|"
+        print "\n| region | cells | full engine hits | small build hits | difference in points | worst |"
+        print "|---|---|---|---|---|---|"
         for (i = 1; i <= width; i++) {
             r = regions[i]; n = cells[r]
             printf "| %s | %d | %.2f%% | %.2f%% | %+.2f | %+.2f (%s) |\n", r, n, fulls[r] / n, smalls[r] / n,

@@ -1,4 +1,4 @@
-/* dns_cache.h: answers of a name server, each kept as long as the server said. */
+/* dns_cache.h: answers of a name server, each kept for the time that the server gave. */
 #ifndef DNS_CACHE_H
 #define DNS_CACHE_H
 
@@ -10,28 +10,28 @@
 #define DNS_REGION_SIZE 4096
 #define DNS_ADDRESSES_MAX 4
 
-/* No address at all is an answer too: there is no such host. */
+/* An answer without an address means that there is no such host. */
 struct dns_answer {
     uint8_t count;
     uint8_t addresses[DNS_ADDRESSES_MAX][4];
 };
 
-/* The cache's clock is `*uptime_ms`, which counts on and is never written while the cache is called. */
+/* The cache's clock is `*uptime_ms`, which only increases and is not written during calls of the cache. */
 larder_status dns_cache_open(uint64_t *uptime_ms);
 
-/* LARDER_OK and the answer, or LARDER_NOT_FOUND: ask the server. */
+/* Returns LARDER_OK and the answer, or LARDER_NOT_FOUND: then ask the server. */
 larder_status dns_cache_find(const char *name, struct dns_answer *answer);
 
-/* A name too long for the cache is LARDER_TOO_LARGE; whoever resolved it needs not mind. */
+/* A name too long for the cache is LARDER_TOO_LARGE, which the resolver can ignore. */
 larder_status dns_cache_keep(const char *name, const struct dns_answer *answer, uint32_t ttl_s);
 
-/* LARDER_NOT_FOUND where there was none. */
+/* Returns LARDER_NOT_FOUND if there was no answer. */
 larder_status dns_cache_forget(const char *name);
 
-/* For a monitor, for statistics, and to move the limit. */
+/* For a monitor, for statistics, and to change the limit. */
 larder_cache *dns_cache_handle(void);
 
-/* Answers that had to go to make room, since the start. */
+/* Answers evicted since the start. */
 uint64_t dns_cache_evictions(void);
 
 #endif

@@ -73,12 +73,13 @@ static bool find(unsigned number)
 static void keep(unsigned number, uint32_t ttl_s)
 {
     struct host *host = &hosts[number];
-    if (is_alive(host) && larder_cache_contains(dns_cache_handle(), name_of(number), strlen(name_of(number))) != LARDER_OK)
+    const char *name = name_of(number);
+    if (is_alive(host) && larder_cache_contains(dns_cache_handle(), name, strlen(name)) != LARDER_OK)
         lost++;
     host->version++;
     host->ends_ms = (uint32_t)uptime_ms + ttl_s * 1000;
     struct dns_answer answer = answer_of(number, host->version);
-    CHECK(dns_cache_keep(name_of(number), &answer, ttl_s) == LARDER_OK);
+    CHECK(dns_cache_keep(name, &answer, ttl_s) == LARDER_OK);
 }
 
 static void forget(unsigned number)

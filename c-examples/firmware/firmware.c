@@ -92,7 +92,8 @@ static void packets(void)
     CHECK(larder_pool_stats(pool, &stats) == LARDER_OK);
     CHECK(stats.allocations == 20 * count && stats.releases == stats.allocations);
     CHECK(stats.used_size + stats.free_size + stats.overhead_size == stats.total_size);
-    printf("packets: %u of %u bytes in %u bytes, 20 times\n", count, (unsigned)PACKET_SIZE, (unsigned)sizeof packet_region);
+    printf("packets: %u of %u bytes in %u bytes, 20 times\n", count, (unsigned)PACKET_SIZE,
+           (unsigned)sizeof packet_region);
 }
 
 /* ---- scratch memory: an arena ---- */

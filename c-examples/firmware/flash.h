@@ -1,5 +1,5 @@
-/* flash.h: a slow flash of 512-byte sectors that is not there. It remembers a version of each sector and makes the
- * bytes up from it, so that a reader can tell what they have to be. */
+/* flash.h: a simulated slow flash with sectors of 512 bytes. It stores a version for each sector and computes the
+ * sector's bytes from it, so that a reader can check them. */
 #ifndef FLASH_H
 #define FLASH_H
 
@@ -14,13 +14,13 @@ struct sector {
     uint8_t bytes[SECTOR_SIZE - 8];
 };
 
-/* What a sector looks like in this version. */
+/* Computes the bytes of a sector in this version. */
 void sector_fill(struct sector *sector, uint32_t number, uint32_t version);
 
 void flash_read(uint32_t number, struct sector *out);
 void flash_write(const struct sector *sector);
 
-/* How often somebody had to wait for flash_read. */
+/* Number of calls of flash_read. */
 uint32_t flash_reads(void);
 
 #endif

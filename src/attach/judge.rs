@@ -210,8 +210,8 @@ impl Store {
             && self.pages.get(first).due == len
     }
 
-    /// The pages of a corrupt item's chain are nobody's: were they other items', too, they would be summed up again
-    /// and again.
+    /// The pages of a corrupt item's chain belong to no item from now on: else pages of several items would be
+    /// summed up again and again.
     fn void_chain(&mut self, id: Id) {
         if let Some(first) = self.layout.chain_page(&self.pages, id).some() {
             self.pages.get_mut(first).due = NO_CHAIN;

@@ -115,8 +115,8 @@ impl Cache<'_> {
     /// as a small item does, may be evicted as one, and is gone after `lease_ms`.
     ///
     /// # Errors
-    /// `Exists` where there is a value; `Busy` where somebody has the lease; `Invalid` for a `lease_ms` of 0 or none at
-    /// all; else as [`Cache::set`].
+    /// `Exists` where there is a value; `Busy` where another caller has the lease; `Invalid` for a `lease_ms` of 0 or
+    /// none at all; else as [`Cache::set`].
     ///
     /// # Time
     /// As [`Cache::set`].

@@ -39,7 +39,7 @@ impl<'r> Cache<'r> {
     }
 
     /// # Safety
-    /// `base .. base + len` is memory that nobody else touches for `'r`.
+    /// `base .. base + len` is memory that no other code touches for `'r`.
     pub(crate) unsafe fn new_at(base: NonNull<u8>, len: usize, config: &Config) -> Result<Self> {
         Self::check_arguments(base, len, config)?;
         // SAFETY: the caller gave this memory.
@@ -228,7 +228,7 @@ impl<'r> Cache<'r> {
         };
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { Self::write_header(header, config, (len, part * count as usize), hasher, stamp) };
-        // SAFETY: written just now, and nobody knows of it yet.
+        // SAFETY: written just now, and no other code has its address yet.
         let value = unsafe { header.as_mut() };
         (value.cuts, value.clock_by_hand) = (cuts as u16, AtomicU32::new(by_hand));
         barrier();
@@ -243,7 +243,7 @@ impl<'r> Cache<'r> {
     /// Cuts a shard's part and starts the shard in its cell; returns the number of cuts.
     ///
     /// # Safety
-    /// `cell` is a place for a shard, aligned, and nobody else's; initialised where something was `left`.
+    /// `cell` is a place for a shard, aligned, and this call's alone; initialised where something was `left`.
     unsafe fn lay_out_shard(
         cell: NonNull<u8>,
         mut cutter: Cutter,
@@ -279,7 +279,7 @@ impl<'r> Cache<'r> {
     /// Puts a new shard into its cell. Apart, so that its copies leave the stack before it starts.
     ///
     /// # Safety
-    /// `cell` is a place for one, aligned, and nobody else's.
+    /// `cell` is a place for one, aligned, and this call's alone.
     #[inline(never)]
     unsafe fn write_cell(
         cell: NonNull<Guarded<Shard>>,
@@ -332,7 +332,7 @@ impl<'r> Cache<'r> {
     /// Apart, so that its copy has left the stack before a shard is made.
     ///
     /// # Safety
-    /// `header` is a place for one, aligned, and nobody else's.
+    /// `header` is a place for one, aligned, and this call's alone.
     #[inline(never)]
     unsafe fn write_header(
         mut header: NonNull<Header>,

@@ -101,7 +101,7 @@ impl Cache<'_> {
         usage
     }
 
-    /// Items held; expired ones that nobody has met yet count.
+    /// Items, expired ones that no call has removed yet included.
     pub fn item_count(&self) -> u64 {
         let mut items = 0;
         let _ = self.each_shard(|shard| items += u64::from(shard.store.items));
@@ -275,8 +275,8 @@ impl Cache<'_> {
         stats
     }
 
-    /// What the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit, by simulations of a sample of the keys that run
-    /// all the time. A set of a new key counts as the get that missed it.
+    /// What the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit, by simulations of a sample of the keys that
+    /// run all the time. A set of a new key counts as the get that missed it.
     ///
     /// # Errors
     /// `NoMemory` where a shard has less than 256 KiB of the region, the cache less room than for 256 items, or no

@@ -8,20 +8,20 @@ use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-/// A bump allocator inside regions of the caller's. One thread at a time.
+/// A bump allocator over regions of the caller. One thread at a time uses it.
 pub struct larder_arena {
     _state: UnsafeCell<State>,
 }
 
-/// Bytes and counts of an arena, all of them exact.
+/// Bytes and counts of an arena, all exact.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_arena_stats_t {
-    /// Bytes that can be handed out, over all regions.
+    /// Bytes that the arena can allocate, over all regions.
     pub capacity: usize,
-    /// Bytes handed out, padding included.
+    /// Bytes allocated, padding included.
     pub used: usize,
-    /// The most that used ever was; a reset does not lower it.
+    /// Highest `used` so far; a reset does not lower it.
     pub peak: usize,
     /// Allocations since the start.
     pub allocs: u64,
@@ -41,12 +41,13 @@ unsafe fn handle<'a>(arena: *const larder_arena) -> Result<Arena<'a>> {
     unsafe { Arena::from_ptr(state) }
 }
 
-/// Makes an arena in `memory`, which is the arena's from then on; nothing has to be freed.
-/// LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where it is
-/// too small for the arena's own state. O(1).
+/// Makes an arena in `memory`, which belongs to the arena from now on. Nothing has to be freed.
+///
+/// Returns LARDER_MISALIGNED if `memory` does not start at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY if it is
+/// too small for the arena's own state. `*out` is valid as long as the memory is. O(1).
 ///
 /// # Safety
-/// `memory .. memory + size` is nobody else's while the arena is used; `out` can be written.
+/// `memory .. memory + size` is used by no other code while the arena is used; `out` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_arena_init(
     memory: *mut c_void,
@@ -63,8 +64,9 @@ pub unsafe extern "C" fn larder_arena_init(
     }))
 }
 
-/// Gives the arena another region to hand out, up to eight in all. LARDER_NO_MEMORY beyond that,
-/// or for one of less than LARDER_ALIGN bytes. O(1).
+/// Adds a region to allocate from; an arena has at most eight.
+///
+/// Returns LARDER_NO_MEMORY for a ninth, or for one of less than LARDER_ALIGN bytes. O(1).
 ///
 /// # Safety
 /// As for larder_arena_init.
@@ -82,9 +84,11 @@ pub unsafe extern "C" fn larder_arena_add_region(
     }))
 }
 
-/// The next `size` bytes, aligned to `align`, a power of two; they hold whatever was there and are
-/// valid until the reset. LARDER_INVALID for a size of 0 or another alignment, LARDER_TOO_LARGE
-/// where no region could hold it even if empty, LARDER_NO_MEMORY where too little is left. O(1).
+/// Allocates `size` bytes at a multiple of `align`, a power of two. The bytes hold what was there before. They are
+/// valid until larder_arena_reset.
+///
+/// Returns LARDER_INVALID for a size of 0 or another alignment, LARDER_TOO_LARGE if no region could hold the size
+/// even when empty, LARDER_NO_MEMORY if too little is left. O(1).
 ///
 /// # Safety
 /// `arena` is what larder_arena_init gave; `out` can be written.
@@ -105,7 +109,7 @@ pub unsafe extern "C" fn larder_arena_alloc(
     }))
 }
 
-/// Takes everything back at once: what was handed out is not valid any more. O(1).
+/// Frees all allocations at once: pointers from larder_arena_alloc are no longer valid. O(1).
 ///
 /// # Safety
 /// `arena` is what larder_arena_init gave.
@@ -115,7 +119,7 @@ pub unsafe extern "C" fn larder_arena_reset(arena: *mut larder_arena) -> larder_
     status(unsafe { handle(arena) }.map(|arena| arena.reset_shared()))
 }
 
-/// All statistics. O(1).
+/// Writes all statistics. O(1).
 ///
 /// # Safety
 /// `arena` is what larder_arena_init gave; `out` can be written.

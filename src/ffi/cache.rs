@@ -10,12 +10,12 @@ use crate::status::{Error, Result};
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-/// TTL: the cache's default_ttl_ms.
+/// ttl_ms: the cache's default_ttl_ms.
 pub const LARDER_TTL_DEFAULT: u64 = 0;
-/// TTL: never expires.
+/// ttl_ms: the item never expires.
 pub const LARDER_TTL_NEVER: u64 = u64::MAX;
 
-/// TTL: the item keeps the one that it has; one that is new, or whose key has none, gets the cache's default_ttl_ms.
+/// ttl_ms: the item keeps its present TTL. A new item, or one without a TTL, gets the cache's default_ttl_ms.
 pub const LARDER_TTL_KEEP: u64 = u64::MAX - 1;
 
 /// The cache behind a handle.
@@ -103,19 +103,20 @@ unsafe fn set_if(
     unsafe { set(cache, key, value, store) }
 }
 
-/// Stores bytes under a key for `ttl_ms` milliseconds (LARDER_TTL_DEFAULT, LARDER_TTL_NEVER) of the cache's clock
-/// (larder_cache_config.now_ms), and evicts what has to go for it. Without a clock nothing expires before
-/// larder_cache_set_time says so. A TTL above 2^40 ms (34.8 years) is shortened to that. `(NULL, 0)` is an empty value.
+/// Stores bytes under a key for `ttl_ms` milliseconds of the cache's clock (larder_cache_config.now_ms), or
+/// LARDER_TTL_DEFAULT, LARDER_TTL_NEVER, LARDER_TTL_KEEP. Evicts items to make room. Key and value are copied.
+/// (NULL, 0) is an empty value. A TTL above 2^40 ms (34.8 years) is shortened to that. Without a clock nothing
+/// expires before larder_cache_set_time says so.
 ///
-/// LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL and has not. LARDER_TOO_LARGE for
-/// a `key_len` or `value_len` above what larder_cache_limits tells: a small region, a low limit or many shards lower
-/// them. LARDER_NO_MEMORY where views and reservations hold what would have to be evicted.
-/// On any error the key and its value are as before. Other items are, too, but for LARDER_NO_MEMORY: it may have evicted
-/// some.
+/// Returns LARDER_INVALID for a `key` that is NULL or has length 0, or a `value` that is NULL with another length.
+/// Returns LARDER_TOO_LARGE for a `key_len` or `value_len` above what larder_cache_limits writes: a small region, a
+/// low limit or many shards lower them. Returns LARDER_NO_MEMORY if views and reservations hold what would have to
+/// be evicted. On any error the key has its old value. Other items are unchanged, too, except that LARDER_NO_MEMORY
+/// may have evicted some.
 ///
-/// O(n) for n = key_len + value_len and the header, whatever the number of items: a call evicts at most 3 n + 128 bytes
-/// and an item more, and copies at most 16 n + 2,048 bytes of other items and an item more. While pages hold views, or
-/// where the free pages do not suffice for a value of several pages, it goes on until the item fits.
+/// O(n) for n = key_len + value_len and the header, for any number of items: a call evicts at most 3 n + 128 bytes
+/// and an item more, and copies at most 16 n + 2,048 bytes of other items and an item more. While pages hold views,
+/// or if the free pages do not suffice for a value of several pages, it continues until the item fits.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; key and value can be read until the call returns.
@@ -142,7 +143,95 @@ pub unsafe extern "C" fn larder_cache_set(
     }
 }
 
-/// As larder_cache_set, where there is no item with this key; LARDER_EXISTS where there is one.
+/// Copies a value of any type, as bytes, and writes its length.
+///
+/// Returns LARDER_NOT_FOUND on a miss. Returns LARDER_BUFFER_TOO_SMALL if the buffer is shorter than the value:
+/// only the length is written then, and (NULL, 0) asks for it. O(value length).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    value_len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { get::<true>(cache, (key, key_len), (buffer, capacity), value_len) }
+}
+
+/// Copies up to `capacity` bytes of a value from `offset` on, and writes their number to `*read`: 0 at the value's
+/// end.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_INVALID for an offset beyond the value's end. O(bytes copied + pages
+/// of a large value).
+///
+/// # Safety
+/// As for larder_cache_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_get_range(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    offset: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    read: *mut usize,
+) -> larder_status {
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(read)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { self::buffer(buffer, capacity) }?;
+        let len = cache.get_range(key, offset, buffer)?;
+        // SAFETY: the caller's promise.
+        unsafe { put(out, len) };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, get) })
+}
+
+/// Deletes an item.
+///
+/// Returns LARDER_NOT_FOUND if no item has this key. O(1); O(pages) for a large value.
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_delete(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.delete(key)) })
+}
+
+/// Returns LARDER_OK if an item has this key, else LARDER_NOT_FOUND. Neither counted nor reported to the policy.
+/// O(1).
+///
+/// # Safety
+/// As for larder_cache_delete.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_contains(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    match unsafe { with_key(cache, key, key_len, |cache, key| cache.contains(key)) } {
+        Ok(true) => LARDER_OK,
+        Ok(false) => LARDER_NOT_FOUND,
+        Err(error) => error.code(),
+    }
+}
+
+/// Stores as larder_cache_set does, if no item has this key.
+///
+/// Returns LARDER_EXISTS if an item has it. O(n) as larder_cache_set.
 ///
 /// # Safety
 /// As for larder_cache_set.
@@ -167,7 +256,9 @@ pub unsafe extern "C" fn larder_cache_add(
     }
 }
 
-/// As larder_cache_set, where there is an item with this key; LARDER_NOT_FOUND where there is none.
+/// Stores as larder_cache_set does, if an item has this key.
+///
+/// Returns LARDER_NOT_FOUND if no item has it. O(n) as larder_cache_set.
 ///
 /// # Safety
 /// As for larder_cache_set.
@@ -215,25 +306,6 @@ unsafe fn get<const WAITS: bool>(
     unsafe { put_len(got) }
 }
 
-/// Copies a value of any type, as bytes, and writes its length. LARDER_NOT_FOUND on a miss.
-/// LARDER_BUFFER_TOO_SMALL where the buffer is shorter: only the length is written then, and
-/// `(NULL, 0)` asks for it. O(value length).
-///
-/// # Safety
-/// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_get(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-    buffer: *mut c_void,
-    capacity: usize,
-    value_len: *mut usize,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    unsafe { get::<true>(cache, (key, key_len), (buffer, capacity), value_len) }
-}
-
 /// Writes the length of a value; the status says whether it was copied.
 ///
 /// # Safety
@@ -254,123 +326,11 @@ unsafe fn put_len(got: Result<(NonNull<usize>, (usize, bool))>) -> larder_status
     }
 }
 
-/// As larder_cache_get, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-/// LARDER_INVALID where the host gave lock hooks without try_lock.
+/// Gives an item another time to live, counted from now, as for larder_cache_set.
 ///
-/// # Safety
-/// As for larder_cache_get.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_try_get(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-    buffer: *mut c_void,
-    capacity: usize,
-    value_len: *mut usize,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    unsafe { get::<false>(cache, (key, key_len), (buffer, capacity), value_len) }
-}
-
-/// As larder_cache_set, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-/// LARDER_INVALID where the host gave lock hooks without try_lock.
-///
-/// # Safety
-/// As for larder_cache_set.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_try_set(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-    value: *const c_void,
-    value_len: usize,
-    ttl_ms: u64,
-) -> larder_status {
-    let store = |cache: &Cache<'_>, key: &[u8], value: &[u8]| cache.try_set(key, value, ttl_ms);
-    // SAFETY: the caller's promise.
-    unsafe { set(cache, (key, key_len), (value, value_len), store) }
-}
-
-/// As larder_cache_delete, without waiting: LARDER_BUSY where the lock is taken. For interrupt handlers.
-/// LARDER_INVALID where the host gave lock hooks without try_lock.
-///
-/// # Safety
-/// As for larder_cache_delete.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_try_delete(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.try_delete(key)) })
-}
-
-/// Copies up to `capacity` bytes of a value from `offset` on, and writes how many. LARDER_NOT_FOUND on
-/// a miss, LARDER_INVALID for an offset beyond the value's end; at its end there are 0 bytes.
-///
-/// # Safety
-/// As for larder_cache_get.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_get_range(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-    offset: usize,
-    buffer: *mut c_void,
-    capacity: usize,
-    read: *mut usize,
-) -> larder_status {
-    let get = |cache: &Cache<'_>, key: &[u8]| {
-        let out = required(read)?;
-        // SAFETY: the caller's promise.
-        let buffer = unsafe { self::buffer(buffer, capacity) }?;
-        let len = cache.get_range(key, offset, buffer)?;
-        // SAFETY: the caller's promise.
-        unsafe { put(out, len) };
-        Ok(())
-    };
-    // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key, key_len, get) })
-}
-
-/// Takes an item out; LARDER_NOT_FOUND where there is none. O(1), and O(pages) of a large value.
-///
-/// # Safety
-/// `cache` is what larder_cache_init gave; the key can be read.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_delete(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.delete(key)) })
-}
-
-/// LARDER_OK where there is an item with this key, else LARDER_NOT_FOUND. Neither counted nor
-/// reported to the policy. O(1).
-///
-/// # Safety
-/// As for larder_cache_delete.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_contains(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    match unsafe { with_key(cache, key, key_len, |cache, key| cache.contains(key)) } {
-        Ok(true) => LARDER_OK,
-        Ok(false) => LARDER_NOT_FOUND,
-        Err(error) => error.code(),
-    }
-}
-
-/// Gives an item another time to live, counted from now by the cache's clock, as for larder_cache_set;
-/// LARDER_NOT_FOUND on a miss. O(1), where the item has a TTL. Else it is copied to where it has room for one: as
-/// larder_cache_set, LARDER_NO_MEMORY included, after which the item has the TTL that it had. An item with a TTL is
-/// copied, too, where its page has held items with TTLs for 12 days or more.
+/// Returns LARDER_NOT_FOUND on a miss. O(1) if the item has a TTL. An item without one is copied to a place with
+/// room for it, as by larder_cache_set: after LARDER_NO_MEMORY the item has its old TTL. An item is also copied if
+/// its page has held items with TTLs for 12 days or more.
 ///
 /// # Safety
 /// As for larder_cache_delete.
@@ -385,8 +345,9 @@ pub unsafe extern "C" fn larder_cache_touch(
     status(unsafe { with_key(cache, key, key_len, |cache, key| cache.touch(key, ttl_ms)) })
 }
 
-/// Writes the milliseconds of the cache's clock that an item has left, LARDER_TTL_NEVER if it stays; LARDER_NOT_FOUND on a
-/// miss. O(1).
+/// Writes the milliseconds of the cache's clock until an item expires: LARDER_TTL_NEVER if it does not.
+///
+/// Returns LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
 ///
 /// # Safety
 /// As for larder_cache_delete; `ttl_ms` can be written.
@@ -428,3 +389,61 @@ const _: () = assert!(
         && LARDER_TTL_KEEP == crate::TTL_KEEP
         && LARDER_NOT_FOUND == Error::NotFound as i32
 );
+
+/// As larder_cache_get, without waiting, for interrupt handlers.
+///
+/// Returns LARDER_BUSY if another call has the lock, LARDER_INVALID if the host gave lock hooks without try_lock.
+/// O(value length).
+///
+/// # Safety
+/// As for larder_cache_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_get(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    value_len: *mut usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    unsafe { get::<false>(cache, (key, key_len), (buffer, capacity), value_len) }
+}
+
+/// As larder_cache_set, without waiting, for interrupt handlers.
+///
+/// Returns LARDER_BUSY if another call has the lock, LARDER_INVALID if the host gave lock hooks without try_lock.
+/// O(n) as larder_cache_set.
+///
+/// # Safety
+/// As for larder_cache_set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_set(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    ttl_ms: u64,
+) -> larder_status {
+    let store = |cache: &Cache<'_>, key: &[u8], value: &[u8]| cache.try_set(key, value, ttl_ms);
+    // SAFETY: the caller's promise.
+    unsafe { set(cache, (key, key_len), (value, value_len), store) }
+}
+
+/// As larder_cache_delete, without waiting, for interrupt handlers.
+///
+/// Returns LARDER_BUSY if another call has the lock, LARDER_INVALID if the host gave lock hooks without try_lock.
+/// O(1); O(pages) for a large value.
+///
+/// # Safety
+/// As for larder_cache_delete.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_try_delete(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, |cache, key| cache.try_delete(key)) })
+}

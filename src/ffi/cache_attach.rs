@@ -9,15 +9,15 @@ use crate::cache::Cache;
 use crate::status::Error;
 use core::ffi::c_void;
 
-/// The region held a cache, which was taken over.
+/// The region holds a cache, which was attached.
 pub const LARDER_FOUND_CACHE: u32 = 0;
-/// The region held no cache, or one whose initialisation did not end.
+/// The region holds no cache, or one whose initialisation did not end.
 pub const LARDER_FOUND_NOTHING: u32 = 1;
-/// A cache of another version or build of the library, or of another kind of machine.
+/// The region holds a cache of another version or build of the library, or of another kind of machine.
 pub const LARDER_FOUND_OTHER_VERSION: u32 = 2;
-/// A cache of another size, number of shards or policy, or whose items have other fields.
+/// The region holds a cache of another size, number of shards or policy, or with other fields in its items.
 pub const LARDER_FOUND_OTHER_LAYOUT: u32 = 3;
-/// A cache with another hash_seed.
+/// The region holds a cache with another hash_seed.
 pub const LARDER_FOUND_OTHER_SEED: u32 = 4;
 
 /// What larder_cache_attach found.
@@ -28,17 +28,18 @@ pub struct larder_attach_report {
     pub found: u32,
     /// 0
     pub reserved: u32,
-    /// Items that are back.
+    /// Items recovered.
     pub items_recovered: u64,
-    /// Their key and value bytes.
+    /// Bytes of their keys and values.
     pub bytes_recovered: u64,
-    /// Items that are not: the sum of the five below.
+    /// Items not recovered: the sum of the five below.
     pub items_dropped: u64,
-    /// Items whose time has come.
+    /// Items that have expired.
     pub items_expired: u64,
-    /// Parts of items, and items whose expiry is unknown: being written or moved when the owner was stopped, or damaged.
+    /// Parts of items, and items whose expiry is unknown: being written or moved when the earlier owner stopped, or
+    /// damaged.
     pub items_torn: u64,
-    /// Items that are not what their checksum was made of, with LARDER_CHECKSUM.
+    /// Items that do not fit their checksum, with LARDER_CHECKSUM.
     pub items_corrupt: u64,
     /// Copies of an item that was being moved or replaced.
     pub items_duplicate: u64,
@@ -61,37 +62,36 @@ fn convert(report: &AttachReport) -> larder_attach_report {
     }
 }
 
-/// Takes over the cache that an earlier owner left in `memory`: retained memory after a reset, a mapped file,
-/// shared memory at another address. The configuration is that of the earlier owner, but for memory_limit,
-/// key_len_max, value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks,
-/// which may differ. Wherever the earlier owner was stopped, what was whole is back, with its TTL; a value that was
-/// being written over by one of its size, in its place, is not. Nothing that lies in the region is believed. Views, reservations, locks and statistics of the earlier owner are void.
+/// Takes over the cache that an earlier owner left in `memory`: RAM that a reset kept, a mapped file, shared memory
+/// at another address. Give the configuration of the earlier owner. These may differ: memory_limit, key_len_max,
+/// value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks.
 ///
-/// fork: the child owns a copy of a region in private memory. A thread of the parent that was in a call at the fork
-/// holds its lock in that copy for ever, and the child's next call would wait for it. So the child calls
-/// larder_cache_attach first, with the parent's configuration, and uses the handle that this gives. Where the
-/// configuration has lock hooks, the child makes their lock anew before. The parent goes on as before. A monitor has no
-/// thread in the child: larder_monitor_init makes it anew, larder_monitor_stop must not be called before. A pool has no
-/// attach: the child makes it anew, unless no thread was in a call of it at the fork (lock hooks whose lock
-/// pthread_atfork holds over the fork).
+/// The earlier owner may have stopped at any moment, killed or not. Each item that was whole is recovered with its
+/// TTL, except a value that was being overwritten in place by one of the same size. No byte of the region is
+/// trusted. Views, reservations, locks and statistics of the earlier owner are void.
 ///
-/// Mapped files and shared memory: one process at a time owns the region, and the host keeps others away (flock).
-/// Promised: the owner may end at any moment, killed or not, and the next one attaches, at any address. Not promised:
-/// two processes that call at once, be it to read, and be they parent and child on a shared mapping. The library does
-/// not notice it, and the second attach breaks the first one's locks: anything may happen then. Nor is a file
+/// Time continues from the earlier owner's last look at the clock: a clock that restarted since counts as one that
+/// stood still. If the earlier owner called larder_cache_set_time, call it again.
+///
+/// Mapped files and shared memory: one process at a time owns the region, and the host keeps others out (flock).
+/// Two processes that call at once are not supported, not even to read, and not even parent and child on a shared
+/// mapping. The library does not notice it, and the second attach breaks the locks of the first. Nor is a file
 /// written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
 ///
-/// Time goes on from where the clock stood at the earlier owner's last look at it: a clock that started anew since
-/// then counts as one that stood still meanwhile. Where larder_cache_set_time was called before, it is to be
-/// called again.
+/// fork: the child owns a copy of a region in private memory. If a thread of the parent was in a call at the fork,
+/// its lock stays taken in the copy. So the child calls larder_cache_attach first, with the parent's configuration,
+/// and uses the new handle. With lock hooks, the child makes their lock anew before that. The parent is not
+/// affected. A monitor has no thread in the child: call larder_monitor_init, and no larder_monitor_stop before it.
+/// A pool has no attach: the child makes it anew, unless no thread was in a call of it at the fork (a lock that
+/// pthread_atfork holds over the fork).
 ///
-/// LARDER_NOT_FOUND where the region holds no cache, LARDER_VERSION_MISMATCH where it holds one that was made
-/// otherwise; `report->found` tells which. Nothing was changed then, and larder_cache_init makes a new one. Else as
-/// larder_cache_init. `report` may be NULL; it is written on these errors, too. O(pages + items) and a
-/// hash of each key; O(bytes) with LARDER_CHECKSUM.
+/// Returns LARDER_NOT_FOUND if the region holds no cache, LARDER_VERSION_MISMATCH if it holds another kind of
+/// cache: `report->found` says which. The region is unchanged then, and larder_cache_init makes a new cache. Else
+/// returns what larder_cache_init does. `report` may be NULL; it is written on these two errors, too. `*out` is
+/// valid as long as the memory is. O(pages + items) and a hash of each key; O(bytes) with LARDER_CHECKSUM.
 ///
 /// # Safety
-/// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
+/// `memory .. memory + size` is used by no other code while the cache is used; `config` is NULL or has as many
 /// bytes as its first field says; `out` can be written, `report` too unless it is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_attach(

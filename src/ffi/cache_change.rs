@@ -8,12 +8,12 @@ use crate::shard::{End, Lease, Overflow};
 use crate::status::Error;
 use core::ffi::c_void;
 
-/// larder_cache_add_u64: a sum that leaves its range goes on from the other end.
+/// larder_cache_add_u64: a sum beyond the range wraps around.
 pub const LARDER_WRAP: u32 = 0;
-/// larder_cache_add_u64: a sum that leaves its range stays at the end.
+/// larder_cache_add_u64: a sum beyond the range becomes the range's end.
 pub const LARDER_SATURATE: u32 = 1;
 
-/// The right to store a key's value, until something else happens to the key.
+/// The right to store the value of a key, until something else changes the key.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_lease {
@@ -40,9 +40,11 @@ unsafe fn extend(
     status(unsafe { with_key(cache, key.0, key.1, call) })
 }
 
-/// Adds bytes behind a value of bytes, whose TTL and tag stay. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
-/// value is not bytes, LARDER_TOO_LARGE where the old value and the new one do not fit in a shard beside each other; else as
-/// larder_cache_set of the whole value, in its time too: on any error the value is as before.
+/// Appends bytes to a value of type LARDER_TYPE_BYTES. TTL and tag stay.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH if the value has another type. Returns LARDER_TOO_LARGE
+/// if the old value and the new one do not fit in a shard together. Else as larder_cache_set of the whole value, in
+/// its time too: on any error the value is unchanged.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; key and bytes can be read until the call returns.
@@ -58,7 +60,7 @@ pub unsafe extern "C" fn larder_cache_append(
     unsafe { extend(cache, (key, key_len), (bytes, len), End::Back) }
 }
 
-/// As larder_cache_append, before the value.
+/// Puts bytes before a value, as larder_cache_append appends them.
 ///
 /// # Safety
 /// As for larder_cache_append.
@@ -74,10 +76,11 @@ pub unsafe extern "C" fn larder_cache_prepend(
     unsafe { extend(cache, (key, key_len), (bytes, len), End::Front) }
 }
 
-/// Adds `delta` to an unsigned integer (larder_cache_set_u64), whose TTL and tag stay, and writes the sum. `mode`:
-/// LARDER_WRAP or LARDER_SATURATE. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something else,
-/// LARDER_INVALID for a mode that there is not; LARDER_NO_MEMORY where a view holds the value, and no room is for another
-/// one. O(1).
+/// Adds `delta` to an unsigned integer (larder_cache_set_u64) and writes the sum; TTL and tag stay. `mode`:
+/// LARDER_WRAP or LARDER_SATURATE.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH if the value has another type, LARDER_INVALID for
+/// another mode. Returns LARDER_NO_MEMORY if a view holds the value and no room is left for a new one. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -102,10 +105,13 @@ pub unsafe extern "C" fn larder_cache_add_u64(
     unsafe { with_out(cache, key, key_len, out, add) }
 }
 
-/// The right to fetch the value of a key that has none, and to store it by larder_cache_fill. LARDER_OK: fetch it.
-/// LARDER_BUSY: another does; ask again, or do without. LARDER_EXISTS: it is there. The lease takes room as a small item
-/// does, may be evicted as one, and is gone after `lease_ms` milliseconds of the cache's clock (LARDER_INVALID for 0,
-/// LARDER_TTL_NEVER and LARDER_TTL_KEEP). Else as larder_cache_set.
+/// Asks for the right to fetch the value of a missing key, and to store it by larder_cache_fill. It ends after
+/// `lease_ms` milliseconds of the cache's clock. The lease takes room as a small item does, and may be evicted as
+/// one.
+///
+/// Returns LARDER_OK: fetch the value. LARDER_BUSY: another caller fetches it; ask again, or do without.
+/// LARDER_EXISTS: the value is there. LARDER_INVALID for a `lease_ms` of 0, LARDER_TTL_NEVER or LARDER_TTL_KEEP.
+/// Else as larder_cache_set, in its time too.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -125,9 +131,11 @@ pub unsafe extern "C" fn larder_cache_lease(
     unsafe { with_out(cache, key, key_len, out, lease) }
 }
 
-/// Stores the value that a lease was given for. LARDER_STALE where the key was deleted, set or cleared since, or the
-/// lease ran out or was evicted: nothing is stored then, for the value may be an old one. Else as larder_cache_set; where
-/// that fails, the lease may be gone.
+/// Stores the value for which a lease was given.
+///
+/// Returns LARDER_STALE if the key was deleted, set or cleared since, or the lease ended or was evicted: nothing is
+/// stored then, since the value may be an old one. Else as larder_cache_set, in its time too; after an error the
+/// lease may be gone.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `lease` and the value can be read until the call returns.

@@ -9,44 +9,45 @@ use crate::policy::PolicyKind;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// The library's choice of whom to evict.
+/// larder_cache_config.policy: the library's choice of the items to evict.
 pub const LARDER_POLICY_DEFAULT: u32 = 0;
-/// Exactly the least recently used item, of whatever size; 8 bytes more for each item. LARDER_INVALID in an archive for
-/// firmware that was built without `FEATURES=lru`.
+/// larder_cache_config.policy: evicts exactly the least recently used item, of any size. 8 bytes more for each
+/// item. LARDER_INVALID in an archive for firmware that was built without `FEATURES=lru`.
 pub const LARDER_POLICY_LRU: u32 = 1;
 
-/// Zero the bytes of every item that is gone.
+/// larder_cache_config.flags: zero the bytes of each item that is evicted, expired, deleted or moved.
 pub const LARDER_ZERO_ON_FREE: u32 = 1;
-/// Keep the time of each item's last set, for larder_item_info.age_ms: 4 bytes more for each item.
+/// larder_cache_config.flags: keep the time of each item's last set, for age_ms. 4 bytes more for each item.
 pub const LARDER_ITEM_TIMES: u32 = 2;
-/// No lock: the host promises that one thread at a time calls. A call inside another, from a hook or an interrupt
-/// handler, is LARDER_BUSY; larder_monitor_start is LARDER_INVALID.
+/// larder_cache_config.flags and larder_pool_config.flags: no lock; the host promises that one thread at a time
+/// calls. A call inside another, from a hook or an interrupt handler, returns LARDER_BUSY; larder_monitor_start
+/// returns LARDER_INVALID.
 pub const LARDER_SINGLE_THREAD: u32 = 4;
-/// Keep a checksum of each item, looked at by larder_cache_attach and by every read of a value, which answers
-/// LARDER_CORRUPT where it does not fit, and takes the item out: 4 bytes more for each item, O(value) for each
-/// read.
+/// larder_cache_config.flags: keep a checksum of each item. larder_cache_attach and each read of a value verify it.
+/// A read of an item that does not fit returns LARDER_CORRUPT and deletes it. 4 bytes more for each item, O(value)
+/// for each read.
 pub const LARDER_CHECKSUM: u32 = 8;
-/// Keep a tag of the host's with each item, for larder_cache_put, larder_cache_get_item and larder_cache_set_tag: 4
-/// bytes more for each item.
+/// larder_cache_config.flags: keep a tag of the host with each item, for larder_cache_put, larder_cache_get_item
+/// and larder_cache_set_tag. 4 bytes more for each item.
 pub const LARDER_ITEM_TAGS: u32 = 16;
-/// Keep a version of each item, which grows with each change of a value in its shard, for larder_cache_put and
-/// larder_cache_get_item: 8 bytes more for each item.
+/// larder_cache_config.flags: keep a version of each item, for larder_cache_put and larder_cache_get_item. It grows
+/// with each change of a value in the item's shard. 8 bytes more for each item.
 pub const LARDER_ITEM_VERSIONS: u32 = 32;
-/// No simulations of other limits: larder_cache_advise is refused, and 2 KB of each shard of at least 256 KiB are left
-/// for items.
+/// larder_cache_config.flags: no simulations of other limits. larder_cache_advise is refused, and each shard of at
+/// least 256 KiB has 2 KB more for items.
 pub const LARDER_NO_ADVICE: u32 = 64;
 
-/// Items had to go to make room.
+/// Items were evicted to make room.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
-/// Items whose time had come were taken out.
+/// Expired items were removed.
 pub const LARDER_EVENT_EXPIRED: u32 = 2;
 
-/// A cache inside a region of the caller's. Calls may come from any thread.
+/// A cache inside a region of the caller. Calls may come from any thread.
 pub struct larder_cache {
     _header: Header,
 }
 
-/// What happened in a call besides what was asked.
+/// Evictions or expirations of a call, for larder_cache_config.on_event.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_event {
@@ -54,74 +55,76 @@ pub struct larder_event {
     pub kind: u32,
     /// 0
     pub reserved: u32,
-    /// How many items.
+    /// Number of items.
     pub items: u64,
-    /// Their key and value bytes.
+    /// Bytes of their keys and values.
     pub bytes: u64,
 }
 
-/// How a cache is set up; larder_cache_config_init gives the defaults, which make a cache that works.
+/// How a cache is set up; larder_cache_config_init and LARDER_CACHE_CONFIG_INIT give the defaults, which make a
+/// cache that works.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_config {
-    /// sizeof(larder_cache_config); has to be set, as LARDER_CACHE_CONFIG_INIT does.
+    /// sizeof(larder_cache_config); must be set, as LARDER_CACHE_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
-    /// Bytes of the region that may be used; 0 = all. At most the region's size.
+    /// Bytes of the region that the cache may use, at most the region's size; 0 = all.
     pub memory_limit: usize,
-    /// Longest key in bytes; 0 = 255, which is also the most. A longer key is LARDER_TOO_LARGE. Where a shard has less
-    /// than 32 KiB of the region, no key of 255 bytes can be stored: larder_cache_limits tells the longest.
+    /// Longest key in bytes, at most 255; 0 = 255. A longer key is LARDER_TOO_LARGE. If a shard has less than 32
+    /// KiB of the region, no key of 255 bytes can be stored: larder_cache_limits writes the longest.
     pub key_len_max: usize,
-    /// Longest value in bytes; 0 = what fits beside the longest key in one shard's share of the limit. A longer value
-    /// is LARDER_TOO_LARGE. larder_cache_limits tells the longest.
+    /// Longest value in bytes; 0 = the longest that fits beside the longest key in one shard's share of the limit.
+    /// A longer value is LARDER_TOO_LARGE. larder_cache_limits writes the longest.
     pub value_len_max: usize,
-    /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
+    /// A hint of the number of items; 0 = adapt. A wrong hint is harmless.
     pub expected_items: u64,
     /// LARDER_POLICY_..
     pub policy: u32,
-    /// Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. A value lies in one
-    /// shard: the more shards, the shorter the longest value. A region has at least one shard for each 4,294,836,224
-    /// bytes (4 GiB - 128 KiB).
+    /// Parts with a lock each, at most 64; 0 = 1. Each has an equal share of region and limit. One shard holds a
+    /// whole value: the more shards, the shorter the longest value. A region has at least one shard for each
+    /// 4,294,836,224 bytes (4 GiB - 128 KiB).
     pub shards: u32,
-    /// Time to live, by now_ms, of items that are given none; 0 = never expire. Its cap is that of a TTL: see
-    /// larder_cache_set.
+    /// Time to live in milliseconds, by now_ms, of items set with LARDER_TTL_DEFAULT; 0 = they never expire. Capped
+    /// as every TTL: see larder_cache_set.
     pub default_ttl_ms: u64,
     /// 0, or LARDER_ZERO_ON_FREE, LARDER_ITEM_TIMES, LARDER_SINGLE_THREAD, LARDER_CHECKSUM, LARDER_ITEM_TAGS,
     /// LARDER_ITEM_VERSIONS, LARDER_NO_ADVICE
     pub flags: u32,
-    /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes
-    /// (larder_cache_stats_t.page_size): 16 where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
-    /// 256 KiB, 128 below 1 MiB. More than that are LARDER_NO_MEMORY at the start.
+    /// Views and reservations that each shard can hold at a time; 0 = 16. At most an eighth of a page's bytes
+    /// (larder_cache_stats_t.page_size): 16 if a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below
+    /// 256 KiB, 128 below 1 MiB. More are LARDER_NO_MEMORY in larder_cache_init.
     pub pins_max: u32,
-    /// Seed of the hash: random where keys may be crafted.
+    /// Seed of the hash; random if keys may be crafted.
     pub hash_seed: u64,
-    /// The time in milliseconds, from any zero point. NULL = the library's clock in a hosted build: CLOCK_BOOTTIME,
-    /// which counts suspend, on Linux, Android and OpenBSD; else CLOCK_MONOTONIC, which counts it on macOS.
-    /// NULL in a build for firmware, which has no clock = the time starts at 0 and moves by
-    /// larder_cache_set_time alone. Must not call the cache.
+    /// Returns the time in milliseconds from any zero point. Must not call the cache. NULL in a hosted build: the
+    /// library's clock. That is CLOCK_BOOTTIME, which counts suspend, on Linux, Android and OpenBSD; else
+    /// CLOCK_MONOTONIC, which counts it on macOS. NULL in a build for firmware: time starts at 0 and moves by
+    /// larder_cache_set_time alone.
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
-    /// Handed to now_ms.
+    /// Passed to now_ms.
     pub now_ctx: *mut c_void,
-    /// Takes the cache's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL =
-    /// the library's spin lock where it has one. lock and unlock go together.
+    /// Takes the cache's lock and returns 0; any other number fails the call with LARDER_BUSY. NULL: the library's
+    /// spin lock, if the build has one. Give both lock and unlock, or neither.
     pub lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
-    /// Gives it back.
+    /// Releases the lock.
     pub unlock: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
-    /// Takes it without waiting and returns 0; may be NULL.
+    /// Takes the lock without waiting and returns 0; may be NULL.
     pub try_lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
-    /// Handed to lock, unlock and try_lock.
+    /// Passed to lock, unlock and try_lock.
     pub lock_ctx: *mut c_void,
-    /// Called with evictions and expirations after the lock was given back; may be NULL. No call waits for it, and
-    /// one thread at a time is inside. What other threads evict or expire meanwhile is added up: that thread is
-    /// called once more with the sums, and what is added during that goes to the next call of the cache. No item is
-    /// left out or counted twice. A call of this cache from inside is LARDER_BUSY; one of another cache is not.
+    /// Called with evictions and expirations after the lock is released; may be NULL. No call waits for it, and one
+    /// thread at a time is inside. Evictions of other threads meanwhile are added up: the thread inside is called
+    /// once more with the sums. What is added during that call is reported by the next call of the cache. No item
+    /// is left out or counted twice. A call of this cache from inside returns LARDER_BUSY; a call of another cache
+    /// does not.
     pub on_event: Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const larder_event)>,
-    /// Handed to on_event.
+    /// Passed to on_event.
     pub event_ctx: *mut c_void,
-    /// For how many milliseconds an item that has expired may still be read by larder_cache_get_item with
-    /// LARDER_STALE_OK; at most 2^32 - 1 (49 days). No other call returns it. It goes before others do that have not expired, where it is met: at the
-    /// tail of its log.
+    /// Milliseconds for which an expired item can still be read by larder_cache_get_item with LARDER_STALE_OK; at
+    /// most 2^32 - 1 (49 days). No other call returns it. At the tail of its log it is removed before items that
+    /// have not expired.
     pub grace_ms: u64,
     /// 0
     pub reserved: [u64; 7],
@@ -230,9 +233,10 @@ pub(super) unsafe fn read(from: *const larder_cache_config) -> Result<Config> {
     convert(&unsafe { config(from, DEFAULTS) }?)
 }
 
-/// Writes the defaults into a configuration of `struct_size` bytes, which is
-/// sizeof(larder_cache_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-/// than the library's.
+/// Writes the defaults into a configuration of `struct_size` bytes: sizeof(larder_cache_config) of the caller's
+/// header.
+///
+/// Returns LARDER_VERSION_MISMATCH if that is longer than the library's. O(1).
 ///
 /// # Safety
 /// `config` has `struct_size` bytes.
@@ -249,13 +253,13 @@ pub unsafe extern "C" fn larder_cache_config_init(
     status(unsafe { config_init(config, struct_size, &defaults) })
 }
 
-/// The size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items
-/// of these lengths, index and headers included, without evicting any; with 0 items, the smallest
-/// region that makes a cache at all. With a memory_limit, the answer is the limit itself, rounded up to LARDER_ALIGN.
+/// Writes the size of a region in which a cache of this configuration (NULL = defaults) keeps `items` items of
+/// these lengths without evicting any, index and headers included. With 0 items: the smallest region that makes a
+/// cache at all. With a memory_limit: the limit itself, rounded up to LARDER_ALIGN.
 ///
-/// LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len` above
-/// value_len_max. LARDER_TOO_LARGE where no region is large enough: memory_limit is too small for the items, a
-/// value too long, pins_max too large, or `items` too many. O(1): fewer than 64 sizes are tried.
+/// Returns LARDER_INVALID for a configuration out of range, a `key_len` of 0 or above key_len_max, or a `value_len`
+/// above value_len_max. Returns LARDER_TOO_LARGE if no region is large enough: memory_limit is too small for the
+/// items, a value too long, pins_max too large, or `items` too many. O(1): it tries fewer than 64 sizes.
 ///
 /// # Safety
 /// `config` is NULL or has as many bytes as its first field says; `out` can be written.
@@ -277,16 +281,17 @@ pub unsafe extern "C" fn larder_cache_required_size(
     }))
 }
 
-/// Makes a cache in `memory`, which is the cache's from then on; nothing has to be freed. `config` may
-/// be NULL. O(pages).
+/// Makes an empty cache in `memory`, which belongs to the cache from now on. Nothing has to be freed. `config` may
+/// be NULL: the defaults. It is copied.
 ///
-/// LARDER_MISALIGNED unless `memory` starts at a multiple of LARDER_ALIGN. LARDER_NO_MEMORY where `size` or memory_limit
-/// is too small for the fixed parts and one item (larder_cache_required_size tells what is needed), or pins_max is
-/// above an eighth of a page's bytes. LARDER_INVALID for a configuration out of range, a memory_limit above `size`, or a
-/// `size` above 274,869,518,336 (64 times 4 GiB - 128 KiB).
+/// Returns LARDER_MISALIGNED if `memory` does not start at a multiple of LARDER_ALIGN. Returns LARDER_NO_MEMORY if
+/// `size` or memory_limit is too small for the fixed parts and one item (see larder_cache_required_size), or
+/// pins_max is above an eighth of a page's bytes. Returns LARDER_INVALID for a configuration out of range, a
+/// memory_limit above `size`, or a `size` above 274,869,518,336 (64 times 4 GiB - 128 KiB). `*out` is valid as long
+/// as the memory is. O(pages).
 ///
 /// # Safety
-/// `memory .. memory + size` is nobody else's while the cache is used; `config` is NULL or has as many
+/// `memory .. memory + size` is used by no other code while the cache is used; `config` is NULL or has as many
 /// bytes as its first field says; `out` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_init(

@@ -8,65 +8,66 @@ use crate::shard::{ItemMeta, PutMode, Reading};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// larder_cache_get_item: neither counted nor reported to the policy.
+/// larder_cache_get_item: neither count the read nor report it to the policy.
 pub const LARDER_PEEK: u32 = 1;
 
-/// larder_cache_get_item: also what has expired, for larder_cache_config.grace_ms; neither counted nor reported then.
+/// larder_cache_get_item: also read an item that has expired, for larder_cache_config.grace_ms. Such a read is
+/// neither counted nor reported to the policy.
 pub const LARDER_STALE_OK: u32 = 2;
 
-/// larder_cache_put: always.
+/// larder_cache_put: store always.
 pub const LARDER_PUT_SET: u32 = 0;
-/// larder_cache_put: where there is no item with this key; LARDER_EXISTS where there is.
+/// larder_cache_put: store if no item has this key; else LARDER_EXISTS.
 pub const LARDER_PUT_ADD: u32 = 1;
-/// larder_cache_put: where there is an item with this key; LARDER_NOT_FOUND where there is none.
+/// larder_cache_put: store if an item has this key; else LARDER_NOT_FOUND.
 pub const LARDER_PUT_REPLACE: u32 = 2;
-/// larder_cache_put: where there is an item of this version; LARDER_STALE where it has another one by now,
-/// LARDER_NOT_FOUND where there is none.
+/// larder_cache_put: store if the item has this version. LARDER_STALE if it has another one, LARDER_NOT_FOUND
+/// without an item.
 pub const LARDER_PUT_IF_VERSION: u32 = 3;
-/// larder_cache_put: LARDER_NO_MEMORY rather than evict an item.
+/// larder_cache_put: return LARDER_NO_MEMORY rather than evict an item.
 pub const LARDER_NO_EVICT: u32 = 1;
 
-/// What is known of an item besides its bytes.
+/// An item without its bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_item {
-    /// sizeof(larder_item); has to be set, as LARDER_ITEM_INIT does.
+    /// sizeof(larder_item); must be set, as LARDER_ITEM_INIT does.
     pub struct_size: u32,
     /// LARDER_TYPE_..
     pub r#type: i32,
     /// Bytes of the value.
     pub value_len: u64,
-    /// Its version, with LARDER_ITEM_VERSIONS; else 0.
+    /// The item's version, with LARDER_ITEM_VERSIONS; else 0.
     pub version: u64,
-    /// Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not.
+    /// Milliseconds of the cache's clock until the item expires; LARDER_TTL_NEVER if it does not.
     pub ttl_ms: u64,
-    /// Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without.
+    /// Milliseconds since the last set, with LARDER_ITEM_TIMES; else UINT64_MAX.
     pub age_ms: u64,
     /// The host's tag, with LARDER_ITEM_TAGS; else 0.
     pub tag: u32,
-    /// 1 where it has expired and is in its grace, else 0.
+    /// 1 if the item has expired and is within its grace, else 0.
     pub is_stale: u32,
 }
 
-/// A value to store, and how.
+/// A value to store, and under which condition.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_put {
-    /// sizeof(larder_put); has to be set, as LARDER_PUT_INIT does.
+    /// sizeof(larder_put); must be set, as LARDER_PUT_INIT does.
     pub struct_size: u32,
     /// LARDER_PUT_..
     pub mode: u32,
     /// The key.
     pub key: *const c_void,
-    /// Its length.
+    /// Bytes of the key.
     pub key_len: usize,
     /// The value.
     pub value: *const c_void,
-    /// Its length.
+    /// Bytes of the value.
     pub value_len: usize,
-    /// Milliseconds until it expires, as for larder_cache_set; LARDER_TTL_KEEP = when the old item would have.
+    /// Time to live in milliseconds, as for larder_cache_set; LARDER_TTL_KEEP keeps the old item's expiry.
     pub ttl_ms: u64,
-    /// The version that the item is to have, for LARDER_PUT_IF_VERSION; else 0.
+    /// The version that the item must have, for LARDER_PUT_IF_VERSION; else 0.
     pub version: u64,
     /// The host's tag; 0 without LARDER_ITEM_TAGS.
     pub tag: u32,
@@ -87,10 +88,12 @@ fn convert(item: &ItemMeta) -> larder_item {
     }
 }
 
-/// Copies a value and writes what is known of its item, in one lookup. `flags`: 0, or LARDER_PEEK, LARDER_STALE_OK. A value longer than
-/// `capacity` is LARDER_BUFFER_TOO_SMALL: the buffer is as it was then, and `out` tells all; `(NULL, 0)` asks for that.
-/// LARDER_NOT_FOUND on a miss, LARDER_INVALID for a flag that there is not, or where `out->struct_size` is not set.
-/// O(value length).
+/// Copies a value and writes what is known of its item, in one lookup; set `out->struct_size` first. `flags`: 0, or
+/// LARDER_PEEK and LARDER_STALE_OK added.
+///
+/// Returns LARDER_NOT_FOUND on a miss. Returns LARDER_BUFFER_TOO_SMALL if the value is longer than `capacity`: the
+/// buffer is unchanged and `out` is written; (NULL, 0) asks for that. Returns LARDER_INVALID for an unknown flag,
+/// or if `out->struct_size` is not set. O(value length).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `buffer .. buffer + capacity` and `out` written.
@@ -131,11 +134,13 @@ pub unsafe extern "C" fn larder_cache_get_item(
     }
 }
 
-/// Stores a value under a condition, with a tag, and writes its version (0 without LARDER_ITEM_VERSIONS); `version` may
-/// be NULL. Another version, or no item, fails as the mode says; LARDER_INVALID for a mode or a flag that there is not, for
-/// a tag without LARDER_ITEM_TAGS, and for LARDER_PUT_IF_VERSION without LARDER_ITEM_VERSIONS. Else as larder_cache_set: on
-/// any error the key and its value are as before. With LARDER_NO_EVICT no item goes that has not expired; where there is
-/// no room then, LARDER_NO_MEMORY. O(n) as larder_cache_set.
+/// Stores a value under a condition, with a tag, and writes its version: 0 without LARDER_ITEM_VERSIONS. `version`
+/// may be NULL. With LARDER_NO_EVICT no item is evicted that has not expired.
+///
+/// Returns what the mode says if the condition does not hold. Returns LARDER_NO_MEMORY if LARDER_NO_EVICT leaves no
+/// room. Returns LARDER_INVALID for an unknown mode or flag, a tag without LARDER_ITEM_TAGS, or
+/// LARDER_PUT_IF_VERSION without LARDER_ITEM_VERSIONS. Else as larder_cache_set: on any error the key has its old
+/// value. O(n) as larder_cache_set.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `put` can be read, and so can key and value; `version` is NULL or can be
@@ -188,9 +193,10 @@ fn mode(put: &larder_put) -> Result<PutMode> {
     }
 }
 
-/// Changes the bits of an item's tag that `mask` names to those of `bits`, where it lies, and writes the old tag; `old` may
-/// be NULL. Neither counted nor reported to the policy; version and TTL stay. LARDER_NOT_FOUND on a miss, LARDER_INVALID
-/// without LARDER_ITEM_TAGS. O(1).
+/// Changes the bits of an item's tag that are set in `mask` to those of `bits`, in place, and writes the old tag.
+/// `old` may be NULL. Version and TTL stay. Neither counted nor reported to the policy.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_INVALID without LARDER_ITEM_TAGS. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read; `old` is NULL or can be written.

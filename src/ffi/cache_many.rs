@@ -8,41 +8,41 @@ use crate::shard::{NewValue, SetMode};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// One get of many.
+/// One get of larder_cache_get_many.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_get_request {
     /// The key.
     pub key: *const c_void,
-    /// Its length.
+    /// Bytes of the key.
     pub key_len: usize,
     /// Where the value is copied to.
     pub buffer: *mut c_void,
     /// Bytes at `buffer`.
     pub capacity: usize,
-    /// The value's length: with LARDER_OK and LARDER_BUFFER_TOO_SMALL.
+    /// The value's length, with LARDER_OK and LARDER_BUFFER_TOO_SMALL.
     pub value_len: usize,
-    /// What larder_cache_get would have answered.
+    /// What larder_cache_get would have returned.
     pub status: larder_status,
     /// 0
     pub reserved: u32,
 }
 
-/// One set of many.
+/// One set of larder_cache_set_many.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_set_request {
     /// The key.
     pub key: *const c_void,
-    /// Its length.
+    /// Bytes of the key.
     pub key_len: usize,
     /// The value.
     pub value: *const c_void,
-    /// Its length.
+    /// Bytes of the value.
     pub value_len: usize,
     /// Its time to live, as for larder_cache_set.
     pub ttl_ms: u64,
-    /// What larder_cache_set would have answered.
+    /// What larder_cache_set would have returned.
     pub status: larder_status,
     /// 0
     pub reserved: u32,
@@ -51,7 +51,7 @@ pub struct larder_set_request {
 /// The requests of an array.
 ///
 /// # Safety
-/// `requests` is NULL or has `count` elements that nobody else uses.
+/// `requests` is NULL or has `count` elements that no other code uses.
 unsafe fn array<'a, R>(requests: *mut R, count: usize) -> Result<&'a mut [R]> {
     if count == 0 {
         return Ok(&mut []);
@@ -64,10 +64,11 @@ unsafe fn array<'a, R>(requests: *mut R, count: usize) -> Result<&'a mut [R]> {
     Ok(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), count) })
 }
 
-/// As larder_cache_get for each of `count` requests, each of which gets its own status; what they need
-/// is fetched for several of them at a time. LARDER_OK where all were answered, whatever their statuses;
-/// LARDER_INVALID for a NULL array. After LARDER_BUSY the requests not answered have the status
-/// LARDER_BUSY.
+/// Carries out larder_cache_get for each of `count` requests and writes a status into each. The cache fetches the
+/// memory of several requests at a time.
+///
+/// Returns LARDER_OK if all requests were carried out, whatever their statuses, LARDER_INVALID for a NULL array.
+/// After LARDER_BUSY the requests left out have the status LARDER_BUSY. O(count + bytes copied).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys can be read and
@@ -117,8 +118,8 @@ pub unsafe extern "C" fn larder_cache_get_many(
     }))
 }
 
-/// As larder_cache_set for each of `count` requests, in their order where keys are the same; see
-/// larder_cache_get_many.
+/// Carries out larder_cache_set for each of `count` requests, in their order if keys are the same, and writes a
+/// status into each. Returns what larder_cache_get_many does. O(count) as so many calls of larder_cache_set.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `requests` has `count` elements, whose keys and values can be

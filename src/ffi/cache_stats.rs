@@ -6,34 +6,34 @@ use super::status::larder_status;
 use crate::stats::{CacheStats, PageOwner};
 use crate::status::Error;
 
-/// A cache's statistics: exact, over all shards, where no other thread changes it meanwhile.
-/// payload_bytes + free_bytes + overhead_bytes == region_bytes, always.
+/// Statistics of a cache: exact over all shards, if no other thread changes it meanwhile. payload_bytes +
+/// free_bytes + overhead_bytes == region_bytes, always.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_cache_stats_t {
-    /// sizeof(larder_cache_stats_t); has to be set, as LARDER_CACHE_STATS_INIT does.
+    /// sizeof(larder_cache_stats_t); must be set, as LARDER_CACHE_STATS_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
-    /// Items held, expired ones that nobody has met yet included.
+    /// Items, expired ones that no call has removed yet included.
     pub item_count: u64,
     /// Reads that found their item.
     pub hits: u64,
-    /// Reads that did not.
+    /// Reads that found no item.
     pub misses: u64,
     /// Values stored.
     pub sets: u64,
-    /// Those of them that replaced another value.
+    /// Sets that replaced a value.
     pub updates: u64,
     /// Items deleted by the caller.
     pub deletes: u64,
-    /// Items that had to go to make room.
+    /// Items evicted to make room.
     pub evictions: u64,
-    /// Items whose time had come.
+    /// Expired items removed.
     pub expirations: u64,
-    /// Calls that failed for want of memory.
+    /// Calls that failed for lack of memory.
     pub failed_no_memory: u64,
-    /// Keys and values that the limit can never hold.
+    /// Calls with a key or value longer than the limit can hold.
     pub failed_too_large: u64,
     /// Adds that found an item.
     pub failed_exists: u64,
@@ -41,7 +41,7 @@ pub struct larder_cache_stats_t {
     pub failed_type_mismatch: u64,
     /// Reads into a buffer that was too short.
     pub failed_buffer_too_small: u64,
-    /// Calls turned away because the cache was busy.
+    /// Calls refused because the cache was busy.
     pub failed_busy: u64,
     /// Bytes given by the caller.
     pub region_bytes: u64,
@@ -49,25 +49,25 @@ pub struct larder_cache_stats_t {
     pub limit_bytes: u64,
     /// Key and value bytes.
     pub payload_bytes: u64,
-    /// Bytes that items could still take, dead ones included.
+    /// Bytes that items can still take, dead ones included.
     pub free_bytes: u64,
-    /// Everything else: headers, index, tables, rounding to 4 bytes.
+    /// All other bytes: headers, index, tables, rounding to 4 bytes.
     pub overhead_bytes: u64,
-    /// Bytes cut from the region so far: tables, and pages that were ever used.
+    /// Bytes taken from the region so far: tables, and pages ever used.
     pub total_allocated: u64,
-    /// Bytes taken: what the limit is about.
+    /// Bytes taken now: what the limit bounds.
     pub total_used: u64,
-    /// The most that total_used ever was (the sum of each shard's).
+    /// Highest total_used so far (the sum of each shard's).
     pub peak_used: u64,
     /// Pages taken whose bytes had been used before.
     pub pool_reuses: u64,
-    /// Cuts made from the region: tables and pages.
+    /// Allocations from the region: tables and pages.
     pub arena_allocs: u64,
-    /// Optimize passes that came to their end.
+    /// Optimize passes that were completed.
     pub reclaim_passes: u64,
     /// Items copied to other pages.
     pub items_moved: u64,
-    /// Index segments written anew.
+    /// Index segments rewritten.
     pub index_rebuilds: u64,
     /// Index segments split in two.
     pub index_splits: u64,
@@ -87,9 +87,9 @@ pub struct larder_cache_stats_t {
     pub views: u32,
     /// Reservations held.
     pub reservations: u32,
-    /// Reads of an item that was not what its checksum was made of: it was taken out.
+    /// Reads of an item that did not fit its checksum, which deleted it.
     pub failed_corrupt: u64,
-    /// Bytes in which nothing lives, of pages that hold items: of items that are gone, and page ends. They come back
+    /// Dead bytes in pages with items: of items deleted, evicted or replaced, and page ends. They are reused
     /// without an eviction.
     pub dead_bytes: u64,
     /// Evicted items that no caller had read.
@@ -120,8 +120,10 @@ const OLDER: [usize; 3] = [
 const _: () = assert!(size_of::<Filled>() == size_of::<larder_cache_stats_t>());
 const _: () = assert!(align_of::<Filled>() == align_of::<larder_cache_stats_t>());
 
-/// All statistics. `out->struct_size` has to be set: LARDER_CACHE_STATS_INIT does. LARDER_INVALID where it is 0 or
-/// no version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(shards).
+/// Writes all statistics; set `out->struct_size` first.
+///
+/// Returns LARDER_INVALID if struct_size is 0 or the size of no version, LARDER_VERSION_MISMATCH if it is larger
+/// than the library's. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
@@ -143,20 +145,20 @@ pub unsafe extern "C" fn larder_cache_stats(
     }))
 }
 
-/// The log of newcomers.
+/// The log of new items.
 pub const LARDER_OWNER_WINDOW: u32 = 0;
 /// The log of proven items; of all items, with LARDER_POLICY_LRU.
 pub const LARDER_OWNER_MAIN: u32 = 1;
-/// Pages of the index, and of the table of what is held.
+/// Pages of the index, and of the table of pins.
 pub const LARDER_OWNER_INDEX: u32 = 2;
 /// Pages without an owner.
 pub const LARDER_OWNER_FREE: u32 = 3;
 
-/// What one owner of pages has, or one size class of a pool.
+/// Statistics of one owner of pages, or of one size class of a pool.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_class_stats {
-    /// sizeof(larder_class_stats); has to be set, as LARDER_CLASS_STATS_INIT does.
+    /// sizeof(larder_class_stats); must be set, as LARDER_CLASS_STATS_INIT does.
     pub struct_size: u32,
     /// LARDER_OWNER_..; 0 for a pool.
     pub kind: u32,
@@ -166,22 +168,21 @@ pub struct larder_class_stats {
     pub slots_per_page: u64,
     /// Pages.
     pub pages: u64,
-    /// Slots handed out; items and reservations for a cache.
+    /// Slots in use; items and reservations for a cache.
     pub slots_used: u64,
     /// Slots free in the class's pages; pages without an owner for a cache.
     pub slots_free: u64,
-    /// Bytes in which something lives: slots handed out; items with their headers, or pages of the index, for a
-    /// cache.
+    /// Live bytes: slots in use; for a cache, items with their headers, or pages of the index.
     pub live_bytes: u64,
     /// Bytes of free slots; bytes not used yet for a cache.
     pub free_bytes: u64,
-    /// The other bytes of the pages: page ends, and for a cache, bytes of items that are gone.
+    /// The other bytes of the pages: page ends; for a cache, dead bytes too.
     pub waste_bytes: u64,
     /// Items evicted from here, since the start.
     pub evictions: u64,
-    /// Slots handed out since the start; 0 for a cache.
+    /// Slots allocated since the start; 0 for a cache.
     pub allocations: u64,
-    /// Those of them whose bytes had been used before; 0 for a cache.
+    /// Allocations whose bytes had been used before; 0 for a cache.
     pub reuses: u64,
     /// Items that expired here, since the start; 0 for a pool.
     pub expirations: u64,
@@ -197,26 +198,27 @@ pub(super) const CLASS_STATS_OLDER: [usize; 1] =
 /// The owner of a page without one.
 pub const LARDER_PAGE_FREE: u32 = LARDER_OWNER_FREE;
 
-/// One page.
+/// One page of a cache.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_page_info {
-    /// Who has it, as for larder_cache_class_stats.
+    /// Its owner, LARDER_OWNER_...
     pub class_index: u32,
-    /// Granules of 4 bytes in which something lives.
+    /// Live granules of 4 bytes.
     pub slots_used: u32,
     /// Granules in the page.
     pub slots: u32,
-    /// 1 where it was ever used, else 0.
+    /// 1 if the page was ever used, else 0.
     pub touched: u32,
 }
 
 const _: () = assert!(LARDER_OWNER_FREE == PageOwner::Free as u32 && LARDER_PAGE_FREE == 3);
 
-/// What one owner of pages has (window, main, index, free: LARDER_OWNER_..), over all shards: live_bytes +
-/// free_bytes + waste_bytes is pages times page size. LARDER_NOT_FOUND past the last owner. `out->struct_size` has to be
-/// set: LARDER_CLASS_STATS_INIT does. LARDER_INVALID where it is 0 or no version's size, LARDER_VERSION_MISMATCH where
-/// it is more than the library's. O(shards).
+/// Writes what one owner of pages has (LARDER_OWNER_..), over all shards; set `out->struct_size` first. live_bytes
+/// + free_bytes + waste_bytes is pages times page size.
+///
+/// Returns LARDER_NOT_FOUND past the last owner, LARDER_INVALID if struct_size is 0 or the size of no version,
+/// LARDER_VERSION_MISMATCH if it is larger than the library's. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
@@ -257,7 +259,9 @@ pub unsafe extern "C" fn larder_cache_class_stats(
     }))
 }
 
-/// One page of the region, counted over all shards; LARDER_NOT_FOUND past the last one. O(shards).
+/// Writes the owner and the live bytes of page number `index`, from 0, counted over all shards.
+///
+/// Returns LARDER_NOT_FOUND past the last page. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` can be written.

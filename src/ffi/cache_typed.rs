@@ -43,7 +43,7 @@ unsafe fn set_scalar(
     status(unsafe { with_key(cache, key.0, key.1, set) })
 }
 
-/// Stores an integer; as larder_cache_set.
+/// Stores an integer, as larder_cache_set stores 8 bytes.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read.
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn larder_cache_set_i64(
     }
 }
 
-/// Stores an integer without sign; as larder_cache_set.
+/// Stores an unsigned integer, as larder_cache_set stores 8 bytes.
 ///
 /// # Safety
 /// As for larder_cache_set_i64.
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn larder_cache_set_u64(
     }
 }
 
-/// Stores a floating-point number; as larder_cache_set.
+/// Stores a floating-point number, as larder_cache_set stores 8 bytes.
 ///
 /// # Safety
 /// As for larder_cache_set_i64.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn larder_cache_set_f64(
     }
 }
 
-/// Stores text that ends with NUL, without the NUL; as larder_cache_set.
+/// Stores text that ends with NUL, without the NUL, as larder_cache_set. NULL is LARDER_INVALID.
 ///
 /// # Safety
 /// As for larder_cache_set_i64; `value` is NULL or ends with NUL.
@@ -137,8 +137,9 @@ pub unsafe extern "C" fn larder_cache_set_str(
     status(unsafe { with_key(cache, key, key_len, set) })
 }
 
-/// Writes an integer; LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the value is something
-/// else. O(1).
+/// Writes an integer.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH if the value has another type. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -153,7 +154,7 @@ pub unsafe extern "C" fn larder_cache_get_i64(
     unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_i64(key)) }
 }
 
-/// Writes an integer without sign; as larder_cache_get_i64.
+/// Writes an unsigned integer, as larder_cache_get_i64.
 ///
 /// # Safety
 /// As for larder_cache_get_i64.
@@ -168,7 +169,7 @@ pub unsafe extern "C" fn larder_cache_get_u64(
     unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_u64(key)) }
 }
 
-/// Writes a floating-point number; as larder_cache_get_i64.
+/// Writes a floating-point number, as larder_cache_get_i64.
 ///
 /// # Safety
 /// As for larder_cache_get_i64.
@@ -183,9 +184,11 @@ pub unsafe extern "C" fn larder_cache_get_f64(
     unsafe { with_out(cache, key, key_len, out, |cache, key| cache.get_f64(key)) }
 }
 
-/// Copies text and a NUL behind it, and writes its length without the NUL. LARDER_TYPE_MISMATCH where
-/// the value is no text; LARDER_BUFFER_TOO_SMALL where `capacity` is not more than the length: only
-/// the length is written then, and `(NULL, 0)` asks for it.
+/// Copies text and a NUL after it, and writes the length without the NUL.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH if the value is not text. Returns
+/// LARDER_BUFFER_TOO_SMALL if `capacity` is not larger than the length: only the length is written then, and (NULL,
+/// 0) asks for it. O(value length).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, buffer and length written.
@@ -229,8 +232,9 @@ fn copy_text(cache: &Cache<'_>, key: &[u8], buffer: &mut [u8]) -> Result<(usize,
     }
 }
 
-/// Writes what a value is, LARDER_TYPE_..; LARDER_NOT_FOUND on a miss. Neither counted nor reported to
-/// the policy. O(1).
+/// Writes the type of a value, LARDER_TYPE_...
+///
+/// Returns LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `value_type` written.
@@ -246,9 +250,10 @@ pub unsafe extern "C" fn larder_cache_type(
     unsafe { with_out(cache, key, key_len, value_type, get) }
 }
 
-/// Adds to an integer and writes the sum. LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH where the
-/// value is no integer, LARDER_INVALID where the sum leaves the range of its type or of int64_t;
-/// nothing is changed then. O(1).
+/// Adds `by` to an integer and writes the sum; its TTL stays.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_TYPE_MISMATCH if the value is no integer, LARDER_INVALID if the sum
+/// leaves the range of its type or of int64_t. On any error nothing is changed. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.

@@ -10,58 +10,35 @@ use crate::view::Span;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-/// An item that is read where it lies. Filled in by larder_cache_pin; `data` can be read until
-/// larder_cache_unpin, even where the key is deleted or set anew meanwhile.
+/// An item read in place. Filled in by larder_cache_pin; `data` is valid until larder_cache_unpin, even if the key
+/// is deleted or set anew meanwhile.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_view {
-    /// The value's first bytes: all of them where `spans` is 1.
+    /// The value's first bytes; all of them if `spans` is 1.
     pub data: *const c_void,
     /// Bytes of the whole value.
     pub len: usize,
     /// Bytes at `data`.
     pub span_len: usize,
-    /// Pieces that the value lies in, one for each of its pages: larder_cache_view_span.
+    /// Pieces of the value, one in each of its pages: see larder_cache_view_span.
     pub spans: u32,
-    /// The library's
+    /// The library's.
     pub shard: u32,
-    /// The library's
+    /// The library's.
     pub entry: u32,
-    /// The library's
+    /// The library's.
     pub generation: u32,
 }
 
-/// Room for a value that is written where it will lie. Filled in by larder_cache_reserve; `data` can be
-/// written until larder_cache_commit or larder_cache_abort.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct larder_reservation {
-    /// Room for the value's first bytes: for all of them where `spans` is 1.
-    pub data: *mut c_void,
-    /// Bytes of the whole value.
-    pub len: usize,
-    /// Bytes at `data`.
-    pub span_len: usize,
-    /// The TTL that was asked for, as for larder_cache_set; it counts from the commit on.
-    pub ttl_ms: u64,
-    /// Pieces that the value lies in, one for each of its pages: larder_cache_reservation_span.
-    pub spans: u32,
-    /// The library's
-    pub shard: u32,
-    /// The library's
-    pub entry: u32,
-    /// The library's
-    pub generation: u32,
-}
-
-/// A piece of a value, for larder_cache_view_spans and larder_cache_reservation_spans: as a `struct iovec` is laid out,
+/// A piece of a value, for larder_cache_view_spans and larder_cache_reservation_spans. Laid out as struct iovec,
 /// for writev and readv.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_span {
     /// The bytes.
     pub data: *mut c_void,
-    /// How many.
+    /// Number of bytes.
     pub len: usize,
 }
 
@@ -143,11 +120,13 @@ unsafe fn with_held<T: Held>(
     }))
 }
 
-/// Holds an item to read it without copying: it is neither moved nor evicted nor overwritten until
-/// larder_cache_unpin. Counted as a get. LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY where as many are
-/// held as pins_max allows. A value of any length may lie in two pages, and a longer one in more. The pages of what is
-/// held are not cleaned: bytes beside it come back once it is given back. O(pins_max), and where two are held without a
-/// page for more, one is made free for the table of what is held.
+/// Pins an item, to read it without a copy: until larder_cache_unpin it is neither moved nor evicted nor
+/// overwritten. Counted as a get. A value of any length may be in two pages, a longer one in more. Pages with
+/// pinned items are not cleaned: dead bytes beside them are reused after the unpin.
+///
+/// Returns LARDER_NOT_FOUND on a miss, LARDER_NO_MEMORY if pins_max views and reservations are held. The view is
+/// valid until larder_cache_unpin. O(pins_max). If two views are held and no page is free for more, one page is
+/// emptied for the table of pins.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -178,8 +157,9 @@ pub unsafe extern "C" fn larder_cache_pin(
     status(unsafe { with_key(cache, key, key_len, pin) })
 }
 
-/// Gives a view back. LARDER_STALE where it was given back before; nothing is changed then.
-/// O(pages of a large value + pins_max).
+/// Releases a view.
+///
+/// Returns LARDER_STALE if it was released before: nothing is changed. O(pages of a large value + pins_max).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the view is NULL or can be read.
@@ -196,8 +176,10 @@ pub unsafe extern "C" fn larder_cache_unpin(
     }
 }
 
-/// Writes where piece number `index` of a viewed value lies, and its length; LARDER_NOT_FOUND past the
-/// last one, LARDER_STALE where the view was given back. O(index).
+/// Writes address and length of piece number `index` of a viewed value, from 0. They are valid until
+/// larder_cache_unpin.
+///
+/// Returns LARDER_NOT_FOUND past the last piece, LARDER_STALE if the view was released. O(index).
 ///
 /// # Safety
 /// As for larder_cache_unpin; `data` and `len` can be written.
@@ -220,9 +202,11 @@ pub unsafe extern "C" fn larder_cache_view_span(
     unsafe { with_held(cache, view, span) }
 }
 
-/// Writes where all pieces of a viewed value lie, in order, and how many there are: `view->spans`.
-/// LARDER_BUFFER_TOO_SMALL where there is room for fewer than that: only the number is written then. LARDER_STALE where
-/// the view was given back. O(pieces).
+/// Writes addresses and lengths of all pieces of a viewed value, in order, and their number: `view->spans`. They
+/// are valid until larder_cache_unpin.
+///
+/// Returns LARDER_BUFFER_TOO_SMALL if `capacity` is less than that number: only the number is written then. Returns
+/// LARDER_STALE if the view was released. O(pieces).
 ///
 /// # Safety
 /// As for larder_cache_unpin; `spans` has `capacity` elements, which can be written, as can `count`.
@@ -244,11 +228,37 @@ pub unsafe extern "C" fn larder_cache_view_spans(
     unsafe { with_held(cache, view, all) }
 }
 
-/// Takes room for a value of `value_len` bytes, to be written without copying, in one piece or several; the key is not
-/// found there before larder_cache_commit, and what the key has stays until then, unless it has to go like any
-/// other. The bytes are whatever lay there before. As larder_cache_set, without the copy; LARDER_NO_MEMORY also where
-/// as many are held as pins_max allows, or where the table of what is held has no room beside the longest value. It may
-/// have evicted items, what the key has among them.
+/// Room for a value to be written in place. Filled in by larder_cache_reserve; `data` can be written until
+/// larder_cache_commit or larder_cache_abort.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_reservation {
+    /// Room for the value's first bytes; for all of them if `spans` is 1.
+    pub data: *mut c_void,
+    /// Bytes of the whole value.
+    pub len: usize,
+    /// Bytes at `data`.
+    pub span_len: usize,
+    /// The TTL requested, as for larder_cache_set; it counts from the commit on.
+    pub ttl_ms: u64,
+    /// Pieces of the value, one in each of its pages: see larder_cache_reservation_span.
+    pub spans: u32,
+    /// The library's.
+    pub shard: u32,
+    /// The library's.
+    pub entry: u32,
+    /// The library's.
+    pub generation: u32,
+}
+
+/// Takes room for a value of `value_len` bytes, in one piece or several, to be written without a copy. The bytes
+/// hold what was there before. Until larder_cache_commit the key keeps its old value, unless that is evicted like
+/// any other.
+///
+/// Returns what larder_cache_set does, and LARDER_NO_MEMORY also if pins_max views and reservations are held, or
+/// the table of pins has no room beside the longest value. An error may have evicted items, the key's own included.
+/// `out->data` is valid until larder_cache_commit or larder_cache_abort. O(n) as larder_cache_set, without the
+/// copy.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the key can be read, `out` written.
@@ -282,8 +292,11 @@ pub unsafe extern "C" fn larder_cache_reserve(
     status(unsafe { with_key(cache, key, key_len, reserve) })
 }
 
-/// Writes where piece number `index` of a reserved value lies, and its length; LARDER_NOT_FOUND past the
-/// last one, LARDER_STALE where it was committed or aborted. O(index).
+/// Writes address and length of piece number `index` of a reserved value, from 0. They are valid until
+/// larder_cache_commit or larder_cache_abort.
+///
+/// Returns LARDER_NOT_FOUND past the last piece, LARDER_STALE if the reservation was committed or aborted.
+/// O(index).
 ///
 /// # Safety
 /// As for larder_cache_commit; `data` and `len` can be written.
@@ -306,8 +319,10 @@ pub unsafe extern "C" fn larder_cache_reservation_span(
     unsafe { with_held(cache, reservation, span) }
 }
 
-/// Writes where all pieces of a reserved value lie, in order, and how many there are; as larder_cache_view_spans.
-/// LARDER_STALE where the reservation was committed or aborted. O(pieces).
+/// Writes addresses and lengths of all pieces of a reserved value, in order, and their number, as
+/// larder_cache_view_spans.
+///
+/// Returns LARDER_STALE if the reservation was committed or aborted. O(pieces).
 ///
 /// # Safety
 /// As for larder_cache_commit; `spans` has `capacity` elements, which can be written, as can `count`.
@@ -330,10 +345,11 @@ pub unsafe extern "C" fn larder_cache_reservation_spans(
     unsafe { with_held(cache, reservation, all) }
 }
 
-/// The value is written: the key has it from now on, instead of what it had, and the TTL begins.
-/// LARDER_STALE where it was committed or aborted before, and where the key was set, deleted, added to or cleared since
-/// it was reserved: the reservation is given up then, for what was written is older. LARDER_NO_MEMORY where the index cannot take
-/// one more, and the reservation is still held then. O(1).
+/// Publishes a reserved value that is now written: the key has it instead of its old one, and the TTL begins.
+///
+/// Returns LARDER_STALE if the reservation was committed or aborted before, or the key was set, deleted, changed or
+/// cleared since larder_cache_reserve: the reservation is released then, since its value is older. Returns
+/// LARDER_NO_MEMORY if the index has no room for one more item; the reservation is still held then. O(1).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; the reservation is NULL or can be read.
@@ -349,7 +365,9 @@ pub unsafe extern "C" fn larder_cache_commit(
     unsafe { with_held(cache, reservation, commit) }
 }
 
-/// Gives a reservation up. LARDER_STALE where it was committed or aborted before. O(pages of a large value).
+/// Releases a reservation without storing it.
+///
+/// Returns LARDER_STALE if it was committed or aborted before. O(pages of a large value).
 ///
 /// # Safety
 /// As for larder_cache_commit.

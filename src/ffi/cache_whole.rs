@@ -9,116 +9,9 @@ use crate::shard::ItemInfo;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// What a pass, or a slice of one, did.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct larder_optimize_report {
-    /// Bytes by which usage went down.
-    pub bytes_freed: u64,
-    /// Items taken out because their time had come.
-    pub items_expired: u64,
-    /// Items copied to other pages.
-    pub items_moved: u64,
-    /// Pages given back.
-    pub pages_freed: u64,
-    /// 1 where the pass is through, else 0.
-    pub done: u32,
-    /// Items and pages looked at, and items copied.
-    pub steps: u32,
-}
-
-/// An item as it lies there. The pointers are valid until the callback returns.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct larder_item_info {
-    /// The key.
-    pub key: *const c_void,
-    /// Its length.
-    pub key_len: usize,
-    /// The value's first bytes.
-    pub value: *const c_void,
-    /// Bytes that can be read there: all of the value, unless it lies in several pages.
-    pub span_len: usize,
-    /// Bytes of the value.
-    pub value_len: usize,
-    /// Bytes of the region that the item takes.
-    pub memory: usize,
-    /// Milliseconds of the cache's clock until it expires; LARDER_TTL_NEVER if it does not.
-    pub ttl_ms: u64,
-    /// Milliseconds since it was set, with LARDER_ITEM_TIMES; UINT64_MAX without.
-    pub age_ms: u64,
-    /// LARDER_TYPE_..
-    pub r#type: i32,
-    /// 0
-    pub reserved: u32,
-}
-
-/// Where a scan stands; all zero starts one.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct larder_cursor {
-    /// The library's.
-    pub position: u64,
-}
-
-/// Called with each item; returns 0 to go on, anything else to stop. It runs under the lock of the item's shard,
-/// where the item cannot change: calls of that shard in other threads wait for it. So it must not wait for them,
-/// nor call a cache whose callbacks wait for this one. A call of this cache from inside is LARDER_BUSY.
-pub type larder_scan_fn =
-    Option<unsafe extern "C" fn(ctx: *mut c_void, item: *const larder_item_info) -> i32>;
-
-fn convert(item: &ItemInfo<'_>) -> larder_item_info {
-    larder_item_info {
-        key: item.key.as_ptr().cast(),
-        key_len: item.key.len(),
-        value: item.span.as_ptr().cast(),
-        span_len: item.span.len(),
-        value_len: item.value_len,
-        memory: item.memory,
-        ttl_ms: item.ttl_ms,
-        age_ms: item.age_ms.unwrap_or(u64::MAX),
-        r#type: item.value_type as i32,
-        reserved: 0,
-    }
-}
-
-/// Writes what is known of an item: lengths, memory, remaining TTL, age, type; its pointers are NULL.
-/// LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
-///
-/// # Safety
-/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_item_info(
-    cache: *mut larder_cache,
-    key: *const c_void,
-    key_len: usize,
-    out: *mut larder_item_info,
-) -> larder_status {
-    let get = |cache: &Cache<'_>, key: &[u8]| {
-        let out = required(out)?;
-        let info = cache.info(key, convert)?;
-        let null = core::ptr::null();
-        // SAFETY: the caller's promise.
-        unsafe {
-            put(
-                out,
-                larder_item_info {
-                    key: null,
-                    value: null,
-                    span_len: 0,
-                    ..info
-                },
-            )
-        };
-        Ok(())
-    };
-    // SAFETY: the caller's promise.
-    status(unsafe { with_key(cache, key, key_len, get) })
-}
-
-/// Takes every item out; the counters stay. What a view holds can be read until its last one is given back, and
-/// reservations stay their holders'. O(pages), and O(items) of a shard in which something is held; O(region) with
-/// LARDER_ZERO_ON_FREE.
+/// Deletes every item; the counters stay. Views stay valid until they are released. A reservation stays its
+/// holder's, but its commit is LARDER_STALE. O(pages), and O(items) of a shard with views or reservations;
+/// O(region) with LARDER_ZERO_ON_FREE.
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.
@@ -128,10 +21,12 @@ pub unsafe extern "C" fn larder_cache_clear(cache: *mut larder_cache) -> larder_
     status(unsafe { handle(cache) }.and_then(|cache| cache.clear()))
 }
 
-/// Moves the limit, in bytes. What lies above the new one goes in slices: up to eight items of each shard now, what
-/// larder_cache_set says with each later call that stores, all of it with larder_cache_optimize; usage does not rise
-/// meanwhile. The longest value moves with it: see larder_cache_limits. LARDER_INVALID for a `limit` of 0 or above
-/// the region's size, LARDER_NO_MEMORY for less than the fixed parts and one item need.
+/// Changes the memory limit, in bytes. What is above a lower limit is evicted in parts: up to eight items of each
+/// shard now, some more with each later call that stores, all of it with larder_cache_optimize. Usage does not rise
+/// meanwhile. The longest value changes too: see larder_cache_limits.
+///
+/// Returns LARDER_INVALID for a `limit` of 0 or above the region's size, LARDER_NO_MEMORY for less than the fixed
+/// parts and one item need. O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave.
@@ -144,7 +39,7 @@ pub unsafe extern "C" fn larder_cache_set_memory_limit(
     status(unsafe { handle(cache) }.and_then(|cache| cache.set_memory_limit(limit)))
 }
 
-/// The limit in bytes; 0 for NULL.
+/// Returns the memory limit in bytes; 0 for NULL. O(1).
 ///
 /// # Safety
 /// `cache` is NULL or what larder_cache_init gave.
@@ -154,8 +49,8 @@ pub unsafe extern "C" fn larder_cache_memory_limit(cache: *const larder_cache) -
     unsafe { handle(cache) }.map_or(0, |cache| cache.memory_limit())
 }
 
-/// Every byte taken: fixed tables, pages of the index, and items with their headers; 0 for NULL. Dead bytes, of items
-/// that are gone, are free. O(shards).
+/// Returns every byte taken: fixed tables, pages of the index, items with their headers; 0 for NULL. Dead bytes of
+/// deleted and evicted items count as free. O(shards).
 ///
 /// # Safety
 /// `cache` is NULL or what larder_cache_init gave.
@@ -165,7 +60,7 @@ pub unsafe extern "C" fn larder_cache_memory_usage(cache: *const larder_cache) -
     unsafe { handle(cache) }.map_or(0, |cache| cache.memory_usage())
 }
 
-/// Items held; expired ones that nobody has met yet count. 0 for NULL. O(shards).
+/// Returns the number of items, expired ones that no call has removed yet included; 0 for NULL. O(shards).
 ///
 /// # Safety
 /// `cache` is NULL or what larder_cache_init gave.
@@ -175,9 +70,28 @@ pub unsafe extern "C" fn larder_cache_item_count(cache: *const larder_cache) -> 
     unsafe { handle(cache) }.map_or(0, |cache| cache.item_count())
 }
 
-/// Takes out what has expired, reaches a lowered limit, and cleans pages with dead bytes: their items are copied
-/// together. At most `step_max` items and pages looked at or copied, 0 = to the end. LARDER_OK where the pass is through,
-/// LARDER_AGAIN where there is more to do. `out` may be NULL. O(step_max).
+/// What a pass of larder_cache_optimize did, or a part of a pass.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_optimize_report {
+    /// Bytes by which usage went down.
+    pub bytes_freed: u64,
+    /// Expired items removed.
+    pub items_expired: u64,
+    /// Items copied to other pages.
+    pub items_moved: u64,
+    /// Pages freed.
+    pub pages_freed: u64,
+    /// 1 if the pass is complete, else 0.
+    pub done: u32,
+    /// Items and pages examined, and items copied.
+    pub steps: u32,
+}
+
+/// Removes expired items, evicts down to a lowered limit, and cleans pages with dead bytes: their live items are
+/// copied together. Examines or copies at most `step_max` items and pages; 0 = to the end. `out` may be NULL.
+///
+/// Returns LARDER_OK if the pass is complete, LARDER_AGAIN if work is left. O(step_max).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` is NULL or can be written.
@@ -210,10 +124,134 @@ fn convert_report(report: &OptimizeReport) -> larder_optimize_report {
     }
 }
 
-/// Calls `visit` with each item, in no particular order. LARDER_OK where all were visited; LARDER_AGAIN
-/// where `visit` stopped it: a further call with the same cursor goes on behind that item. Items that
-/// come, go or move while other threads change the cache may be missed or met twice. The lock
-/// is given back after each item. LARDER_BUSY from inside a callback of this cache. O(pages + items).
+/// Sets the time, in milliseconds from any zero point, if now_ms is NULL. From then on the cache uses no other
+/// clock: each call advances the time by the difference to the call before, and a smaller time changes nothing.
+///
+/// A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires
+/// once this call or a later one gives its TTL or more. So call it before the first set, if the time is a
+/// calendar's. In a hosted build the library's clock counts until the first call.
+///
+/// Returns LARDER_INVALID if the host gave now_ms. O(shards).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_set_time(
+    cache: *mut larder_cache,
+    now_ms: u64,
+) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(cache) }.and_then(|cache| cache.set_time(now_ms)))
+}
+
+/// Verifies every invariant: pages, logs, items, index, order of exact LRU, sums.
+///
+/// Returns LARDER_CORRUPT if one does not hold. O(region).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_check(cache: *const larder_cache) -> larder_status {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(cache) }.and_then(|cache| cache.check()))
+}
+
+/// An item in place. The pointers are valid until the callback returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_item_info {
+    /// The key.
+    pub key: *const c_void,
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// The value's first bytes.
+    pub value: *const c_void,
+    /// Bytes readable at `value`: all of the value, unless it is in several pages.
+    pub span_len: usize,
+    /// Bytes of the value.
+    pub value_len: usize,
+    /// Bytes of the region that the item takes.
+    pub memory: usize,
+    /// Milliseconds of the cache's clock until the item expires; LARDER_TTL_NEVER if it does not.
+    pub ttl_ms: u64,
+    /// Milliseconds since the last set, with LARDER_ITEM_TIMES; else UINT64_MAX.
+    pub age_ms: u64,
+    /// LARDER_TYPE_..
+    pub r#type: i32,
+    /// 0
+    pub reserved: u32,
+}
+
+/// Writes what is known of an item: lengths, memory, remaining TTL, age, type. The pointers written are NULL.
+///
+/// Returns LARDER_NOT_FOUND on a miss. Neither counted nor reported to the policy. O(1).
+///
+/// # Safety
+/// `cache` is what larder_cache_init gave; the key can be read, `out` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_cache_item_info(
+    cache: *mut larder_cache,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut larder_item_info,
+) -> larder_status {
+    let get = |cache: &Cache<'_>, key: &[u8]| {
+        let out = required(out)?;
+        let info = cache.info(key, convert)?;
+        let null = core::ptr::null();
+        // SAFETY: the caller's promise.
+        unsafe {
+            put(
+                out,
+                larder_item_info {
+                    key: null,
+                    value: null,
+                    span_len: 0,
+                    ..info
+                },
+            )
+        };
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    status(unsafe { with_key(cache, key, key_len, get) })
+}
+
+/// The position of a scan; all zero starts a new one.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct larder_cursor {
+    /// The library's.
+    pub position: u64,
+}
+
+/// Called with each item; returns 0 to continue, any other number to stop. It runs under the lock of the item's
+/// shard: the item cannot change, and calls of that shard in other threads wait. So it must not wait for those
+/// threads, nor call a cache whose callbacks wait for this one. A call of this cache from inside returns
+/// LARDER_BUSY.
+pub type larder_scan_fn =
+    Option<unsafe extern "C" fn(ctx: *mut c_void, item: *const larder_item_info) -> i32>;
+
+fn convert(item: &ItemInfo<'_>) -> larder_item_info {
+    larder_item_info {
+        key: item.key.as_ptr().cast(),
+        key_len: item.key.len(),
+        value: item.span.as_ptr().cast(),
+        span_len: item.span.len(),
+        value_len: item.value_len,
+        memory: item.memory,
+        ttl_ms: item.ttl_ms,
+        age_ms: item.age_ms.unwrap_or(u64::MAX),
+        r#type: item.value_type as i32,
+        reserved: 0,
+    }
+}
+
+/// Calls `visit` with each item, in no particular order. Items that other threads set, delete or move meanwhile may
+/// be missed or visited twice. The lock is released after each item.
+///
+/// Returns LARDER_OK after the last item; LARDER_AGAIN if `visit` stopped it: a further call with the same cursor
+/// continues after that item. Returns LARDER_BUSY inside a callback of this cache. O(pages + items).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `cursor` can be read and written; `visit` can be called.
@@ -246,19 +284,21 @@ pub unsafe extern "C" fn larder_cache_scan(
     }
 }
 
-/// Called with each item; returns 0 to keep it, anything else to take it out. As for larder_scan_fn, it runs under the
-/// lock of the item's shard.
+/// Called with each item; returns 0 to keep it, any other number to delete it. It runs under the lock of the item's
+/// shard, as larder_scan_fn does.
 pub type larder_match_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, item: *const larder_item_info) -> i32>;
 
-/// Takes out the items that `matches` says, of at most `step_max` that it is asked about (0 = of all), from the cursor on
-/// as for larder_cache_scan, and writes how many went; `deleted` may be NULL. LARDER_OK where all were asked about;
-/// LARDER_AGAIN where there are more: the next call with the same cursor goes on. The lock is given back after each item.
-/// O(pages + items asked about).
+/// Deletes the items that `matches` selects, of at most `step_max` examined (0 = all), from the cursor on as
+/// larder_cache_scan. Writes the number of items deleted; `deleted` may be NULL. The lock is released after each
+/// item.
+///
+/// Returns LARDER_OK after the last item; LARDER_AGAIN if items are left: a further call with the same cursor
+/// continues. O(pages + items examined).
 ///
 /// # Safety
-/// `cache` is what larder_cache_init gave; `cursor` can be read and written; `matches` can be called with `ctx`; `deleted` is
-/// NULL or can be written.
+/// `cache` is what larder_cache_init gave; `cursor` can be read and written; `matches` can be called with `ctx`;
+/// `deleted` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_delete_if(
     cache: *mut larder_cache,
@@ -292,35 +332,4 @@ pub unsafe extern "C" fn larder_cache_delete_if(
         Ok(false) => LARDER_AGAIN,
         Err(error) => error.code(),
     }
-}
-
-/// Walks every invariant: pages, logs, items, index, order of exact LRU, sums. LARDER_CORRUPT where one does
-/// not hold. O(region).
-///
-/// # Safety
-/// `cache` is what larder_cache_init gave.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_check(cache: *const larder_cache) -> larder_status {
-    // SAFETY: the caller's promise.
-    status(unsafe { handle(cache) }.and_then(|cache| cache.check()))
-}
-
-/// Sets the time, in milliseconds from any zero point, where now_ms is NULL. From then on the cache looks at no other
-/// clock: each call moves the time forward by the difference to the call before, and a smaller time moves nothing.
-///
-/// A cache without a clock (a build for firmware) starts at time 0: an item stored before the first call expires once
-/// this call, or a later one, says its TTL or more. So call it before the first item, where the time is a calendar's.
-/// Later calls may say any time. In a hosted build the library's clock counts up to the first call.
-///
-/// LARDER_INVALID where the host gave now_ms. O(shards).
-///
-/// # Safety
-/// `cache` is what larder_cache_init gave.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_cache_set_time(
-    cache: *mut larder_cache,
-    now_ms: u64,
-) -> larder_status {
-    // SAFETY: the caller's promise.
-    status(unsafe { handle(cache) }.and_then(|cache| cache.set_time(now_ms)))
 }

@@ -8,8 +8,8 @@ use crate::status::{Error, Result};
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-/// A monitor: memory for it is the caller's, who must not copy it; no field is public. Once its
-/// thread is stopped, or never started, it may be dropped.
+/// A monitor, in memory of the caller. It must not be copied or moved while its thread runs. Without a running
+/// thread it needs no closing.
 #[repr(C)]
 pub struct larder_monitor {
     /// The library's.
@@ -33,25 +33,25 @@ const _: () = assert!(align_of::<Watched>() <= align_of::<larder_monitor>());
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_monitor_report {
-    /// When.
+    /// Time of the check.
     pub now_ms: u64,
     /// Bytes taken, after the optimize if there was one.
     pub usage: u64,
     /// The memory limit.
     pub limit: u64,
-    /// Bytes that the check freed, by optimizing or by taking out what had expired.
+    /// Bytes freed by the check, by optimizing or by removing expired items.
     pub bytes_freed: u64,
     /// Pressure before the optimize, in percent.
     pub pressure_percent: u32,
-    /// 1 where there was one, else 0.
+    /// 1 if the check optimized, else 0.
     pub optimized: u32,
 }
 
-/// How a monitor watches; larder_monitor_config_init gives the defaults.
+/// How a monitor watches; larder_monitor_config_init and LARDER_MONITOR_CONFIG_INIT give the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_monitor_config {
-    /// sizeof(larder_monitor_config); has to be set, as LARDER_MONITOR_CONFIG_INIT does.
+    /// sizeof(larder_monitor_config); must be set, as LARDER_MONITOR_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -65,30 +65,30 @@ pub struct larder_monitor_config {
     pub step_max: u32,
     /// 0
     pub reserved0: u32,
-    /// Called after each check; may be NULL. No lock is held meanwhile, and no call waits for it but
-    /// larder_monitor_stop. One thread at a time calls it, beside on_event and larder_scan_fn in other threads.
-    /// From inside, each call of the cache, larder_monitor_poll, larder_monitor_start and larder_monitor_stop
-    /// are LARDER_BUSY; larder_monitor_stats, _history and _set_interval are not. Where three monitors of one cache are
-    /// inside at once, the third one's calls of the cache are carried out.
+    /// Called after each check; may be NULL. No lock is held, and no call waits for it but larder_monitor_stop. One
+    /// thread at a time calls it; on_event and larder_scan_fn may run in other threads meanwhile. From inside,
+    /// calls of the cache, larder_monitor_poll, larder_monitor_start and larder_monitor_stop return LARDER_BUSY;
+    /// larder_monitor_stats, _history and _set_interval work. If three monitors of one cache are inside at once,
+    /// the third one's calls of the cache are carried out.
     pub on_report:
         Option<unsafe extern "C" fn(ctx: *mut c_void, report: *const larder_monitor_report)>,
-    /// Handed to on_report.
+    /// Passed to on_report.
     pub report_ctx: *mut c_void,
     /// 0
     pub reserved: [u64; 4],
 }
 
-/// What a monitor counted.
+/// Counters of a monitor.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_monitor_stats_t {
     /// Checks.
     pub checks_performed: u64,
-    /// Those of them that optimized.
+    /// Checks that optimized.
     pub optimizations: u64,
     /// Bytes freed by optimizing.
     pub memory_freed: u64,
-    /// When the last check was.
+    /// Time of the last check.
     pub last_check_ms: u64,
     /// The highest pressure seen, in percent.
     pub peak_pressure: u32,
@@ -100,7 +100,7 @@ pub struct larder_monitor_stats_t {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_monitor_sample {
-    /// When.
+    /// Time of the check.
     pub time_ms: u64,
     /// Bytes taken.
     pub usage: u64,
@@ -180,9 +180,10 @@ pub(super) unsafe fn handle<'a>(monitor: *const larder_monitor) -> Result<&'a Mo
     }
 }
 
-/// Writes the defaults into a configuration of `struct_size` bytes, which is
-/// sizeof(larder_monitor_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-/// than the library's.
+/// Writes the defaults into a configuration of `struct_size` bytes: sizeof(larder_monitor_config) of the caller's
+/// header.
+///
+/// Returns LARDER_VERSION_MISMATCH if that is longer than the library's. O(1).
 ///
 /// # Safety
 /// `config` has `struct_size` bytes.
@@ -199,9 +200,10 @@ pub unsafe extern "C" fn larder_monitor_config_init(
     status(unsafe { config_init(config, struct_size, &defaults) })
 }
 
-/// Makes a monitor of this cache in `monitor`; `config` may be NULL. It does nothing until it is polled
-/// or started. LARDER_INVALID for an interval of 0, or percents that are not low <= high <= 100 with
-/// high > 0. O(1).
+/// Makes a monitor of this cache in `monitor`, whose thread must not be running. `config` may be NULL: the
+/// defaults. The monitor does nothing until it is polled or started. The cache must outlive it.
+///
+/// Returns LARDER_INVALID for an interval of 0, or percents that are not low <= high <= 100 with high > 0. O(1).
 ///
 /// # Safety
 /// `monitor` can be written, and its thread is not running; `cache` is what larder_cache_init gave, and
@@ -229,8 +231,10 @@ pub unsafe extern "C" fn larder_monitor_init(
     }))
 }
 
-/// The host's tick: checks where the interval has passed since the last check, and on the first call, but not
-/// while another thread checks. LARDER_BUSY from inside a callback of the cache or the monitor. O(step_max).
+/// The host's tick: checks the cache on the first call, and when the interval has passed since the last check. Does
+/// nothing while another thread checks.
+///
+/// Returns LARDER_BUSY inside a callback of the cache or the monitor. O(step_max).
 ///
 /// # Safety
 /// `monitor` was initialised.
@@ -243,7 +247,9 @@ pub unsafe extern "C" fn larder_monitor_poll(
     status(unsafe { handle(monitor) }.and_then(|monitor| monitor.poll(now_ms).map(|_| ())))
 }
 
-/// Changes the interval; a running thread follows at once. LARDER_INVALID for 0. O(1).
+/// Changes the interval; a running thread follows at once.
+///
+/// Returns LARDER_INVALID for 0. O(1).
 ///
 /// # Safety
 /// `monitor` was initialised.
@@ -256,7 +262,7 @@ pub unsafe extern "C" fn larder_monitor_set_interval(
     status(unsafe { handle(monitor) }.and_then(|monitor| monitor.set_interval(interval_ms)))
 }
 
-/// All counters. O(1).
+/// Writes all counters. O(1).
 ///
 /// # Safety
 /// `monitor` was initialised; `out` can be written.
@@ -283,7 +289,7 @@ pub unsafe extern "C" fn larder_monitor_stats(
     }))
 }
 
-/// Writes up to `capacity` of the remembered samples, the oldest first, and how many there were: at
+/// Writes up to `capacity` of the remembered samples, the oldest first, and the number of remembered samples: at
 /// most 16. O(1).
 ///
 /// # Safety

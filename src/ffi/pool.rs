@@ -8,19 +8,19 @@ use crate::pool::{Pool, PoolConfig, State};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// Pool: do not zero blocks when they are released.
+/// larder_pool_config.flags: a release does not zero the block.
 pub const LARDER_KEEP_ON_FREE: u32 = 8;
 
-/// A pool of reusable blocks inside a region of the caller's. Calls may come from any thread.
+/// A pool of reusable blocks inside a region of the caller. Calls may come from any thread.
 pub struct larder_pool {
     _state: State,
 }
 
-/// How a pool is set up; larder_pool_config_init gives the defaults.
+/// How a pool is set up; larder_pool_config_init and LARDER_POOL_CONFIG_INIT give the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_pool_config {
-    /// sizeof(larder_pool_config); has to be set, as LARDER_POOL_CONFIG_INIT does.
+    /// sizeof(larder_pool_config); must be set, as LARDER_POOL_CONFIG_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
@@ -28,72 +28,72 @@ pub struct larder_pool_config {
     pub flags: u32,
     /// 0
     pub reserved0: u32,
-    /// The time in milliseconds, for larder_block.allocated_at_ms; NULL = the library's clock where
-    /// it has one, as for larder_cache_config.now_ms, else 0. Must not call the pool.
+    /// Returns the time in milliseconds, for larder_block.allocated_at_ms. NULL: the library's clock in a hosted
+    /// build, as for larder_cache_config.now_ms; else 0. Must not call the pool.
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
-    /// Handed to now_ms.
+    /// Passed to now_ms.
     pub now_ctx: *mut c_void,
-    /// Takes the pool's lock and returns 0; anything else fails the call with LARDER_BUSY. NULL = the
-    /// library's spin lock where it has one. lock and unlock go together.
+    /// Takes the pool's lock and returns 0; any other number fails the call with LARDER_BUSY. NULL: the library's
+    /// spin lock, if the build has one. Give both lock and unlock, or neither.
     pub lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
-    /// Gives it back.
+    /// Releases the lock.
     pub unlock: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
-    /// Takes it without waiting and returns 0; may be NULL.
+    /// Takes the lock without waiting and returns 0; may be NULL.
     pub try_lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
-    /// Handed to lock, unlock and try_lock.
+    /// Passed to lock, unlock and try_lock.
     pub lock_ctx: *mut c_void,
     /// 0
     pub reserved: [u64; 4],
 }
 
-/// A block: at least `size` bytes at `data`, aligned to LARDER_ALIGN, the caller's until
+/// A block: at least `size` bytes at `data`, aligned to LARDER_ALIGN. It belongs to the caller until
 /// larder_block_release.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_block {
     /// The bytes.
     pub data: *mut c_void,
-    /// Bytes asked for.
+    /// Bytes requested.
     pub size: usize,
-    /// Bytes that there are.
+    /// Bytes usable: at least `size`.
     pub capacity: usize,
-    /// Where it came from.
+    /// The pool that allocated it.
     pub pool: *mut larder_pool,
-    /// When, by the pool's clock.
+    /// Time of the allocation, by the pool's clock.
     pub allocated_at_ms: u64,
-    /// Tells this block from later ones at the same place.
+    /// Distinguishes this block from later ones at the same address.
     pub generation: u32,
     /// 1 until the release, then 0.
     pub in_use: u32,
 }
 
-/// Statistics: used_size + free_size + overhead_size == total_size, always.
+/// Statistics of a pool: used_size + free_size + overhead_size == total_size, always.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_pool_stats_t {
-    /// sizeof(larder_pool_stats_t); has to be set, as LARDER_POOL_STATS_INIT does.
+    /// sizeof(larder_pool_stats_t); must be set, as LARDER_POOL_STATS_INIT does.
     pub struct_size: u32,
     /// 1
     pub abi_version: u32,
-    /// Blocks handed out since the start.
+    /// Blocks allocated since the start.
     pub allocations: u64,
-    /// Those of them whose bytes had been used before.
+    /// Allocations whose bytes had been used before.
     pub reuses: u64,
-    /// Those of them that took fresh bytes.
+    /// Allocations of bytes never used before.
     pub misses: u64,
-    /// Blocks given back.
+    /// Blocks released.
     pub releases: u64,
-    /// Requests that could not be met.
+    /// Allocations that failed.
     pub failures: u64,
     /// Bytes of the region.
     pub total_size: usize,
-    /// Bytes of the slots and pages in blocks handed out.
+    /// Bytes of slots and pages in allocated blocks.
     pub used_size: usize,
-    /// Bytes that blocks could still take.
+    /// Bytes that further blocks can take.
     pub free_size: usize,
-    /// State, tables, page tails.
+    /// Bytes of state, tables and page tails.
     pub overhead_size: usize,
-    /// The most that used and overhead ever were together.
+    /// Highest used_size + overhead_size so far.
     pub peak_used_size: usize,
     /// Size classes.
     pub class_count: u32,
@@ -101,21 +101,21 @@ pub struct larder_pool_stats_t {
     pub page_size: u32,
     /// Pages.
     pub page_count: u32,
-    /// Pages that no block lies in.
+    /// Pages without a block.
     pub pages_free: u32,
 }
 
-/// One size class.
+/// Statistics of one size class.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_pool_class_stats_t {
-    /// Bytes of a slot; a block's own header takes 16 of them.
+    /// Bytes of a slot, of which the block's header takes 16.
     pub block_size: usize,
-    /// Blocks handed out since the start.
+    /// Blocks allocated since the start.
     pub allocations: u64,
-    /// Those of them whose bytes had been used before.
+    /// Allocations whose bytes had been used before.
     pub reuses: u64,
-    /// Those of them that took fresh bytes.
+    /// Allocations of bytes never used before.
     pub misses: u64,
     /// Blocks in use.
     pub used: usize,
@@ -196,9 +196,10 @@ unsafe fn handle<'a>(pool: *const larder_pool) -> Result<Pool<'a>> {
     unsafe { Pool::from_ptr(state) }
 }
 
-/// Writes the defaults into a configuration of `struct_size` bytes, which is
-/// sizeof(larder_pool_config) of the caller's header. LARDER_VERSION_MISMATCH where that is longer
-/// than the library's.
+/// Writes the defaults into a configuration of `struct_size` bytes: sizeof(larder_pool_config) of the caller's
+/// header.
+///
+/// Returns LARDER_VERSION_MISMATCH if that is longer than the library's. O(1).
 ///
 /// # Safety
 /// `config` has `struct_size` bytes.
@@ -215,13 +216,15 @@ pub unsafe extern "C" fn larder_pool_config_init(
     status(unsafe { config_init(config, struct_size, &defaults) })
 }
 
-/// Makes a pool in `memory`, which is the pool's from then on; nothing has to be freed. `config` may
-/// be NULL. LARDER_MISALIGNED unless it starts at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY where
-/// `size` is too small for a single page, LARDER_INVALID for a configuration out of range, or a `size` above
-/// 17,179,869,184 (16 GiB): that is the largest pool. O(pages).
+/// Makes a pool in `memory`, which belongs to the pool from now on. Nothing has to be freed. `config` may be NULL:
+/// the defaults.
+///
+/// Returns LARDER_MISALIGNED if `memory` does not start at a multiple of LARDER_ALIGN, LARDER_NO_MEMORY if `size`
+/// is too small for one page, LARDER_INVALID for a configuration out of range or a `size` above 17,179,869,184 (16
+/// GiB). `*out` is valid as long as the memory is. O(pages).
 ///
 /// # Safety
-/// `memory .. memory + size` is nobody else's while the pool is used; `out` can be written.
+/// `memory .. memory + size` is used by no other code while the pool is used; `out` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_pool_init(
     memory: *mut c_void,
@@ -241,10 +244,11 @@ pub unsafe extern "C" fn larder_pool_init(
     }))
 }
 
-/// A block of at least `size` bytes. Its bytes are zero, but where the region was not when the pool
-/// was made, or with LARDER_KEEP_ON_FREE. LARDER_INVALID for a size of 0, LARDER_TOO_LARGE where the
-/// region could not hold it even if empty, LARDER_NO_MEMORY where too little is free. O(1) up to a
-/// page, O(pages) beyond.
+/// Allocates a block of at least `size` bytes; it is valid until larder_block_release. Its bytes are zero, unless
+/// the region was not zero when the pool was made, or the pool has LARDER_KEEP_ON_FREE.
+///
+/// Returns LARDER_INVALID for a size of 0, LARDER_TOO_LARGE if the region could not hold the size even when empty,
+/// LARDER_NO_MEMORY if too little is free. O(1) up to a page, O(pages) for more.
 ///
 /// # Safety
 /// `pool` is what larder_pool_init gave; `out` can be written.
@@ -273,9 +277,11 @@ pub unsafe extern "C" fn larder_pool_alloc(
     }))
 }
 
-/// Gives a block back; its bytes are zeroed unless the pool has LARDER_KEEP_ON_FREE. The second
-/// release, by whichever copy of the structure, is LARDER_STALE and changes nothing. O(1) up to a
-/// page, O(pages) beyond, plus the zeroing.
+/// Releases a block. Its bytes are zeroed, unless the pool has LARDER_KEEP_ON_FREE. `block` may be a copy of the
+/// structure that larder_pool_alloc wrote.
+///
+/// Returns LARDER_STALE for a second release, by any copy: nothing is changed. O(1) up to a page, O(pages) for
+/// more, plus the zeroing.
 ///
 /// # Safety
 /// `block` is what larder_pool_alloc wrote, or a copy of it.
@@ -296,8 +302,10 @@ pub unsafe extern "C" fn larder_block_release(block: *mut larder_block) -> larde
     }))
 }
 
-/// All statistics. `out->struct_size` has to be set: LARDER_POOL_STATS_INIT does. LARDER_INVALID where it is 0 or no
-/// version's size, LARDER_VERSION_MISMATCH where it is more than the library's. O(1).
+/// Writes all statistics; set `out->struct_size` first.
+///
+/// Returns LARDER_INVALID if struct_size is 0 or the size of no version, LARDER_VERSION_MISMATCH if it is larger
+/// than the library's. O(1).
 ///
 /// # Safety
 /// `pool` is what larder_pool_init gave; `out` has as many bytes as its first field says.
@@ -333,7 +341,9 @@ pub unsafe extern "C" fn larder_pool_stats(
     }))
 }
 
-/// Statistics of one size class; LARDER_NOT_FOUND past the last one. O(1).
+/// Writes the statistics of size class number `index`, from 0.
+///
+/// Returns LARDER_NOT_FOUND past the last class. O(1).
 ///
 /// # Safety
 /// `pool` is what larder_pool_init gave; `out` can be written.

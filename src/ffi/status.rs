@@ -3,51 +3,50 @@
 use crate::status::Error;
 use core::ffi::c_char;
 
-/// What a call answers: 0 = ok, negative = why not. The numbers never change.
+/// What a call returns: LARDER_OK, or a negative number that says why not. The numbers never change.
 pub type larder_status = i32;
 
 /// Done.
 pub const LARDER_OK: i32 = 0;
-/// No item has this key, or it has expired.
+/// No item has this key, or it has expired. In other calls: the end of a list.
 pub const LARDER_NOT_FOUND: i32 = -1;
-/// An argument is NULL or out of its range, or the configuration does not allow the call; nothing was changed.
+/// An argument is NULL or out of range, or the configuration does not allow the call. Nothing was changed.
 pub const LARDER_INVALID: i32 = -2;
-/// Region, limit or table are too small, or too much is in use: nothing more can be evicted. What was asked for
-/// was not done.
+/// The region, the limit or a table is too small, or nothing more can be evicted. The call was not carried out.
 pub const LARDER_NO_MEMORY: i32 = -3;
-/// A key, value or size is above what configuration, region and limit allow; nothing was evicted.
+/// A key, value or size is above what configuration, region and limit allow. Nothing was evicted.
 pub const LARDER_TOO_LARGE: i32 = -4;
-/// The buffer is shorter than the value; the length is reported.
+/// The buffer is shorter than the value. The length was written.
 pub const LARDER_BUFFER_TOO_SMALL: i32 = -5;
-/// An item with this key is there already.
+/// An item with this key exists.
 pub const LARDER_EXISTS: i32 = -6;
-/// The value is of another type.
+/// The value has another type.
 pub const LARDER_TYPE_MISMATCH: i32 = -7;
-/// The lock is taken, it runs already, or a callback called back.
+/// Another call has the lock, the monitor runs already, or a callback called its own cache.
 pub const LARDER_BUSY: i32 = -8;
-/// A check found an invariant broken, or an item's checksum does not fit.
+/// An invariant is broken, or an item does not fit its checksum.
 pub const LARDER_CORRUPT: i32 = -9;
-/// It was given back before, or what it is for was changed since.
+/// The view, block or reservation was released before, or its item was changed since.
 pub const LARDER_STALE: i32 = -10;
-/// The structure or region is of another version of the library, or the region of another configuration.
+/// The structure or the region has another version than the library, or the region another configuration.
 pub const LARDER_VERSION_MISMATCH: i32 = -11;
 /// The region does not start at a multiple of LARDER_ALIGN.
 pub const LARDER_MISALIGNED: i32 = -12;
-/// There is more to do: call again.
+/// Work is left: call again.
 pub const LARDER_AGAIN: i32 = -13;
-/// A view or a reservation holds it.
+/// A view or a reservation holds the item.
 pub const LARDER_PINNED: i32 = -14;
 
-/// Every region starts at a multiple of so many bytes.
+/// A region starts at a multiple of this many bytes.
 pub const LARDER_ALIGN: usize = 16;
 
-/// Version of the interface: incompatible changes.
+/// Version of the interface: incremented by an incompatible change.
 pub const LARDER_VERSION_MAJOR: u32 = 0;
-/// Version of the interface: additions.
+/// Version of the interface: incremented by an addition.
 pub const LARDER_VERSION_MINOR: u32 = 1;
-/// Version of the interface: corrections.
+/// Version of the interface: incremented by a correction.
 pub const LARDER_VERSION_PATCH: u32 = 0;
-/// major * 10000 + minor * 100 + patch
+/// major * 10000 + minor * 100 + patch.
 pub const LARDER_VERSION_NUMBER: u32 = 100;
 
 const _: () = {
@@ -58,8 +57,8 @@ const _: () = {
 
 const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes();
 
-/// A short English text for a status; never NULL, valid for ever. It names every cause that the status can have; the
-/// function that answered it says which ones it has.
+/// Returns a short English text for a status: never NULL, valid for ever. The text names each cause that the status
+/// can have; the function that returned the status says which causes it has. O(1).
 #[unsafe(no_mangle)]
 pub extern "C" fn larder_strerror(status: larder_status) -> *const c_char {
     match Error::from_code(status) {
@@ -70,13 +69,13 @@ pub extern "C" fn larder_strerror(status: larder_status) -> *const c_char {
     .as_ptr()
 }
 
-/// LARDER_VERSION_NUMBER of the library that was linked.
+/// Returns LARDER_VERSION_NUMBER of the linked library. O(1).
 #[unsafe(no_mangle)]
 pub extern "C" fn larder_version_number() -> u32 {
     LARDER_VERSION_NUMBER
 }
 
-/// The version of the library that was linked, as text; valid for ever.
+/// Returns the version of the linked library as text, valid for ever. O(1).
 #[unsafe(no_mangle)]
 pub extern "C" fn larder_version_string() -> *const c_char {
     VERSION.as_ptr().cast()

@@ -1,6 +1,6 @@
-//! Where code is to be small: as many segments as the region is likely to need, side by side before the pages.
+//! The index with the feature `small`: as many segments as the region is likely to need, before the pages.
 //!
-//! A segment that is full lets one of its items go. Nothing is split, merged or moved.
+//! If a segment is full, one of its items is evicted. Segments are never split, merged or moved.
 
 #![forbid(unsafe_code)]
 
@@ -10,22 +10,22 @@ use crate::page::{GRANULE, Id, Pages};
 use crate::region::Cutter;
 use crate::segment::{Buckets, Segment};
 
-/// Bytes of a part for each entry that the index has room for, where items may be so large.
+/// Bytes of a part for each entry of the index; fewer if no item can have that size.
 const ITEM_SIZE: usize = 64;
 const BUCKETS: Buckets = Buckets::B64;
 const SEGMENT: u32 = (BUCKETS.size() / GRANULE) as u32;
-/// Bits of a hash that choose the segment, above those that hashbrown picks the bucket with.
+/// The bits of a hash that select the segment start above the bits that select hashbrown's bucket.
 const SHIFT: u32 = 7;
 const BITS: u32 = 16;
 
-/// How many segments a part has.
+/// The number of segments of a part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     segments: u32,
 }
 
 impl Plan {
-    /// For items of at most so many bytes.
+    /// A plan for a part of `area` bytes and items of at most `item_max` bytes.
     pub(crate) fn new(_: usize, area: usize, item_max: usize) -> Self {
         let segments = area / (ITEM_SIZE.min(item_max) * BUCKETS.capacity()) + 1;
         Self {
@@ -48,8 +48,8 @@ impl Plan {
         0
     }
 
-    /// Items that the index holds, however their hashes are spread: three in four of those in a single segment, and of
-    /// several segments two in five, for the fullest one counts.
+    /// Items that the index holds when hashes are random. A single segment can become full. Of several segments'
+    /// capacity two fifths count, since the fullest segment is the limit.
     pub(crate) fn root_capacity(&self) -> u64 {
         let most = BUCKETS.capacity() as u64;
         match self.segments {
@@ -63,18 +63,18 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct Index {
     segments: u32,
-    /// Whether segments remember what was evicted.
+    /// Whether segments keep ghosts.
     pub(super) ghosts: bool,
-    /// Never: see `growing`.
+    /// Always false here; see `growing`.
     pub(super) is_far: bool,
-    /// How often hashes were given other segments.
+    /// Always 0 here; see `growing`.
     pub(crate) moves: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
 }
 
 impl Index {
-    /// An index that [`Index::start`] is to give its segments, which lie before the pages.
+    /// An index without segments. [`Index::start`] makes them, before the pages.
     pub(crate) fn new(
         _: &mut Cutter,
         plan: Plan,
@@ -92,7 +92,7 @@ impl Index {
         })
     }
 
-    /// Starts anew.
+    /// Starts with empty segments.
     pub(crate) fn start(&mut self, pages: &mut Pages) {
         for i in 0..self.segments {
             Segment::create(pages, Id(i * SEGMENT), BUCKETS, 0, i);
@@ -126,8 +126,8 @@ impl Index {
         Segment(Id(((share * self.segments) >> BITS) * SEGMENT))
     }
 
-    /// Walks the segments; calls `is_item` with each entry, and its hash by `rehash` must lead back to the same segment.
-    /// Returns the number of entries, `None` where one is wrong.
+    /// Checks the segments: `is_item` must hold for each entry, and the hash from `rehash` must find the entry.
+    /// Returns the number of entries, `None` if one is wrong.
     pub(crate) fn check(
         &self,
         pages: &Pages,

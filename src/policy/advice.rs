@@ -1,6 +1,7 @@
 //! What the hit ratio would be under other limits.
 //!
-//! The difference between a simulated cache of another size and one of this size is added to what the cache itself hits.
+//! The difference between a simulated cache of another size and one of this size is added to what the cache itself
+//! hits.
 //!
 //! # Not here
 //! The simulations: `advisor`.

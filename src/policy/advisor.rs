@@ -1,8 +1,8 @@
 //! Simulations of other limits, for advice.
 //!
-//! Beside the shadows that choose the rule, five simulated caches follow the adopted rule: of 1/4, 1/2, 1, 2 and 4 times
-//! the size. With exact LRU, one list of sampled keys in the order of their use says the same for all sizes. The
-//! difference between a simulated cache and that of size 1 is added to what the cache itself hits.
+//! Beside the shadows that choose the rule, five simulated caches follow the adopted rule: of 1/4, 1/2, 1, 2 and 4
+//! times the size. With exact LRU, one list of sampled keys in the order of their use says the same for all sizes.
+//! The difference between a simulated cache and that of size 1 is added to what the cache itself hits.
 //!
 //! # Source
 //! Stack distances: R. Mattson et al., IBM Systems Journal 1970. Miniature simulations: C. Waldspurger et al., USENIX

@@ -1,7 +1,7 @@
 //! Simulations of the two queues, one for each rule: the rule with the most hits is adopted.
 //!
-//! A period is a number of sampled requests. At its end the best rule is adopted if it has 2% more hits than the present
-//! one; hits of older periods count less and less.
+//! A period is a number of sampled requests. At its end the best rule is adopted if it has 2% more hits than the
+//! present one; hits of older periods count less and less.
 
 #![forbid(unsafe_code)]
 

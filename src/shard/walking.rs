@@ -10,7 +10,7 @@ use crate::policy::Lru;
 use crate::store::Logs;
 
 impl Shard {
-    /// Throws everything away, but for what is held outside the lock, which is nobody's item from then on. O(pages);
+    /// Throws everything away, except what is held outside the lock, which has no key from then on. O(pages);
     /// O(items) where something is held.
     pub(crate) fn clear(&mut self) {
         if self.pins.any() {

@@ -170,7 +170,7 @@ impl Shard {
         let kept = self.store.held > 0 && self.store.keep(id);
         let stored = self.set_beside(hash, head, shape, draft);
         if kept {
-            // Stored, the old item is nobody's: it goes now. Not stored, it is an item again.
+            // Stored: the old item has no key and is killed now. Not stored: it is an item again.
             self.store.let_be(id);
         }
         stored

@@ -1,4 +1,4 @@
-/* behaviour_item.c: items with tags and versions, values that grow, leases, deletion by rule, through the C interface. */
+/* behaviour_item.c: items with tags and versions, values that grow, leases, deletion by rule, from C. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024 };

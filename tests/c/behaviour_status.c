@@ -36,7 +36,8 @@ static void what_is_wrong_with_a_region(void)
     CHECK(LARDER_ALIGN == 16);
     check_answer(larder_cache_init(NULL, 8192, NULL, &cache), LARDER_INVALID, "argument,NULL,out of range");
     config.memory_limit = REGION_SIZE + 1;
-    check_answer(larder_cache_init(region.memory, region.size, &config, &cache), LARDER_INVALID, "argument,out of range");
+    check_answer(larder_cache_init(region.memory, region.size, &config, &cache), LARDER_INVALID,
+                 "argument,out of range");
     config.memory_limit = 1;
     check_answer(larder_cache_init(region.memory, region.size, &config, &cache), LARDER_NO_MEMORY, "limit,too small");
     config.memory_limit = 0;

@@ -104,6 +104,18 @@ wrong_values_are_refused() {
         refused replay 'one argument too many' a.ids b.ids
 }
 
+# errors of work, not of arguments
+errors_say_what_to_do() {
+    refused replay 'not enough memory.*give a larger region' --region 1K &&
+        refused replay 'ask for a smaller one' --region 1048576G &&
+        refused memory_map 'name a file in a directory' --svg "$out/no such directory/picture.svg"
+}
+
+memory_map_draws_a_picture() {
+    limited target/examples/memory_map --svg "$out/region.svg" | grep "^picture: $out/region.svg$" || return 1
+    grep -q '^<svg .*viewBox' "$out/region.svg" && tail -n 1 "$out/region.svg" | grep '^</svg>$'
+}
+
 replay_help_explains_its_formats() {
     limited target/examples/replay --help >"$out/said"
     for word in NAME.ids u32 NAME.csv time_s,key_id,key_size,value_size,op,ttl_s key_size ttl_s zstd; do
@@ -405,6 +417,8 @@ done
 step 'examples refuse wrong values, and say what is right' wrong_values_are_refused
 step 'replay --help explains its formats' replay_help_explains_its_formats
 step 'memory_map prints a legend' memory_map_has_a_legend
+step 'memory_map draws a picture' memory_map_draws_a_picture
+step 'errors of examples say what to do' errors_say_what_to_do
 step 'demo shows every part' demo_shows_every_part
 step 'demo asks for a compiler alone' demo_asks_for_a_compiler_alone
 if [ -n "${LARDER_TRACES:-}" ]; then

@@ -263,7 +263,8 @@ static void look_at_stats(struct worker *worker)
     EXPECT(worker, stats.payload_bytes + stats.free_bytes + stats.overhead_bytes == stats.region_bytes);
     EXPECT(worker, stats.total_used <= stats.region_bytes && stats.total_used <= stats.peak_used);
     EXPECT(worker, larder_cache_class_stats(worker->cache, 0, &of_class) == LARDER_OK);
-    EXPECT(worker, of_class.live_bytes + of_class.free_bytes + of_class.waste_bytes == of_class.pages * stats.page_size);
+    EXPECT(worker,
+           of_class.live_bytes + of_class.free_bytes + of_class.waste_bytes == of_class.pages * stats.page_size);
 }
 
 static int32_t visit(void *ctx, const larder_item_info *item)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The crate as projects in Rust use it: the package that would be published, beside the newest crates; each set of
-# features; and the oldest and the newest version of each dependency that Cargo.toml takes. Runs every step, whatever the
-# ones before it said, and closes with how many passed.
+# The crate in Rust projects: the package that would be published, beside the newest crates; each set of features; and
+# the oldest and the newest version of each dependency that Cargo.toml allows. Runs every step, even after failures, and
+# prints the counts at the end.
 set -eu
 cd "$(dirname "$0")/../.."
 out=$PWD/target/crate-test
@@ -18,7 +18,7 @@ package() {
     rm -rf "$out/larder-$version" && tar -xzf "$out/package/larder-$version.crate" -C "$out"
 }
 
-# Its versions are the newest; where there is no network, the newest that are here.
+# The project's versions are the newest; without a network, the newest on this machine.
 make_project() {
     mkdir -p "$out/user"
     cp tests/crate/user.rs "$out/user/"
@@ -37,7 +37,7 @@ clean() { cargo $1 clippy --quiet --lib --no-default-features --features "$2" --
 
 in_crate() { (cd "$out/$1" && shift && LARDER_MODEL_OPS=0.1 cargo "$@"); }
 
-# choose VERSIONS FLAG...: the crate without what only benchmarks need, with those versions
+# choose VERSIONS FLAG...: the crate without the benchmarks' dependencies, with those versions
 choose() {
     sh tests/tools/testcrate.sh "$out/$1" || return 1
     versions=$1

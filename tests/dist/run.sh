@@ -144,7 +144,8 @@ by_fetch_of_the_tarball() {
 by_fetch_of_the_source() { host_programs source -DFROM="$repository" -DLARDER_CARGO_DIR="$repository/target"; }
 
 installs_from_the_source() {
-    cmake -S . -B "$out/install" -DCMAKE_INSTALL_LIBDIR=lib/multi -DLARDER_CARGO_DIR="$repository/target" && cmake --build "$out/install" &&
+    cmake -S . -B "$out/install" -DCMAKE_INSTALL_LIBDIR=lib/multi -DLARDER_CARGO_DIR="$repository/target" &&
+        cmake --build "$out/install" &&
         cmake --install "$out/install" --prefix "$out/in stalled" || return 1
     host_programs installed -Dlarder_DIR="$out/in stalled/lib/multi/cmake/larder"
 }

@@ -1,10 +1,9 @@
-/* calls.c: instructions of single calls on a Cortex-M3, on caches that are full and stay so: the median and the worst
- * of many. Run under `-icount shift=8`, where an instruction takes a fixed time; the figures are exact, and the same in
- * every run.
+/* calls.c: instructions of single calls on a Cortex-M3 on caches that stay full: the median and the worst of many. Run
+ * under `-icount shift=8`, where an instruction takes a fixed time. So the figures are exact, and equal in every run.
  *
- * Prints a line for each call, `figure CALL/REGION MEDIAN WORST`. A set that evicts is counted apart from one that finds
- * room and one that replaces a value. The figure `beside` is no call: bytes of the region that are neither key nor
- * value, looked at whenever a set has just evicted. */
+ * Prints a line for each call, `figure CALL/REGION MEDIAN WORST`. A set that evicts, one that finds room and one that
+ * replaces a value count separately. The figure `beside` is no call. It is the bytes of the region that are neither key
+ * nor value, read after each set that evicted. */
 #include "check.h"
 #include "measure.h"
 
@@ -35,11 +34,11 @@ static struct {
 _Alignas(LARDER_ALIGN) static unsigned char region[32 * 1024];
 static larder_cache *cache;
 
-/* How a cache of one size is driven. */
+/* The workload for a cache of one size. */
 struct load {
     const char *name;
     size_t region_size;
-    uint32_t keys; /* more than twice as many as there is room for */
+    uint32_t keys; /* more than twice as many as fit */
 };
 
 static void sample(enum kind kind, const struct call *call)
@@ -75,7 +74,7 @@ static void key_of(uint32_t number, unsigned char key[KEY_LEN])
     memcpy(key, &number, sizeof number);
 }
 
-/* Every byte of a value is its key's number. */
+/* Each byte of a value is its key's number. */
 static void set(uint32_t number)
 {
     unsigned char key[KEY_LEN], value[VALUE_LEN_MAX];
@@ -133,7 +132,7 @@ static void optimize(void)
     sample(OPTIMIZE, &call);
 }
 
-/* New keys until one more item needs an eviction. */
+/* Sets new keys until an item is evicted. */
 static void fill(const struct load *load)
 {
     uint64_t evictions = stats_now().evictions;
@@ -141,7 +140,7 @@ static void fill(const struct load *load)
         set(random_below(load->keys));
 }
 
-/* Some keys are asked for much more often than others, and are likely to be there. */
+/* A random key. Frequent keys are likely to be in the cache. */
 static uint32_t likely_key(const struct load *load)
 {
     return random_below(1 + random_below(load->keys));
@@ -153,7 +152,7 @@ static void one_round(const struct load *load, uint64_t now_ms)
     uint32_t number = likely_key(load);
     if (!get(number) || random_below(4) == 0)
         set(number);
-    get(load->keys + number); /* nobody ever stored that */
+    get(load->keys + number); /* a key that is never stored */
     optimize();
     delete(likely_key(load));
     fill(load);

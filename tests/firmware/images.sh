@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the firmware images and runs each on the boards that QEMU plays: one line an image, and how many passed at the
-# end. Arguments name the boards; without any, all of them. Needs target/firmware/TARGET/liblarder.a (`make firmware`).
-# What the images measure goes to target/firmware/TARGET/measured.txt.
+# Builds the firmware images and runs each on the boards that QEMU emulates. Prints one line for each image, and the
+# counts at the end. Arguments name the boards; default: all. Needs target/firmware/TARGET/liblarder.a (make firmware).
+# Writes the images' measurements to target/firmware/TARGET/measured.txt.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
@@ -47,7 +47,7 @@ board() {
     measured=target/firmware/$triple/measured.txt
 }
 
-# What is missing for the board, in words; nothing where all is there.
+# Prints the tools that are missing for the board.
 missing() {
     for tool in "${prefix}gcc" "${emulator%% *}"; do
         command -v "$tool" >/dev/null || echo "$tool is not installed"
@@ -69,8 +69,9 @@ emulate() { # SECONDS IMAGE OPTION...
     timeout "$seconds" $emulator "$@" $QEMU -kernel "$out/$board-$image.elf" </dev/null
 }
 
-record() { # WORD FILE: the lines that begin with this word stand in the target's file instead of earlier ones
-    { grep -v "^$1 " "$measured" || true; grep "^$1 " "$2"; } >"$measured.new" 2>/dev/null && mv "$measured.new" "$measured"
+record() { # WORD FILE: replaces the lines that begin with WORD in the target's file by those of FILE
+    { grep -v "^$1 " "$measured" || true; grep "^$1 " "$2"; } >"$measured.new" 2>/dev/null &&
+        mv "$measured.new" "$measured"
 }
 
 firmware() { build firmware $example/*.c && emulate 60 firmware; }
@@ -82,7 +83,7 @@ stack() {
     record stack "$out/$board-stack.out"
 }
 
-# One instruction takes 2^8 ns of the emulator's time: figures that are the same in every run.
+# One instruction takes 2^8 ns of the emulator's time, so the figures are equal in every run.
 calls() {
     build calls $tests/calls.c $tests/measure.c || return
     emulate 600 calls -icount shift=8 >"$out/$board-calls.first" || return
@@ -92,7 +93,7 @@ calls() {
     record figure "$out/$board-calls.first"
 }
 
-# Those of what the images above measured, among others.
+# Checks all budgets, also those of the measurements above.
 budgets() { TARGETS=$triple sh tests/tools/size.sh; }
 
 interrupts() {
@@ -104,7 +105,7 @@ interrupts_without_hooks() {
         emulate 900 without_hooks -icount shift=8
 }
 
-# With a lock that locks nobody out, invariants have to break, or the image above proves nothing.
+# With a lock that excludes no caller, invariants must break. Otherwise the image above proves nothing.
 interrupts_unlocked() {
     build unlocked -DLOCK_NOBODY_OUT $tests/interrupts.c $tests/measure.c || return
     emulate 300 unlocked -icount shift=8 >"$out/$board-unlocked.out" || true
@@ -117,7 +118,7 @@ warm_reset() {
     build warm_reset $tests/warm_reset.c && emulate 600 warm_reset -icount shift=8
 }
 
-# image NAME: one line for it; what it printed where it fails
+# image NAME: runs the image and prints one line; prints the image's output if it fails
 image() {
     log=$out/$board-$1.log
     status=0

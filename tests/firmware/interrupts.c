@@ -400,6 +400,7 @@ int main(void)
 {
     for (unsigned i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         sweep(&scenarios[i]);
-    printf("interrupts%s: %u passed, %u failed\n", WITH_HOOKS ? "" : "_without_hooks", checks - checks_failed, checks_failed);
+    printf("interrupts%s: %u passed, %u failed\n", WITH_HOOKS ? "" : "_without_hooks", checks - checks_failed,
+           checks_failed);
     return checks_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -42,7 +42,8 @@ exports() { "${prefix}nm" -g --defined-only "$1" | awk 'NF == 3 { print $3 }' | 
 undefined() { "${prefix}nm" -u "$1" | awk 'NF == 2 { print $2 }' | sort -u; }
 
 declared() {
-    "$cc" $cpu -E -P -ffreestanding -DLARDER_BARE_METAL include/larder.h | grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
+    "$cc" $cpu -E -P -ffreestanding -DLARDER_BARE_METAL include/larder.h |
+        grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
 }
 
 # A program that mentions every function that the archive exports, by address.
@@ -90,7 +91,8 @@ links_without_c_library() {
     mem_in_c && mention_all "$archive" || return 1
     link "$out/all.elf" -nostdlib "$out/all.c" "$out/mem.o" "$archive" -lgcc &&
         nothing_left_undefined "$out/all.elf" || return 1
-    link "$out/small.elf" -nostdlib -ffreestanding -DWITHOUT_C_LIBRARY tests/firmware/small.c "$out/mem.o" "$archive" -lgcc &&
+    link "$out/small.elf" -nostdlib -ffreestanding -DWITHOUT_C_LIBRARY tests/firmware/small.c "$out/mem.o" "$archive" \
+        -lgcc &&
         nothing_left_undefined "$out/small.elf"
 }
 
@@ -213,7 +215,8 @@ panic = "abort"
 [workspace]
 TOML
     sh tests/tools/cross.sh "$name_of_target" rustc --quiet --manifest-path "$out/rust/Cargo.toml" --profile "$2" \
-        --features "${3:-}" -- -C linker="$cc" -C link-args="$cpu -nostdlib -Wl,-e,main -Wl,--defsym=__aeabi_unwind_cpp_pr0=0"
+        --features "${3:-}" -- -C linker="$cc" \
+        -C link-args="$cpu -nostdlib -Wl,-e,main -Wl,--defsym=__aeabi_unwind_cpp_pr0=0"
 }
 
 rust_links_without_allocator() {
@@ -264,7 +267,8 @@ stack_is_bounded() {
     result=0
     stack_of bounded || result=$?
     cat "$out/stack"
-    [ "$result" -eq 0 ] && grep '^[0-9]* larder_test larder_test(16) > bounded([0-9]*) > call([0-9]*) > twice' "$out/stack"
+    [ "$result" -eq 0 ] &&
+        grep '^[0-9]* larder_test larder_test(16) > bounded([0-9]*) > call([0-9]*) > twice' "$out/stack"
 }
 
 # It has to end with 1, and to name the way around.

@@ -1,14 +1,13 @@
-/* warm_reset.c: a cache in memory that survives a reset. A timer's interrupt resets the core in mid-work, at another
- * instant after each boot, some of them while the region is being taken over; the next boot attaches to the region and
- * looks at every key.
+/* warm_reset.c: a cache in memory that survives a reset. A timer's interrupt resets the core during work, at another
+ * time after each boot, sometimes during the attach. The next boot attaches to the region and checks every key.
  *
- * A log in the same kind of memory says of each key what was begun and what was acknowledged. What is found has to be
- * whole, and one of the two; what was acknowledged has to be there, unless its time is over. The one key whose value was
- * just being replaced may have neither value, since a new one may be written over the old one. In the first half of the
- * boots there is room for all items, and no other may be missing; in the second half there is not, checksums are on, and
- * no more may be missing than were evicted.
+ * A log in the same kind of memory stores for each key the version begun and the version acknowledged. Every value
+ * found must be whole, and one of the two versions. An acknowledged value must exist unless it has expired. Only the
+ * key whose value was being replaced may have neither, since a new value may overwrite the old one in place. In the
+ * first half of the boots all items fit, and no other item may be missing. In the second half not all fit and
+ * checksums are on; no more items may be missing than were evicted.
  *
- * How firmware uses it: cache_open below. */
+ * The part for firmware: cache_open below. */
 #include "check.h"
 
 #include <stdlib.h>
@@ -39,7 +38,7 @@ unsigned checks, checks_failed;
 
 _Alignas(LARDER_ALIGN) RETAINED static unsigned char region[8 * 1024];
 
-/* A value is a version of its key; version by version it is there until ends_ms, or not at all. */
+/* A version of a key's value, which is in the cache until ends_ms; version 0 is no value. */
 struct record {
     uint32_t version, ends_ms;
 };
@@ -70,7 +69,7 @@ static uint32_t keys(void)
     return room_for_all() ? KEYS_THAT_FIT : KEYS_MAX;
 }
 
-/* Goes on from boot to boot, so that no two do the same. */
+/* The random state continues from boot to boot, so that no two boots are equal. */
 static uint32_t draw(uint32_t bound)
 {
     uint32_t state = retained.random;
@@ -112,7 +111,7 @@ static larder_cache_config config_of(bool checksum)
     return config;
 }
 
-/* Attaches to what there is, or makes a new cache. True where there was one. */
+/* Attaches to the cache in the region, or makes a new one. Returns whether there was one. */
 static bool cache_open(larder_attach_report *report)
 {
     larder_cache_config config = config_of(!room_for_all());
@@ -128,14 +127,14 @@ static bool cache_open(larder_attach_report *report)
 
 /* ---- values ---- */
 
-/* Most are short, some lie in several pieces. */
+/* Most values are short, some are in several pieces. */
 static size_t len_of(uint32_t key, uint32_t version)
 {
     uint32_t mixed = (key * 31 + version) * 2654435761u >> 16;
     return mixed % 8 == 0 ? 8 + mixed % (VALUE_LEN_MAX - 8) : 8 + mixed % 32;
 }
 
-/* Tells key and version in its first bytes, and has them in all others. */
+/* The first bytes of a value are key and version; all other bytes are computed from both. */
 static size_t value_of(uint32_t key, uint32_t version, unsigned char value[VALUE_LEN_MAX])
 {
     size_t len = len_of(key, version);
@@ -146,7 +145,7 @@ static size_t value_of(uint32_t key, uint32_t version, unsigned char value[VALUE
     return len;
 }
 
-/* The version that a key has, or 0 where it has none. A value that is not whole is a failure. */
+/* The version of a key's value, or 0 if there is none. A value that is not whole is a failure. */
 static uint32_t version_found(uint32_t key)
 {
     unsigned char value[VALUE_LEN_MAX], expected[VALUE_LEN_MAX];
@@ -192,7 +191,7 @@ static void set(uint32_t key)
     acknowledge(key);
 }
 
-/* The same without a copy: the value is written where it will lie. */
+/* A set without a copy: the value is written in place. */
 static void reserve_and_commit(uint32_t key)
 {
     unsigned char value[VALUE_LEN_MAX];
@@ -263,7 +262,8 @@ static bool is_alive(struct record record)
     return record.version != 0 && record.ends_ms > retained.uptime_ms;
 }
 
-/* The log of one key against what the cache has; from now on that is what is acknowledged. True where it is there. */
+/* Compares the log of one key with the cache, then logs the cache's value as acknowledged. Returns whether the key
+ * exists. */
 static bool verify(uint32_t key)
 {
     struct record begun = retained.log[key].begun, acknowledged = retained.log[key].acknowledged, is = { 0, 0 };
@@ -282,7 +282,7 @@ static bool verify(uint32_t key)
         CHECK(version == begun.version && is_alive(begun));
     }
     if (is.version == 0)
-        is.version = begun.version; /* it is not there: as if deleted */
+        is.version = begun.version; /* the key does not exist, as if deleted */
     retained.log[key].begun = is;
     retained.log[key].acknowledged = is;
     return version != 0;
@@ -299,7 +299,7 @@ static void verify_all(const larder_attach_report *report)
     CHECK(report->items_recovered == larder_cache_item_count(cache));
     for (uint32_t key = 0; key < KEYS_MAX; key++)
         there += verify(key);
-    /* One whose time came after the last look at the clock was recovered, but goes when it is asked for. */
+    /* An item that expired after the last clock reading was recovered, and is removed by its get. */
     CHECK(there == larder_cache_item_count(cache) && there <= report->items_recovered);
     missing = retained.sums.missing - missing;
     if (room_for_all())
@@ -312,7 +312,7 @@ static void verify_all(const larder_attach_report *report)
     retained.sums.duplicate += (uint32_t)report->items_duplicate;
 }
 
-/* What attach says of a region that it cannot take over; it leaves the region as it is. */
+/* Checks attach's answers for regions without a fitting cache. Attach must not change these regions. */
 static void other_regions(void)
 {
     static unsigned char copy[sizeof region];
@@ -327,7 +327,7 @@ static void other_regions(void)
     CHECK(report.found == LARDER_FOUND_OTHER_LAYOUT);
     CHECK(memcmp(copy, region, sizeof region) == 0);
 
-    memset(region, 0xA5, sizeof region); /* after a power failure there is no telling what RAM holds */
+    memset(region, 0xA5, sizeof region); /* after a power failure RAM has arbitrary contents */
     config = config_of(true);
     CHECK(larder_cache_attach(region, sizeof region, &config, &cache, &report) == LARDER_NOT_FOUND);
     CHECK(report.found == LARDER_FOUND_NOTHING);
@@ -340,7 +340,7 @@ static void cold_boot(void)
     retained.magic = MAGIC;
 }
 
-/* The second half begins with an empty cache. */
+/* The second half starts with an empty cache. */
 static void start_over(void)
 {
     memset((void *)(uintptr_t)retained.log, 0, sizeof retained.log);
@@ -370,7 +370,8 @@ static int summary(void)
     printf("warm resets: of the values being replaced %u were new and %u gone; %u evicted, at most %u by one call\n",
            (unsigned)retained.sums.begun, (unsigned)retained.sums.halfway, (unsigned)retained.sums.missing,
            (unsigned)retained.sums.evicted_max);
-    printf("warm_reset: %u passed, %u failed\n", (unsigned)retained.sums.checks + checks - checks_failed, checks_failed);
+    printf("warm_reset: %u passed, %u failed\n", (unsigned)retained.sums.checks + checks - checks_failed,
+           checks_failed);
     return checks_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Cargo's RUSTC_WORKSPACE_WRAPPER: the crate and its tests have planted faults; what they depend on is built once for all.
+# Cargo's RUSTC_WORKSPACE_WRAPPER: adds planted faults to the crate and its tests. Their dependencies are built once.
 exec "$@" --cfg 'larder_planted="chosen"'

@@ -1,17 +1,18 @@
 #!/bin/sh
-# Writes what a program that was compiled against include/larder.h relies on: larder.abi, a list of its constants,
-# types, functions, and of its structs with sizes and offsets for three kinds of machines; and layout.rs, the same
-# structs as tests/abi.rs asks Rust for. Needs clang, which compiles for all three.
-# usage: abi.sh DIRECTORY    (the committed ones are in tests/abi: `make abi` writes those)
+# Writes the ABI that programs compiled against include/larder.h rely on. larder.abi lists constants, types, functions,
+# and structs with sizes and offsets for three kinds of machines. layout.rs has the same structs for tests/abi.rs. Needs
+# clang, which compiles for all three.
+# usage: abi.sh DIRECTORY    (the committed files are in tests/abi: `make abi` writes them)
 set -eu
 cd "$(dirname "$0")/../.."
 to=$1
 out=target/abi
 mkdir -p "$out" "$to"
 
-# A line for each declaration: "constant NAME VALUE", "initializer NAME", "struct NAME", "field STRUCT NAME DECLARATION", "type ..",
-# "function ..".
-sed -n 's/^#define \(LARDER_[A-Z0-9_]*_INIT\) .*/initializer \1/p; t; s/^#define \(LARDER_[A-Z0-9_]*\) \(.*\)/constant \1 \2/p' \
+# A line for each declaration: "constant NAME VALUE", "initializer NAME", "struct NAME",
+# "field STRUCT NAME DECLARATION", "type ..", "function ..".
+sed -n -e 's/^#define \(LARDER_[A-Z0-9_]*_INIT\) .*/initializer \1/p; t' \
+    -e 's/^#define \(LARDER_[A-Z0-9_]*\) \(.*\)/constant \1 \2/p' \
     include/larder.h >"$out/unsorted"
 sed '/^#include/d' include/larder.h | clang -E -P -x c - | awk '
     /^typedef struct [a-z0-9_]+ \{/ { struct = $3; print "struct", struct; next }
@@ -31,14 +32,14 @@ sed '/^#include/d' include/larder.h | clang -E -P -x c - | awk '
         }
         text = ""
     }' >>"$out/unsorted"
-# Where in the header a name stands is nothing to rely on; the order of fields is.
+# The order of names in the header is not part of the ABI; the order of fields is.
 for kind in constant initializer type; do
     grep "^$kind" "$out/unsorted" | LC_ALL=C sort
 done >"$out/declarations"
 grep -E '^(struct|field)' "$out/unsorted" >>"$out/declarations"
 grep '^function' "$out/unsorted" | LC_ALL=C sort >>"$out/declarations"
 
-# The compiler writes the numbers into its assembly: nothing has to run on the machine that they are for.
+# The compiler writes the numbers into its assembly, so no program has to run on the target machine.
 awk '
     BEGIN {
         print "#include \"larder.h\""

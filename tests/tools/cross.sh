@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs cargo for a target without an operating system, with a Rust that can build for it: one in which the target is
-# installed (`rustup target add`), else one that has the sources of its own core library (rustup's component rust-src,
-# or Debian's rust-web-src), which are then built too. Of each kind the Rust of PATH comes before the one in /usr/bin.
-# Where there is neither it says what is missing and ends with status 2.
-# RUST_DIRECTORIES names other directories to look in. All builds share one directory, so that core is built once a target.
+# Runs cargo for a target without an operating system, by a Rust that can build for it. The first choice is a Rust in
+# which the target is installed (`rustup target add`). The second is a Rust with the sources of its own core library
+# (rustup's component rust-src, or Debian's rust-web-src), which are then built too. Of each kind, the Rust of PATH is
+# preferred to the one in /usr/bin. Without either, prints what is missing and ends with status 2.
+# RUST_DIRECTORIES names other directories to search. All builds share one directory: core is built once for a target.
 # usage: cross.sh TARGET CARGO_COMMAND ARGUMENT...
-#        cross.sh --way TARGET          prints which Rust it is, and where, and builds nothing
-#        cross.sh --one TARGET...       prints where the Rust is that builds most of them, all as a rule, so that
-#                                       RUST_DIRECTORIES can name it and one compiler builds them all
+#        cross.sh --way TARGET          prints the version and the directory of the Rust; builds nothing
+#        cross.sh --one TARGET...       prints the directory of the Rust that builds most of these targets, usually
+#                                       all. RUST_DIRECTORIES can name it, so that one compiler builds all targets.
 set -eu
 way=''
 case $1 in
@@ -21,7 +21,7 @@ target=$1
 shift
 minor_wanted=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$(dirname "$0")/../../Cargo.toml")
 
-# Both of a kind: a cargo takes the rustc beside it.
+# Whether the directory has both rustc and cargo: a cargo uses the rustc beside it.
 is_rust() {
     [ -x "$(command -v "$1/rustc")" ] && [ -x "$(command -v "$1/cargo")" ] || return 1
     minor=$("$1/rustc" --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
@@ -47,7 +47,7 @@ first() {
     done
 }
 
-# The Rust that builds the most targets; of those, the one that has the most installed; of those, the first.
+# The Rust that builds the most targets. Of several, the one with the most installed; of several, the first.
 one_for_all() {
     best='' most=0
     for bin in $directories; do
@@ -91,6 +91,6 @@ shift
 if [ "$core" = source ]; then
     set -- -Z build-std=core,alloc,compiler_builtins -Z build-std-features=compiler-builtins-mem "$@"
 fi
-# A released rustc takes -Z only so.
+# A released rustc accepts -Z only with RUSTC_BOOTSTRAP.
 export RUSTC_BOOTSTRAP=1 RUSTC="$bin/rustc" PATH="$bin:$PATH"
 exec "$bin/cargo" "$command" --target "$target" --target-dir target/firmware-build "$@"

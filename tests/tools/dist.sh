@@ -1,7 +1,7 @@
 #!/bin/sh
-# Writes a tarball for the host and for each firmware target that can be built here, usable with no Rust:
-# target/dist/larder-VERSION-TARGET.tar.gz, and SHA256SUMS beside them. One Rust builds all of them, and each says which.
-# The same archives make the same bytes, on any machine and at any time. Needs cmake and GNU tar; ends with 1 where a
+# Writes a tarball for the host and for each firmware target that can be built here, usable without Rust:
+# target/dist/larder-VERSION-TARGET.tar.gz, and SHA256SUMS beside them. One Rust builds all of them; each names its
+# version. Equal archives make equal tarballs, on any machine and at any time. Needs cmake and GNU tar. Ends with 1 if a
 # build fails.
 # usage: dist.sh VERSION
 set -eu
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022
 
-# What the licences of the crates in the archive ask to be handed on: MIT where a crate leaves the choice.
+# The licence texts that the archive's crates require in copies: MIT if a crate offers a choice.
 # third_party CARGO_TREE_ARGUMENT...
 third_party() {
     cargo tree --locked --edges normal --prefix none --format '{p}' "$@" | awk '$1 != "larder" { print $1, $2 }' |
@@ -35,7 +35,7 @@ stage() {
     exit 1
 }
 
-# pack TARGET CARGO_TREE_ARGUMENT...: adds what every tarball has
+# pack TARGET CARGO_TREE_ARGUMENT...: adds the files of every tarball
 pack() {
     name=larder-$version-$1
     sh tests/tools/tarball-readme.sh "$1" "$version" "$("$rust/rustc" --version)" >"$work/$name/README.md"
@@ -48,7 +48,7 @@ pack() {
     echo "dist: $out/$name.tar.gz"
 }
 
-# The Rust of `make lib` builds what that has built; another one builds in a directory of its own.
+# The Rust of `make lib` uses the directory of `make lib`; another Rust uses a separate one.
 for_host() {
     build=target
     [ "$rust" = "$(dirname "$(command -v rustc)")" ] || build=target/dist-build
@@ -60,7 +60,7 @@ for_host() {
     pack "$host" --target "$host" --features capi
 }
 
-# for_firmware TARGET: what its archive cannot be built for is left out, and said so by firmware.sh
+# for_firmware TARGET: leaves out a target that cannot be built; firmware.sh prints why
 for_firmware() {
     result=0
     TARGETS=$1 sh tests/tools/firmware.sh || result=$?

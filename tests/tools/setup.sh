@@ -54,6 +54,7 @@ for_host() {
     want clang-tidy has clang-tidy
     want cppcheck has cppcheck
     want cmake has cmake
+    want doxygen has doxygen
     want python3-yaml sh -c "python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'"
 }
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints what larder takes of each target, in the table that README.md shows: bytes of the whole interface and of a
-# program that uses init, set, get and delete alone, and the deepest stack; then what further functions add to that
-# program, for the first target, and where an image has measured them, the stack of each function, the instructions of
-# calls in full caches, and the payload share of these caches.
-# Ends with 1 where a budget of tests/firmware/budgets.txt is exceeded; LARDER_BLESS=1 sets the budgets anew, somewhat
-# above what is reached (`slack` below). Builds what is not built yet.
+# Prints a table of larder's sizes on each target: bytes of the whole interface and of a program with init, set, get and
+# delete alone, and the deepest stack. Then, for the first target, the bytes that further functions add to that program.
+# If images have measured them, also the stack of each function, the instructions of calls in full caches, and the
+# payload share of these caches.
+# Ends with 1 if a budget of tests/firmware/budgets.txt is exceeded. LARDER_BLESS=1 rewrites the budgets, somewhat above
+# the present values (`slack` below). Builds missing libraries.
 #
-# text and rodata are what the object has; unwind tables are not counted, for linkers merge them into one entry.
+# text and rodata are those of the object. Unwind tables do not count, since linkers merge them into one entry.
 # usage: [TARGETS='...'] [LARDER_BLESS=1] size.sh
 set -eu
 cd "$(dirname "$0")/../.."
@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 
 small_program='larder_cache_init larder_cache_set larder_cache_get larder_cache_delete'
 
-# What is wanted of the smallest core.
+# The aims for the smallest core.
 aim() {
     case $1-$2 in
     thumbv6m-none-eabi-whole) echo 14336 ;;
@@ -29,7 +29,7 @@ aim() {
 
 roots() { "${prefix}nm" -g --defined-only "$1" | awk '$2 == "T" { print $3 }'; }
 
-# join OBJECT ROOTS INPUT...: one object of all that the roots reach
+# join OBJECT ROOTS INPUT...: links one object of all code that the roots reach
 join() {
     object=$1
     roots=$2
@@ -48,7 +48,7 @@ sections() {
         END { printf "%d %d %d %d\n", text, rodata, data, bss }'
 }
 
-# The C library that firmware of this target is likely to have: its mem* may be deeper than they need to be.
+# The usual C library of firmware for this target: the stacks of its mem* may be deeper than necessary.
 c_library() {
     [ -n "$libc" ] || return 0
     echo 'int main(void) { return 0; }' | "${prefix}gcc" $cpu $libc -Wl,--trace -x c - -o "$work/a.out" 2>/dev/null |
@@ -69,7 +69,7 @@ stacks() {
     mv "$work/stack.txt" "target/firmware/$1/stack.txt"
 }
 
-# budget TARGET FIGURE VALUE: complains where it is more than it may be
+# budget TARGET FIGURE VALUE: records a complaint if the value exceeds its budget
 budget() {
     echo "$1 $2 $3" >>"$work/figures"
     most=$(awk -v target="$1" -v figure="$2" '$1 == target && $2 == figure { print $3 }' $budgets)
@@ -100,7 +100,7 @@ measure() {
     budget "$1" stack "$depth"
 }
 
-# added FUNCTION...: bytes of text and rodata of a program that uses those, too, beyond those of the small one
+# added FUNCTION...: bytes of text and rodata that these functions add to the small program
 added() {
     join "$work/more.o" "$small_program $*" "$archive"
     echo "$(sections "$work/more.o") $(sections "$work/small.o")" | awk -v names="$*" '{
@@ -109,7 +109,7 @@ added() {
     }'
 }
 
-# all_added TARGET: for each line that a program may do without
+# all_added TARGET: the bytes of each group of optional functions
 all_added() {
     target "$1"
     archive=target/firmware/$1/liblarder.a
@@ -143,8 +143,7 @@ larder_arena_init larder_arena_alloc larder_arena_reset
 NAMES
 }
 
-# measured TARGET: what images printed, beside what is known before they run; nothing, where the library was built anew
-# since then
+# measured TARGET: the images' measurements beside the computed figures; nothing if the library is newer than they are
 measured() {
     images=target/firmware/$1/measured.txt
     [ -n "$(find "$images" -newer "target/firmware/$1/liblarder.a" 2>/dev/null)" ] || return 0
@@ -162,14 +161,14 @@ measured_stack() {
     printf '%-34s %8s %9s\n' function static measured
     awk 'FNR == NR { if ($1 == "stack") deep[$2] = $3; next }
         $2 in deep { printf "%-34s %8d %9s\n", $2, $1, deep[$2] }' "$images" "target/firmware/$1/stack.txt"
-    # What ran deeper than the deepest way that was found shows that the way was not the deepest.
+    # A measured stack deeper than the computed one shows that the computation missed a path.
     awk -v target="$1" 'FNR == NR { if ($1 == "stack") deep[$2] = $3; next }
         $2 in deep && deep[$2] > $1 {
             print "size: " $2 " of " target " took " deep[$2] " bytes of stack, more than the " $1 " computed"
         }' "$images" "target/firmware/$1/stack.txt" >>"$work/complaints"
 }
 
-# A row for each call, of what calls.c printed: `figure CALL/REGION MEDIAN WORST`.
+# A row for each call, from the lines of calls.c: `figure CALL/REGION MEDIAN WORST`.
 measured_calls() {
     awk -v target="$1" '$1 == "figure" {
             split($2, name, "/")
@@ -195,8 +194,8 @@ measured_calls() {
         }' "$images"
 }
 
-# slack FIGURE: percent by which its budget is above it. Compilers differ by 2% in bytes, by more in instructions; the
-# worst call depends on the course of the requests, which a small change of the engine turns into another.
+# slack FIGURE: percent by which its budget exceeds the figure. Compilers differ by 2% in bytes, more in instructions.
+# The worst call depends on the sequence of states, which any small change of the engine alters.
 slack() {
     case $1 in
     beside/*/median) echo 2 ;;
@@ -211,7 +210,7 @@ bless() {
         while read -r target figure value; do
             echo "$target $figure $((value + value * $(slack "$figure") / 100)) $(aim "$target" "$figure")"
         done <"$work/figures"
-        # Those that were not looked at now stay as they are.
+        # Budgets that were not measured now are kept.
         awk 'FNR == NR { seen[$1 " " $2]; next } !/^#/ && !(($1 " " $2) in seen)' "$work/figures" $budgets
     } >"$work/budgets"
     mv "$work/budgets" $budgets
@@ -220,10 +219,11 @@ bless() {
 
 : >"$work/complaints"
 : >"$work/figures"
-# What cannot be built for want of tools is left out of the table.
+# Targets whose tools are missing are left out of the table.
 TARGETS=${TARGETS:-$TARGETS_ALL} sh tests/tools/firmware.sh || [ $? -eq 2 ] || exit 1
 echo
-echo '| target | whole interface: text + rodata | data + bss | init, set, get, delete: text + rodata | data + bss | stack |'
+printf '| target | whole interface: text + rodata | data + bss '
+echo '| init, set, get, delete: text + rodata | data + bss | stack |'
 echo '|---|---|---|---|---|---|'
 for name in ${TARGETS:-$TARGETS_ALL}; do
     target "$name"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes target/testcrate, or the directory that is named: this package without what only benchmarks and the header's test need, so that tests build
-# in seconds where everything is built anew (other machines, sanitizers); and with the C interface as a static
-# library over std, which needs no panic handler of its own: examples/libarchive.a.
+# Makes target/testcrate, or the named directory: this package without the dependencies of the benchmarks and of the
+# header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has the C
+# interface as a static library over std, which needs no panic handler: examples/libarchive.a.
 set -eu
 cd "$(dirname "$0")/../.."
 to=${1:-target/testcrate}

@@ -1,4 +1,4 @@
-/* board.h: what the start-up code gives to a program on Cortex-M. */
+/* board.h: the functions of the start-up code for a program on Cortex-M. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -7,13 +7,13 @@
 /* The exit status after a fault. */
 #define EXIT_FAULT 100
 
-/* Every word of the stack that nobody has used yet has this value. */
+/* The value of every stack word that was not used yet. */
 #define STACK_PAINT 0xC0DEC0DEu
 
-/* The stack's lowest word, and the one behind its highest: from the linker script. */
+/* The stack's lowest word, and the one after its highest, from the linker script. */
 extern uint32_t _stack_start[], _stack_end[];
 
-/* Bytes of stack used at the deepest moment since the reset. */
+/* The highest number of stack bytes used since the reset. */
 uint32_t stack_used_max(void);
 
 /* Ends the emulator, or the debugger's session, with this exit status. */

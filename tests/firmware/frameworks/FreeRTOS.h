@@ -1,4 +1,4 @@
-/* Stands in for the headers of FreeRTOS, in what docs/firmware.md uses of them: to be compiled with, not to be linked. */
+/* Stands in for the headers of FreeRTOS, in what docs/firmware.md uses of them: for compiling, not for linking. */
 #ifndef FREERTOS_H
 #define FREERTOS_H
 
