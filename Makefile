@@ -1,11 +1,11 @@
-# larder's front door: `make` alone lists the targets. Built files go to target/, and nowhere else.
+# The commands of larder: `make` alone lists the targets. All built files are in target/.
 PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
 CFLAGS ?= -O2 -g
 CXXFLAGS ?= -O2 -g
 
-# The version is written in Cargo.toml alone.
+# Cargo.toml is the only place of the version.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 LIB := target/lib/liblarder.a
@@ -25,7 +25,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what building and testing need and is missing (not the host's Rust)
+setup: ## Install the missing packages for building and testing (not the host's Rust)
 	@sh tests/tools/setup.sh
 
 lib: $(LIB) ## Build target/lib/liblarder.a and liblarder.so, for C
@@ -38,17 +38,17 @@ firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='.
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/firmware.sh
 
-size: ## Print bytes of code, data and stack of each target and hold them to their budgets; what functions add
+size: ## Print bytes of code, data and stack of each target and check their budgets; print what functions add
 	@sh tests/tools/setup.sh firmware
 	sh tests/tools/size.sh
 
 dist: ## Write target/dist/larder-VERSION-TARGET.tar.gz for this host and five cores, usable without Rust
 	sh tests/tools/dist.sh $(VERSION)
 
-header: ## Generate include/larder.h anew from src/ffi
+header: ## Generate include/larder.h from src/ffi
 	LARDER_BLESS=1 cargo test --test header
 
-abi: ## Write tests/abi anew from include/larder.h: what programs compiled against it rely on
+abi: ## Generate tests/abi from include/larder.h: the ABI that compiled programs rely on
 	sh tests/tools/abi.sh tests/abi
 
 examples: $(EXAMPLES) ## Build the examples in C and C++ into target/examples
@@ -61,7 +61,7 @@ target/examples/%-cpp: c-examples/%.cpp include/larder.hpp include/larder.h $(LI
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CXXFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm
 
-# Asked when the recipe runs, since `make setup` may just have installed it.
+# Evaluated when the recipe runs, since `make setup` may just have installed libzstd.
 target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
 
@@ -71,7 +71,7 @@ demo: ## Build the library, run the demo and draw a region; installs a C compile
 	target/examples/demo
 	@target/examples/memory_map --width 44 --svg target/region.svg | tail -n 1
 
-test: ## Run every check and test; says what it needs, and closes with how many passed
+test: ## Run every check and test; prints missing tools, and the counts at the end
 	@MAKE='$(MAKE)' sh tests/tools/verdict.sh $(TEST_PARTS)
 
 test-format: ## Is the Rust code formatted?
@@ -99,18 +99,18 @@ test-features: ## Run the Rust tests without a lock or a C library, with one of 
 test-c: lib examples ## Run the C part of the tests alone
 	MAKE='$(MAKE)' sh tests/c/run.sh
 
-test-crate: ## Use the packaged crate as a Rust project does; try the oldest and newest versions of its dependencies
+test-crate: ## Use the packaged crate in a Rust project; try the oldest and newest versions of its dependencies
 	sh tests/crate/run.sh
 
-test-firmware: ## Build for every core, link in all ways, hold sizes to their budgets, run images in QEMU
+test-firmware: ## Build for every core, link in all ways, check the size budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
 	@failed=0; sh tests/firmware/run.sh || failed=1; sh tests/firmware/images.sh || failed=1; exit $$failed
 
-test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions as others would
+test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions in other projects
 	@sh tests/tools/setup.sh
 	sh tests/dist/run.sh
 
-test-hosts: ## Run tests of Rust and C on 32-bit machines of both orders of bytes (QEMU)
+test-hosts: ## Run tests of Rust and C on 32-bit machines of both byte orders (QEMU)
 	@sh tests/tools/setup.sh hosts
 	sh tests/hosts/run.sh
 
@@ -120,10 +120,10 @@ test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, Undefine
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
 
-test-planted: ## Do the tests notice faults that are planted in the engine?
+test-planted: ## Do the tests find faults that are planted in the engine?
 	sh tests/planted/run.sh
 
-test-fuzz: ## Run each fuzz target for 30 seconds, where there is a nightly compiler
+test-fuzz: ## Run each fuzz target for 30 seconds, if there is a nightly compiler
 	sh tests/fuzz/run.sh 30
 
 fuzz: ## Run each fuzz target for SECONDS (60)
@@ -139,7 +139,7 @@ bench: ## Run the benchmarks
 	cargo bench
 	$(MAKE) --no-print-directory bench-calls bench-paths
 
-bench-calls: lib target/examples/threads ## Print instructions of single calls, and what batches and threads bring
+bench-calls: lib target/examples/threads ## Print instructions of single calls, and the gain by batches and threads
 	CC='$(CC)' sh benches/calls/calls.sh
 
 bench-pool: lib ## Print instructions of allocating from a pool, an arena and the C library's heap
@@ -161,7 +161,7 @@ bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' li
 bench-small: ## Print hit ratios of the small build beside the full engine's, in 16 and 64 KiB
 	sh benches/hitratio/small.sh $(ARGS)
 
-bench-memory: ## Print what an item costs in bytes
+bench-memory: ## Print the bytes that an item takes
 	cargo bench --bench memory
 
 doc: ## Make the references: target/doc (Rust), target/doxygen/c and target/doxygen/cpp; fails on any warning

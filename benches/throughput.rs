@@ -1,12 +1,11 @@
-//! How long a call takes, through the C functions, with the default configuration: spin lock, library's
-//! clock, default policy. One thread.
+//! The time of a call through the C functions in one thread, with the default configuration: spin lock, library's
+//! clock, default policy.
 //!
 //! - `lesson`: the two benchmarks of the lesson. The set has a time to live, so it reads the clock.
-//! - `N_items`: keys of 16 to 32 bytes, values of 64 bytes, in a region made for N items:
-//!   0.9 MB, and 49 MB, which is more than most processor caches hold.
+//! - `N_items`: keys of 16 to 32 bytes, values of 64 bytes, in a region for N items:
+//!   0.9 MB, and 49 MB, which is more than most processor caches have.
 //!
-//! A key is made anew for each call; that, and reading from a table which key is next, is part of what
-//! is measured.
+//! The time includes making the key of each call, and reading the key's number from a table.
 #![allow(unsafe_code)]
 
 #[path = "../tests/common/mod.rs"]
@@ -36,14 +35,13 @@ const VALUE: [u8; VALUE_LEN] = [0x5a; VALUE_LEN];
 const HOUR_MS: u64 = 3_600_000;
 const MIB: usize = 1 << 20;
 
-/// Calls until a sequence of requests begins again: by then it has asked for more keys than there is
-/// room for.
+/// Length of a sequence of requests, after which it repeats. It has more keys than fit in the cache.
 const REQUESTS: usize = 1 << 22;
 /// A cache is filled with the keys of numbers below this one.
 const OTHERS: u64 = 1 << 40;
-/// The exponent.
+/// The exponent of Zipf's law.
 const ZIPF: f64 = 0.99;
-/// Keys that are asked for, for each one that the region has room for.
+/// Number of different keys requested, for each item that fits in the region.
 const ZIPF_SPREAD: usize = 4;
 
 // ---- keys and requests -------------------------------------------------------------------------
@@ -53,7 +51,7 @@ struct Key {
     len: usize,
 }
 
-/// Another key for each number: the first eight bytes are a permutation of it.
+/// The key of a number. Different numbers have different keys: the first eight bytes are a permutation of the number.
 fn key(n: u64) -> Key {
     let mixed = Rng::new(n).next();
     let mut bytes = [0; KEY_LEN_MAX];
@@ -66,7 +64,7 @@ fn key(n: u64) -> Key {
     Key { bytes, len }
 }
 
-/// A sequence of numbers that begins again at its end.
+/// A sequence of numbers that repeats.
 struct Requests {
     numbers: Vec<u32>,
     at: usize,
@@ -83,8 +81,8 @@ impl Requests {
         Self::new(|| rng.below(items) as u32)
     }
 
-    /// The lower a number, the more often: J. Gray et al., "Quickly Generating Billion-Record Synthetic
-    /// Databases", SIGMOD 1994.
+    /// Numbers by Zipf's law; lower ones are more frequent. J. Gray et al., "Quickly Generating Billion-Record
+    /// Synthetic Databases", SIGMOD 1994.
     fn zipf(items: usize) -> Self {
         let n = items as f64;
         let zeta = |items| -> f64 { (1..=items).map(|i| f64::from(i).powf(-ZIPF)).sum() };
@@ -109,8 +107,8 @@ impl Requests {
 
 // ---- the C functions ---------------------------------------------------------------------------
 
-// They are called through pointers that the compiler is kept from following. Else it would compile
-// them into the loops below, once for each, with the lengths known: that is not what C gets.
+// The functions are called through opaque pointers. Otherwise the compiler would inline them into the loops below
+// with constant lengths, which a C program does not get.
 type Set = unsafe extern "C" fn(
     *mut larder_cache,
     *const c_void,
@@ -143,7 +141,7 @@ impl Cache {
         let mut region = Region::new(size);
         let mut handle = ptr::null_mut();
         let memory: *mut c_void = region.bytes().as_mut_ptr().cast();
-        // SAFETY: the region lives as long as the handle, and nobody else touches it.
+        // SAFETY: the region lives as long as the handle, and only the library accesses it.
         let status = unsafe { larder_cache_init(memory, size, ptr::null(), &raw mut handle) };
         assert_eq!(status, LARDER_OK);
         Self {
@@ -154,7 +152,7 @@ impl Cache {
         }
     }
 
-    /// With room for so many items.
+    /// A cache with room for `items` items.
     fn for_items(items: usize) -> Self {
         let config: *const larder_cache_config = ptr::null();
         let mut size = 0;
@@ -174,7 +172,7 @@ impl Cache {
         assert_eq!(status, LARDER_OK);
     }
 
-    /// Whether it is a hit.
+    /// Gets an item. Returns whether it is a hit.
     fn get(&self, n: u64, buffer: &mut [u8; VALUE_LEN]) -> bool {
         let Key { bytes, len } = key(n);
         let (key, out) = (bytes.as_ptr().cast(), buffer.as_mut_ptr().cast());
@@ -186,7 +184,7 @@ impl Cache {
         status == LARDER_OK
     }
 
-    /// Whether it is a hit; sets the value if not.
+    /// Gets an item, and sets it on a miss. Returns whether it was a hit.
     fn get_or_fill(&self, n: u64, buffer: &mut [u8; VALUE_LEN]) -> bool {
         let hit = self.get(n, buffer);
         if !hit {
@@ -206,7 +204,7 @@ impl Cache {
         // SAFETY: the handle is from `larder_cache_init`; `stats` can be written.
         let status = unsafe { larder_cache_stats(self.handle, stats.as_mut_ptr()) };
         assert_eq!(status, LARDER_OK);
-        // SAFETY: integers alone, written by the call.
+        // SAFETY: the call wrote the structure, which has only integers.
         unsafe { stats.assume_init() }.evictions
     }
 }
@@ -224,7 +222,7 @@ impl Pool {
         let mut region = Region::new(size);
         let mut handle = ptr::null_mut();
         let memory: *mut c_void = region.bytes().as_mut_ptr().cast();
-        // SAFETY: the region lives as long as the handle, and nobody else touches it.
+        // SAFETY: the region lives as long as the handle, and only the library accesses it.
         let status = unsafe { larder_pool_init(memory, size, ptr::null(), &raw mut handle) };
         assert_eq!(status, LARDER_OK);
         Self {
@@ -240,7 +238,7 @@ impl Pool {
         // SAFETY: the handle is from `larder_pool_init`; `block` can be written.
         let status = unsafe { (self.alloc)(self.handle, size, block.as_mut_ptr()) };
         assert_eq!(status, LARDER_OK);
-        // SAFETY: written by the call, which succeeded.
+        // SAFETY: the successful call wrote the block.
         unsafe { block.assume_init() }
     }
 
@@ -257,7 +255,7 @@ fn lesson(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lesson");
     group.throughput(Throughput::Elements(1));
 
-    // BenchmarkMemoryAllocation: sets of fresh keys, into a cache that is cleared before it is full.
+    // BenchmarkMemoryAllocation: sets of new keys, in a cache that is cleared before it is full.
     const LAP: u64 = 500_000;
     let (cache, mut fresh) = (Cache::new(64 * MIB), 0);
     let mut set = || {
@@ -267,12 +265,12 @@ fn lesson(criterion: &mut Criterion) {
         cache.set(fresh, HOUR_MS);
         fresh += 1;
     };
-    // The operating system hands out the region's memory when it is first written.
+    // The first lap makes the operating system allocate the region's memory.
     (0..LAP).for_each(|_| set());
     group.bench_function("set_fresh", |b| b.iter(&mut set));
     assert!(cache.evictions() <= fresh / 1_000);
 
-    // BenchmarkMemoryPool: gets a block and puts it back.
+    // BenchmarkMemoryPool: allocates a block and releases it.
     let (pool, mut i) = (Pool::new(MIB), 0);
     let mut get_put = || {
         pool.release(pool.alloc(100 + i % 1000));

@@ -1,12 +1,12 @@
-/* demo.c: a cache of 10 MiB at work, and a monitor that watches it from a thread of its own.
+/* demo.c: a cache of 10 MiB at work, and a monitor that watches it in its own thread.
  *
  * Build:  cc -std=c11 c-examples/demo.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Usage:  demo [--interval MS]        the monitor's interval, 500 ms by default
  *
- * 1,000 items with a TTL of an hour; optimize; more values than fit, so that items are evicted; the monitor
- * answers the pressure; 2,000 items expire; the limit drops to 5 MiB while 1,000 more items are set. Every hit is
- * compared with what was set: exit code 1 where it differs, or where a promise does not hold. A run takes about
- * three seconds, more with a longer interval. Every number is the library's.
+ * The parts: 1,000 items with a TTL of an hour; optimize; more values than fit, so that items are evicted; the monitor
+ * reacts to the pressure; 2,000 items expire; the limit is lowered to 5 MiB while 1,000 more items are set. Every hit
+ * is compared with the value set: exit code 1 if it differs, or if a promise does not hold. A run takes about three
+ * seconds, more with a longer interval. All numbers are the library's.
  *
  * Prints a sentence for each part, tables with a row like this, and a line for each of the monitor's checks:
  *      items    payload   overhead       free      usage      limit pressure  evicted  expired
@@ -73,8 +73,8 @@ static larder_cache_stats_t print_row(const larder_cache *cache)
     return stats;
 }
 
-/* Runs in the monitor's thread. It must not call the cache that is watched: that would be LARDER_BUSY. Usage is from
- * after the check, pressure_percent from before it: they stand side by side only where nothing was done. */
+/* Runs in the monitor's thread. It must not call the watched cache: the call would be LARDER_BUSY. Usage is from after
+ * the check, pressure_percent from before it. So they are printed together only if the check did nothing. */
 static void on_monitor_report(void *ctx, const larder_monitor_report *report)
 {
     (void)ctx;
@@ -95,7 +95,7 @@ static larder_monitor_stats_t watch_of(const larder_monitor *monitor)
     return watch;
 }
 
-/* One more check, whole: the one under way may have begun before what it is to see. */
+/* Waits for one more whole check: a check under way may have started before the present state. */
 static void wait_for_check(const larder_monitor *monitor)
 {
     uint64_t seen = watch_of(monitor).checks_performed;
@@ -121,7 +121,7 @@ static void print_statistics(const larder_cache *cache, const larder_monitor *mo
            watch.checks_performed, watch.optimizations, watch.memory_freed);
 }
 
-/* ---- text items: one after the other, for an hour ---- */
+/* ---- text items with a TTL of an hour ---- */
 
 static size_t make_text_key(int i, char key[16])
 {
@@ -147,7 +147,7 @@ static void set_texts(larder_cache *cache, int first)
     }
 }
 
-/* A miss is no error: a cache may evict. A hit must be what was set. */
+/* A miss is no error: a cache may evict. A hit must return the value set. */
 static void check_texts(larder_cache *cache, int count)
 {
     char key[16], expected[TEXT_SIZE_MAX], text[TEXT_SIZE_MAX];
@@ -170,7 +170,7 @@ static void make_mixed(uint32_t id, unsigned char *value, size_t size)
         value[i] = (unsigned char)(id * 31 + i);
 }
 
-/* What a read-through host does: get, and on a miss make the value and set it. */
+/* As in a read-through cache: gets a value, and on a miss makes and sets it. */
 static void get_or_set_mixed(larder_cache *cache, uint32_t id)
 {
     unsigned char expected[MIXED_SIZE_MAX], value[MIXED_SIZE_MAX];
@@ -276,7 +276,7 @@ static void show_limit(larder_cache *cache, const larder_monitor *monitor)
     check_texts(cache, 2 * TEXT_ITEMS);
 }
 
-/* ---- their order ---- */
+/* ---- the run ---- */
 
 static void start_monitor(larder_monitor *monitor, larder_cache *cache, uint64_t interval_ms)
 {
@@ -324,7 +324,7 @@ int main(int argc, char **argv)
                    "\n"
                    "  --interval MS    the monitor's interval, 1 to 60000 (default 500)\n",
                    options, 1, NULL);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* lines come live through a pipe too */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line at once, too */
     run(interval_ms);
     return EXIT_SUCCESS;
 }

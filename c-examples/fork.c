@@ -1,5 +1,5 @@
-/* fork.c: a server that forks. Its cache is in ordinary memory, so each child has a copy of it: the child attaches to
- * that copy before any other call, since a thread of the parent may have been in a call, and have held its lock.
+/* fork.c: a server that forks. Its cache is in ordinary memory, so each child has a copy. The child attaches to its
+ * copy before any other call, since at the fork a thread of the parent may have held a lock inside a call.
  *
  * Build:  cc -std=c11 c-examples/fork.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Prints: worker 1: attached, N items, page 1 is "body of page 1"     (a line for each of three workers)
@@ -26,7 +26,7 @@ static void store(uint32_t page)
     must(larder_cache_set(cache, &page, sizeof page, body, (size_t)len, 0), "larder_cache_set");
 }
 
-/* Works on while the parent forks. */
+/* A thread that uses the cache while the parent forks. */
 static void *refresh(void *unused)
 {
     (void)unused;
@@ -35,7 +35,7 @@ static void *refresh(void *unused)
     return NULL;
 }
 
-/* The configuration is the parent's. Where that has lock hooks, make their lock anew before. */
+/* The configuration is the parent's. If it has lock hooks, initialise their lock again before. */
 static void work(uint32_t number, const larder_cache_config *config)
 {
     larder_attach_report report = LARDER_ATTACH_REPORT_INIT;

@@ -1,6 +1,6 @@
-/* profile.c: where the bytes go. Sets 10,000 items of 100 to 1,099 bytes in a region of 100 MiB, every other
- * one with a TTL of a second; lets that second pass on a clock of its own; optimizes; and checks that the
- * memory of the expired half is back. Exit code 1 and a message where a promise does not hold.
+/* profile.c: the use of a cache's bytes. Sets 10,000 items of 100 to 1,099 bytes in a region of 100 MiB, every second
+ * one with a TTL of a second. Then the program's own clock advances by the second, optimize runs, and the memory of the
+ * expired half must be free. Exit code 1 and a message if a promise does not hold.
  *
  * Build:  cc -std=c11 c-examples/profile.c -Iinclude target/lib/liblarder.a -lpthread -lm
  *
@@ -29,7 +29,7 @@
 
 static uint64_t clock_now_ms;
 
-/* The cache's clock. A host with a timer reads it here; this one moves the time by hand and never sleeps. */
+/* The cache's clock. A host with a timer reads it here. This program sets the time itself and never sleeps. */
 static uint64_t read_clock(void *ctx)
 {
     return *(const uint64_t *)ctx;
@@ -45,7 +45,7 @@ static size_t make_key(int i, char key[16])
     return (size_t)snprintf(key, 16, "key_%d", i);
 }
 
-/* Every byte of a value follows from its number, so a hit can be compared in full. */
+/* Every byte of a value is a function of its number, so a hit can be compared in full. */
 static size_t make_value(int i, unsigned char value[VALUE_SIZE_MAX])
 {
     size_t size = 100 + (size_t)i % 1000;
@@ -74,7 +74,7 @@ static void set_item(larder_cache *cache, int i)
     must(larder_cache_set(cache, key, key_len, value, value_len, ttl_ms), "larder_cache_set");
 }
 
-/* An expired item is a miss; any other is there, as it was set. */
+/* Checks that an expired item is a miss, and that any other item has the value set. */
 static void check_item(larder_cache *cache, int i)
 {
     char key[16];
@@ -98,7 +98,7 @@ static void print_row(const char *label, const larder_cache_stats_t *stats)
            stats->memory_pressure, ratio((double)stats->overhead_bytes, (double)stats->item_count));
 }
 
-/* What holds at any moment, full or empty. */
+/* The statistics. Checks what holds at any time, in a full and in an empty cache. */
 static larder_cache_stats_t checked_stats(const larder_cache *cache)
 {
     larder_cache_stats_t stats = stats_of(cache);

@@ -1,4 +1,4 @@
-/* quickstart.c: a cache in 64 KiB of static memory. Sets a value, gets it, tells how full the cache is.
+/* quickstart.c: a cache in 64 KiB of static memory. Sets a value, gets it, prints the bytes in use.
  * Build:  cc -std=c11 c-examples/quickstart.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Prints: greeting = hello, larder
  *         N of 65536 bytes in use                     (N depends on the version) */

@@ -1,11 +1,11 @@
-/* replay.c: replays a recorded access trace, or a made-up workload, through a cache and reports how it did.
+/* replay.c: replays a recorded access trace, or a generated workload, through a cache and reports the results.
  *
  * Build:  cc -std=c11 c-examples/replay.c -Iinclude target/lib/liblarder.a -lpthread -lm
  *         (with -DHAVE_ZSTD -lzstd it reads .zst files as well)
  *
- * A get that misses is followed by a set, as in a read-through cache; a trace's sets and deletes are done as
- * they come. The times of a .csv trace are the cache's clock. Every hit is checked: a value begins with its
- * length and the number of its key. trace.h describes the formats; run with --help for the options.
+ * A get that misses is followed by a set, as in a read-through cache. A trace's sets and deletes are made in order.
+ * The times of a .csv trace are the cache's clock. Every hit is checked: a value starts with its length and the number
+ * of its key. trace.h describes the formats; run with --help for the options.
  *
  * Prints, with N for what depends on the version and the machine:
  *    trace           zipf 0.99: 1000000 requests, 100000 keys
@@ -31,8 +31,8 @@
 #include <unistd.h>
 
 #define BATCH_SIZE 4096
-#define KEY_SIZE_MIN 4   /* room for the number that tells keys apart */
-#define KEY_SIZE_MAX 250 /* hosts hash longer keys down */
+#define KEY_SIZE_MIN 4   /* room for the key's number */
+#define KEY_SIZE_MAX 250 /* hosts hash longer keys */
 #define MADE_UP_REQUESTS 1000000
 #define MADE_UP_KEYS 100000
 #define MADE_UP_KEY_SIZE 16
@@ -44,7 +44,7 @@ struct options {
     uint64_t limit; /* 0 = all of the region */
     uint64_t value_size;
     uint32_t policy;
-    const char *path; /* NULL = the made-up workload */
+    const char *path; /* NULL = the generated workload */
 };
 
 struct made_up {
@@ -61,10 +61,10 @@ struct tally {
 
 struct replay {
     larder_cache *cache;
-    uint64_t now_ms;       /* what the cache's clock shows */
+    uint64_t now_ms;       /* the time of the cache's clock */
     uint64_t region;
-    unsigned char *value;  /* the value to set, or the one got */
-    size_t value_capacity; /* never less than the largest value set so far */
+    unsigned char *value;  /* the value to set, or the one read */
+    size_t value_capacity; /* at least the largest value set so far */
     unsigned char key[KEY_SIZE_MAX];
     struct tally tally;
     bool draws_bar;
@@ -134,7 +134,7 @@ static void replay_delete(struct replay *replay, size_t key_len)
 static larder_status try_set(struct replay *replay, const struct request *request, size_t key_len)
 {
     if (request->value_size > replay->region)
-        return LARDER_TOO_LARGE; /* as the cache would say; no such value needs to be made for that */
+        return LARDER_TOO_LARGE; /* the cache's answer, without making such a value */
     reserve_value(replay, request->value_size);
     unsigned char stamp[8];
     size_t stamp_len = make_stamp(request->id, request->value_size, stamp);
@@ -144,7 +144,7 @@ static larder_status try_set(struct replay *replay, const struct request *reques
     return larder_cache_set(replay->cache, replay->key, key_len, replay->value, request->value_size, ttl_ms);
 }
 
-/* A failed set keeps the old value, which is out of date here: it goes. */
+/* A failed set keeps the old value, which is out of date here. So it is deleted. */
 static void replay_set(struct replay *replay, const struct request *request, size_t key_len)
 {
     larder_status status = try_set(replay, request, key_len);
@@ -187,7 +187,7 @@ static void replay_request(struct replay *replay, const struct request *request)
     }
 }
 
-/* Only this is timed: reading and unpacking a trace is no work of the cache. */
+/* Only this function is timed: reading and unpacking a trace is not the cache's work. */
 static void replay_batch(struct replay *replay, const struct request *batch, size_t count)
 {
     double begin = seconds_now();
@@ -214,7 +214,7 @@ static void clear_bar(const struct replay *replay)
         fprintf(stderr, "\r%*s\r", BAR_WIDTH + 7, "");
 }
 
-/* ---- where requests come from ---- */
+/* ---- the sources of requests ---- */
 
 static size_t made_up_read(struct made_up *made_up, struct request *out, size_t max)
 {
@@ -245,7 +245,7 @@ static void replay_made_up(struct replay *replay)
     zipf_free(&made_up.zipf);
 }
 
-/* False, with a message, where the file cannot be read or is no trace. */
+/* Returns false after a message if the file cannot be read or is no trace. */
 static bool replay_trace(struct replay *replay, const struct options *options)
 {
     static struct request batch[BATCH_SIZE];
@@ -375,7 +375,7 @@ static void start(struct replay *replay, const struct options *options, void *re
     must(larder_cache_init(region, (size_t)options->region, &config, &replay->cache), "larder_cache_init");
     replay->region = options->region;
     replay->draws_bar = isatty(STDERR_FILENO);
-    reserve_value(replay, 4096); /* a get needs a buffer, however empty the cache is */
+    reserve_value(replay, 4096); /* a get needs a buffer, even in an empty cache */
 }
 
 int main(int argc, char **argv)

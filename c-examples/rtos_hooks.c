@@ -1,12 +1,12 @@
-/* rtos_hooks.c: a cache in static memory that a task and an interrupt handler share, with a lock and a clock of
- * the host's. The host is a made-up kernel: a flag for the lock, and a depth to which interrupts are off.
+/* rtos_hooks.c: a cache in static memory that a task and an interrupt handler share, with the host's lock and clock.
+ * The host is a simulated kernel: a flag for the lock, and a nesting depth of disabled interrupts.
  *
  * Build:  cc -std=c11 c-examples/rtos_hooks.c -Iinclude target/lib/liblarder.a -lpthread -lm
  *
  * The handler reads, stores and deletes by larder_cache_try_get, try_set and try_delete, which never wait. Between
- * two calls of the task it finds the lock free. In the middle of one it gets LARDER_BUSY, nothing changes, and the
- * task does later what the handler could not. Without a try_lock hook it gets LARDER_INVALID. Exit code 1 and a
- * message where a promise does not hold.
+ * two calls of the task the lock is free. Inside a call the handler gets LARDER_BUSY and nothing changes; the task
+ * makes the handler's changes later. Without a try_lock hook the handler gets LARDER_INVALID. Exit code 1 and a message
+ * if a promise does not hold.
  *
  * Prints:
  *    == between two calls
@@ -30,14 +30,14 @@
 
 _Alignas(LARDER_ALIGN) static unsigned char region[16 * 1024];
 
-/* ---- the kernel: what an RTOS and its hardware give ---- */
+/* ---- the kernel: the part of an RTOS and its hardware ---- */
 
 enum moment { BETWEEN_CALLS, LOCK_TAKEN, CLOCK_READ, BEFORE_UNLOCK };
 
 static struct {
     uint64_t tick_ms;
-    unsigned off_depth; /* interrupts are off where it is not 0 */
-    bool pending;       /* an interrupt waits for its moment */
+    unsigned off_depth; /* interrupts are off if not 0 */
+    bool pending;       /* an interrupt is pending until its moment */
     enum moment moment;
     void (*handler)(void);
 } kernel;
@@ -49,7 +49,7 @@ static void interrupts_off(void)
 
 static void interrupts_on(void)
 {
-    require(kernel.off_depth > 0, "interrupts go on as often as off");
+    require(kernel.off_depth > 0, "interrupts are turned on as often as off");
     kernel.off_depth--;
 }
 
@@ -59,7 +59,7 @@ static void raise_interrupt_at(enum moment moment)
     kernel.moment = moment;
 }
 
-/* Where the hardware breaks in. A handler runs with interrupts off: none breaks into another. */
+/* A point at which an interrupt may happen. A handler runs with interrupts off, so handlers do not nest. */
 static void interrupt_point(enum moment moment)
 {
     if (!kernel.pending || kernel.moment != moment || kernel.off_depth > 0)
@@ -72,7 +72,7 @@ static void interrupt_point(enum moment moment)
 
 /* ---- the hooks ----
  *
- * Interrupts are off for the moment that the flag is changed in, not while the cache works. */
+ * Interrupts are off only while the flag changes, not while the cache works. */
 
 static struct lock {
     bool taken;
@@ -89,7 +89,7 @@ static bool take_if_free(struct lock *lock)
     return is_free;
 }
 
-/* A kernel lets the task sleep here until the lock is free; a lone task never finds it taken. */
+/* A kernel would let the task sleep here until the lock is free. A single task always finds it free. */
 static int32_t lock_hook(void *ctx)
 {
     require(take_if_free(ctx), "a lone task never waits for its lock");
@@ -111,13 +111,13 @@ static void unlock_hook(void *ctx)
     struct lock *lock = ctx;
     interrupt_point(BEFORE_UNLOCK);
     interrupts_off();
-    require(lock->taken, "who gives the lock back has it");
+    require(lock->taken, "only a taken lock is released");
     lock->taken = false;
     lock->unlocks++;
     interrupts_on();
 }
 
-/* The cache reads the clock with its lock held. The hook itself calls no cache; an interrupt may. */
+/* The cache reads the clock while it holds its lock. The hook does not call the cache, but an interrupt may. */
 static uint64_t clock_hook(void *ctx)
 {
     (void)ctx;
@@ -127,12 +127,12 @@ static uint64_t clock_hook(void *ctx)
 
 /* ---- the interrupt handler ----
  *
- * It reads the settings that the task stores, stores a sample, and takes an alarm back. */
+ * It reads the settings that the task stores, stores a sample, and deletes an alarm. */
 
 static larder_cache *cache;
 
 static struct {
-    uint32_t sample; /* what it is to store */
+    uint32_t sample; /* the number to store */
     uint32_t settings;
     larder_status get, set, delete;
 } handled;
@@ -194,7 +194,7 @@ static uint32_t get_number(const char *key, size_t key_len)
     return number;
 }
 
-/* What each part starts from. */
+/* Sets the state at the start of each part. */
 static void set_all(uint32_t number)
 {
     set_number("settings", 8, number);
@@ -203,7 +203,7 @@ static void set_all(uint32_t number)
     handled.sample = number + 1;
 }
 
-/* A call of the task into which an interrupt breaks. */
+/* Makes a call of the task that is interrupted. */
 static void set_settings_with_interrupt(enum moment moment, uint32_t number)
 {
     raise_interrupt_at(moment);
@@ -217,24 +217,24 @@ static void interrupt_between_calls(void)
     set_all(10);
     set_settings_with_interrupt(BETWEEN_CALLS, 11);
     print_handled("");
-    require(handled_all_with(LARDER_OK), "between two calls the handler gets what it asks for");
+    require(handled_all_with(LARDER_OK), "between two calls the handler's calls succeed");
     require(handled.settings == 11, "the handler reads what the task stored");
     require(get_number("sample", 6) == handled.sample, "the task reads what the handler stored");
     require(larder_cache_contains(cache, "alarm", 5) == LARDER_NOT_FOUND, "what the handler deleted is gone");
     require(cache_lock.refused == 0 && stats_of(cache).failed_busy == 0, "no call was refused");
 }
 
-/* Every counter and every value is as if the handler had not run, but for the count of calls turned away. */
+/* Checks that every counter and value is as without the handler, except the count of LARDER_BUSY calls. */
 static void require_unchanged(const larder_cache_stats_t *before, uint32_t number)
 {
     larder_cache_stats_t after = stats_of(cache);
     require(after.hits == before->hits && after.misses == before->misses && after.deletes == before->deletes,
-            "a call that is turned away neither reads nor deletes");
+            "a refused call neither reads nor deletes");
     require(after.sets == before->sets + 1 && after.updates == before->updates + 1, "only the task's set is counted");
-    require(after.item_count == before->item_count && after.total_used == before->total_used, "no item more or less");
-    require(after.failed_busy == before->failed_busy + 3, "each call that was turned away is counted");
+    require(after.item_count == before->item_count && after.total_used == before->total_used, "the items are the same");
+    require(after.failed_busy == before->failed_busy + 3, "each refused call is counted");
     require(get_number("sample", 6) == number, "the sample is the old one");
-    require(get_number("alarm", 5) == number, "the alarm is still there");
+    require(get_number("alarm", 5) == number, "the alarm still exists");
     require(get_number("settings", 8) == number + 1, "the task's own call did its work");
 }
 
@@ -244,13 +244,13 @@ static void interrupt_inside(enum moment moment, const char *title)
     larder_cache_stats_t before = stats_of(cache);
     set_settings_with_interrupt(moment, 21);
     print_handled(title);
-    require(handled_all_with(LARDER_BUSY), "in the middle of a call the handler is turned away");
+    require(handled_all_with(LARDER_BUSY), "inside a call the handler's calls are LARDER_BUSY");
     require_unchanged(&before, 20);
 
-    /* The task does what the handler could not. */
+    /* The task makes the changes that the handler could not. */
     set_number("sample", 6, handled.sample);
     must(larder_cache_delete(cache, "alarm", 5), "larder_cache_delete");
-    require(get_number("sample", 6) == 21, "the sample came late, but it came");
+    require(get_number("sample", 6) == 21, "the task stores the sample later");
 }
 
 static void interrupt_in_the_middle(void)
@@ -262,10 +262,10 @@ static void interrupt_in_the_middle(void)
     larder_cache_stats_t stats = stats_of(cache);
     printf("   refused by try_lock %" PRIu64 " times, failed_busy is %" PRIu64 "\n", cache_lock.refused,
            stats.failed_busy);
-    require(cache_lock.refused == 9, "it was the try_lock hook that turned the handler away");
+    require(cache_lock.refused == 9, "the try_lock hook refuses each call of the handler");
 }
 
-/* A host whose lock cannot be tried keeps its handlers away from the cache. */
+/* With a lock that cannot be tried, interrupt handlers cannot call the cache. */
 static void interrupt_without_try_lock(void)
 {
     puts("== without try_lock");
@@ -282,7 +282,7 @@ int main(int argc, char **argv)
     read_arguments(argc, argv,
                    "usage: rtos_hooks\n"
                    "\n"
-                   "A task and an interrupt handler of a made-up kernel share a cache through lock hooks.\n",
+                   "A task and an interrupt handler of a simulated kernel share a cache through lock hooks.\n",
                    NULL, 0, NULL);
     kernel.tick_ms = 1000;
     kernel.handler = handle_interrupt;
@@ -292,7 +292,7 @@ int main(int argc, char **argv)
     must(larder_cache_check(cache), "larder_cache_check");
     interrupt_without_try_lock();
     must(larder_cache_check(cache), "larder_cache_check");
-    require(!cache_lock.taken && cache_lock.locks == cache_lock.unlocks, "each lock is given back");
+    require(!cache_lock.taken && cache_lock.locks == cache_lock.unlocks, "each lock is released");
     printf("== %" PRIu64 " locks, %" PRIu64 " unlocks, all checks passed\n", cache_lock.locks, cache_lock.unlocks);
     return EXIT_SUCCESS;
 }

@@ -1,7 +1,7 @@
-/* stream.h: the bytes of a file in order, as they are or unpacked by libzstd where the name ends in .zst.
- * A few hundred KiB of buffers, whatever the size of the file.
+/* stream.h: reads the bytes of a file in order. If the name ends in .zst, libzstd unpacks them. The buffers take a few
+ * hundred KiB for a file of any size.
  *
- * libzstd is there with -DHAVE_ZSTD -lzstd; without it a .zst file does not open and the error says why. */
+ * Build with -DHAVE_ZSTD -lzstd to use libzstd. Without it, opening a .zst file fails with an error that says so. */
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -17,8 +17,8 @@ struct unzstd;
 
 struct stream {
     FILE *file;
-    int64_t file_size;     /* as stored; 0 where it has none, as a pipe */
-    struct unzstd *unzstd; /* NULL: the bytes are taken as they are */
+    int64_t file_size;     /* as stored; 0 if it has none, as a pipe */
+    struct unzstd *unzstd; /* NULL: the bytes are not packed */
     const char *error;     /* NULL: none so far */
 };
 
@@ -28,7 +28,7 @@ static inline bool ends_with(const char *text, const char *end)
     return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
-/* Reads the file itself: fewer bytes than asked for mean its end or an error. */
+/* Reads the file itself. Fewer bytes than `size` mean its end or an error. */
 static inline size_t stream_read_file(struct stream *stream, void *data, size_t size)
 {
     size_t count = fread(data, 1, size, stream->file);
@@ -69,8 +69,8 @@ static inline bool unzstd_open(struct stream *stream)
     return true;
 }
 
-/* libzstd may still hold unpacked bytes when it has eaten all input: more input is read only once a call
- * neither eats nor makes anything. That call's return value speaks of a frame that has not begun. */
+/* libzstd may still have unpacked bytes after it has consumed all input. So more input is read only after a call that
+ * neither consumes nor produces bytes. The return value of that call is about a frame that has not started. */
 static inline size_t unzstd_read(struct stream *stream, void *data, size_t size)
 {
     struct unzstd *unzstd = stream->unzstd;
@@ -125,7 +125,7 @@ static inline void stream_close(struct stream *stream)
     *stream = (struct stream){ 0 };
 }
 
-/* On false, stream->error says why and nothing needs to be closed. */
+/* Returns false on an error: stream->error is the cause, and nothing needs to be closed. */
 static inline bool stream_open(struct stream *stream, const char *path)
 {
     *stream = (struct stream){ .file = fopen(path, "rb") };
@@ -144,7 +144,7 @@ static inline bool stream_open(struct stream *stream, const char *path)
     return true;
 }
 
-/* Fewer bytes than asked for mean the end, or an error that stream->error tells. */
+/* Fewer bytes than `size` mean the end, or an error: see stream->error. */
 static inline size_t stream_read(struct stream *stream, void *data, size_t size)
 {
     if (stream->error != NULL)
@@ -152,7 +152,7 @@ static inline size_t stream_read(struct stream *stream, void *data, size_t size)
     return stream->unzstd != NULL ? unzstd_read(stream, data, size) : stream_read_file(stream, data, size);
 }
 
-/* How much of the file has been read, in percent; 0 where its size is not known. */
+/* The percentage of the file read so far; 0 if its size is not known. */
 static inline unsigned stream_percent(const struct stream *stream)
 {
     off_t at = stream->file_size > 0 ? ftello(stream->file) : 0;

@@ -3,11 +3,10 @@
  * Build:  cc -std=c11 c-examples/threads.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Usage:  threads [--threads N] [--seconds S] [--shards K]       2, 1 and 8 by default
  *
- * Each thread gets keys by Zipf's law, and on a miss makes the value and sets it. Every value read is checked:
- * its length follows from its key, and its words name the key and are all the same. The limit goes down to a half
- * in mid-run, and up again. In the end the cache must have counted what the threads counted. Exit code 1 where
- * anything differs. Then one thread alone and all of them do the same for a moment, to compare. A run takes about
- * S + 1 seconds.
+ * Each thread gets keys by Zipf's law, and on a miss makes the value and sets it. Every value read is checked: its
+ * length is a function of its key, and all its words are equal and contain the key. During the run the limit is lowered
+ * to a half and raised again. In the end the cache's counters must equal the threads'. Exit code 1 if anything differs.
+ * Then one thread alone, and all of them, run for a short time to compare speeds. A run takes about S + 1 seconds.
  *
  * Prints, with N for what depends on the machine:
  *    == 2 threads, 8 shards, 1 s
@@ -58,8 +57,8 @@ struct worker {
     uint64_t gets, hits, sets;
 };
 
-/* Keys are drawn before the threads start: what is measured is the cache, not the dice. All threads go through the
- * same draws, each from another place on. */
+/* Keys are drawn before the threads start, so that only the cache is measured. All threads use the same draws, each
+ * from another start. */
 struct traffic {
     larder_cache *cache;
     uint32_t draws[DRAWS];
@@ -74,7 +73,7 @@ static void sleep_ms(long ms)
     nanosleep(&rest, NULL);
 }
 
-/* ---- values: words that are all the same and name the key, and who wrote it when ---- */
+/* ---- values: all words are equal, and contain the key, the writing thread and the time ---- */
 
 static void make_value(uint32_t id, uint32_t writing, uint64_t *words, size_t size)
 {
@@ -83,7 +82,7 @@ static void make_value(uint32_t id, uint32_t writing, uint64_t *words, size_t si
         words[i] = tag;
 }
 
-/* A value of which a part is another's, or another time's, is wrong too. */
+/* A value with a part of another value, or of another time, is wrong, too. */
 static bool value_is_right(uint32_t id, const uint64_t *words, size_t size)
 {
     size_t count = size / WORD;
@@ -180,7 +179,7 @@ static uint64_t gets_of(const larder_cache_stats_t *stats)
     return stats->hits + stats->misses;
 }
 
-/* Prints what happened since the last report; the threads go on meanwhile. */
+/* Prints the changes since the last report, while the threads continue. */
 static void report(const larder_cache *cache, double started, double *since, larder_cache_stats_t *before)
 {
     larder_cache_stats_t stats = stats_of(cache);
@@ -200,7 +199,7 @@ static void move_limit(larder_cache *cache, size_t limit)
     printf("== the limit is now %zu bytes\n", larder_cache_memory_limit(cache));
 }
 
-/* A lowered limit is reached in slices; a pass of optimize reaches it whole, whatever the threads store meanwhile. */
+/* A lowered limit is reached in slices. A whole pass of optimize reaches it, even while the threads store. */
 static void check_lowered_limit(larder_cache *cache)
 {
     must(larder_cache_optimize(cache, 0, NULL), "larder_cache_optimize");
@@ -268,7 +267,7 @@ static void run_watched(struct traffic *traffic, void *region, const struct opti
 
 /* ---- speed ---- */
 
-/* Gets and sets a second, in a new cache that had a moment to fill. */
+/* Gets and sets per second, in a new cache after a short time to fill. */
 static double measure(struct traffic *traffic, void *region, unsigned shards, unsigned threads)
 {
     larder_cache *cache = cache_new(region, shards);
@@ -283,7 +282,7 @@ static double measure(struct traffic *traffic, void *region, unsigned shards, un
     return ratio((double)(gets_of(&after) - gets_of(&before) + after.sets - before.sets), seconds);
 }
 
-/* Says what this machine does, and promises nothing. */
+/* Prints the speeds on this machine, and checks nothing. */
 static void compare_speed(struct traffic *traffic, void *region, const struct options *options)
 {
     double one = measure(traffic, region, options->shards, 1);
@@ -317,7 +316,7 @@ static struct options parse_options(int argc, char **argv)
     return (struct options){ (unsigned)threads, (unsigned)seconds, (unsigned)shards };
 }
 
-/* A hint where the system has huge pages: a large cache misses the processor's table of pages less often. */
+/* A hint for systems with huge pages: a large cache then has fewer misses in the processor's table of pages. */
 static void advise_huge_pages(void *region)
 {
 #ifdef MADV_HUGEPAGE
@@ -333,7 +332,7 @@ int main(int argc, char **argv)
 {
     static struct traffic traffic;
     struct options options = parse_options(argc, argv);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* lines come live through a pipe too */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line at once, too */
     void *region = region_new(REGION_SIZE);
     advise_huge_pages(region);
     draw_keys(&traffic);

@@ -1,4 +1,4 @@
-/* trace.h: reads the requests of a recorded cache trace, one after the other, in constant memory.
+/* trace.h: reads the requests of a recorded cache trace in order, in constant memory.
  *
  *   NAME.ids   a little-endian u32 per access: the number of the key
  *   NAME.csv   the header line time_s,key_id,key_size,value_size,op,ttl_s, then one access a line;
@@ -14,7 +14,7 @@
 
 #define TRACE_CSV_HEADER "time_s,key_id,key_size,value_size,op,ttl_s"
 #define TRACE_BUFFER_SIZE (1 << 16)
-#define TRACE_SECONDS_MAX UINT64_C(1000000000000) /* in milliseconds it still is far from 2^64 */
+#define TRACE_SECONDS_MAX UINT64_C(1000000000000) /* in milliseconds far below 2^64 */
 
 enum request_op { REQUEST_GET, REQUEST_SET, REQUEST_DELETE };
 
@@ -31,7 +31,7 @@ struct trace {
     struct stream stream;
     const char *path;
     bool is_csv;
-    uint32_t ids_key_size, ids_value_size; /* sizes that an .ids file does not tell */
+    uint32_t ids_key_size, ids_value_size; /* the sizes for .ids files, which contain none */
     uint64_t count;                        /* lines or accesses read so far */
     size_t at, end;                        /* bytes[at..end] are read and not yet used */
     char error[512];                       /* empty: none so far */
@@ -44,7 +44,7 @@ static inline bool trace_is_known(const char *path)
            ends_with(path, ".csv.zst");
 }
 
-/* Moves the unused bytes to the front and reads more behind them; false where none came. */
+/* Moves the unused bytes to the front and reads more after them. Returns false if there were no more. */
 static inline bool trace_refill(struct trace *trace)
 {
     size_t rest = trace->end - trace->at;
@@ -61,7 +61,7 @@ static inline void trace_line_error(struct trace *trace, const char *message)
     snprintf(trace->error, sizeof trace->error, "%s:%" PRIu64 ": %s", trace->path, trace->count, message);
 }
 
-/* The next line with a NUL for its line end, and its end in `end`; NULL at the end or on an error. */
+/* The next line, with a NUL instead of its line end, and its end in `end`. NULL at the file's end or on an error. */
 static inline char *trace_next_line(struct trace *trace, char **end)
 {
     char *newline;
@@ -145,7 +145,7 @@ static inline bool take_op(const char **at, enum request_op *out)
     return false;
 }
 
-/* `end` tells a NUL inside of the line from the one behind it. */
+/* `end` distinguishes a NUL inside the line from the one after it. */
 static inline bool parse_request(const char *line, const char *end, struct request *out)
 {
     uint32_t ttl_s = 0;
@@ -188,7 +188,7 @@ static inline bool trace_next_id(struct trace *trace, struct request *out)
     return true;
 }
 
-/* False: trace->error says why. The path must outlive the trace. */
+/* Returns false on an error: see trace->error. The path must outlive the trace. */
 static inline bool trace_open(struct trace *trace, const char *path, uint32_t ids_key_size, uint32_t ids_value_size)
 {
     trace->path = path;
@@ -220,7 +220,7 @@ static inline void trace_close(struct trace *trace)
     stream_close(&trace->stream);
 }
 
-/* Up to `max` requests; fewer mean the end, or an error that trace->error tells. */
+/* Reads up to `max` requests. Fewer mean the end, or an error: see trace->error. */
 static inline size_t trace_read(struct trace *trace, struct request *out, size_t max)
 {
     size_t count = 0;

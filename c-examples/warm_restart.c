@@ -1,13 +1,13 @@
 /* warm_restart.c: a cache in a mapped file outlives the process that filled it.
  *
- * The parent starts a worker that maps the file, takes a lock on it, attaches to the cache in it (or makes one) and
- * works; the parent kills it with SIGKILL in the middle, some times over, and starts the next one. Each worker
- * says how many items it found again; the last one compares every value with what it must be, and the time that
- * attaching takes with that of filling the cache anew.
+ * The parent starts a worker, which maps the file, locks it, attaches to its cache (or makes one) and works. The parent
+ * kills the worker with SIGKILL during its work and starts the next one, several times. Each worker prints the number
+ * of items that it recovered. The last one checks every value, and compares the time of attaching with that of filling
+ * the cache again.
  *
  * Usage:  warm_restart [--size BYTES] [--rounds N] [--file PATH]       64M, 5 and a file in /tmp by default
  *
- * The file is the host's to keep for one owner at a time: flock here. */
+ * The host must make sure that the file has one owner at a time: here by flock. */
 #define _DEFAULT_SOURCE
 #include "example.h"
 
@@ -29,9 +29,9 @@ struct options {
     const char *path;
 };
 
-/* ---- what is stored ---- */
+/* ---- the values ---- */
 
-/* A value tells its key, its version and its own hash; key n has 4 to 32 words. */
+/* A value contains its key, its version and its own hash. It has 4 to 32 words. */
 static size_t make_value(uint64_t n, uint64_t version, uint64_t *words)
 {
     size_t count = 4 + mix64(n) % (VALUE_WORDS_MAX - 3);
@@ -71,7 +71,7 @@ static void *map_file(const struct options *options)
         perror(options->path);
         exit(EXIT_FAILURE);
     }
-    /* Held until the process ends, however it ends. */
+    /* The lock is held until the process ends in any way. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         fprintf(stderr, "%s has another owner: wait for its end, or name another --file\n", options->path);
         exit(EXIT_FAILURE);
@@ -84,7 +84,7 @@ static void *map_file(const struct options *options)
     return region;
 }
 
-/* The cache that is there, or a new one. */
+/* Attaches to the file's cache, or makes a new one. */
 static larder_cache *open_cache(const struct options *options, void *region, larder_attach_report *report)
 {
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
@@ -171,7 +171,7 @@ static void run_and_kill(const struct options *options, uint64_t round)
     close(ready[0]);
 }
 
-/* Every item is whole and right; the same items set anew, for the time that takes. */
+/* Checks every item, then sets the same items again to measure the time. */
 static void compare(const struct options *options)
 {
     larder_attach_report report;

@@ -1,4 +1,4 @@
-/* zipf.h: keys of a made-up workload: ranks 0..count by Zipf's law, and a size for each that never changes.
+/* zipf.h: keys of a generated workload: ranks 0..count by Zipf's law, and a fixed size for each.
  * Link with -lm. */
 #ifndef ZIPF_H
 #define ZIPF_H
@@ -7,13 +7,13 @@
 
 #include <math.h>
 
-/* share[k] = the chance that a rank is at most k. 8 bytes a rank buy an exact law in few lines. */
+/* share[k] = the probability that a rank is at most k. 8 bytes a rank give the exact law in few lines of code. */
 struct zipf {
     double *share;
     uint32_t count;
 };
 
-/* `count` is at least 1. The chance of rank k is proportional to 1 / (k + 1)^alpha. */
+/* `count` is at least 1. The probability of rank k is proportional to 1 / (k + 1)^alpha. */
 static inline void zipf_init(struct zipf *zipf, uint32_t count, double alpha)
 {
     zipf->count = count;
@@ -37,7 +37,7 @@ static inline void zipf_free(struct zipf *zipf)
     zipf->share = NULL;
 }
 
-/* The first rank whose share is above a random point. The last share is 1 and the point below it: there is one. */
+/* The first rank whose share is above a random point. There is one: the last share is 1, and the point is below 1. */
 static inline uint32_t zipf_next(const struct zipf *zipf, uint64_t *random)
 {
     double point = unit_interval(random_next(random));
@@ -52,7 +52,7 @@ static inline uint32_t zipf_next(const struct zipf *zipf, uint64_t *random)
     return low;
 }
 
-/* 16..4096 bytes, log-uniform over the keys: as many values in 16..32 as in 2048..4096. */
+/* The size of a key's value: 16..4096 bytes, log-uniform, so there are as many in 16..32 as in 2048..4096. */
 static inline uint32_t size_of_key(uint32_t id)
 {
     return (uint32_t)exp2(4 + 8 * unit_interval(mix64(id + UINT64_C(0x9e3779b97f4a7c15))));

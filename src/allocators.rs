@@ -1,28 +1,28 @@
-//! Arenas and pools as the allocators of collections, for each version of the trait.
+//! Arenas and pools as allocators of collections, for each version of the trait.
 //!
-//! | trait | whose collections | feature |
+//! | trait | collections that use it | feature |
 //! |---|---|---|
-//! | allocator-api2 0.2 | hashbrown's, bumpalo's, [`crate::allocator_api2`]'s | |
-//! | allocator-api2 0.4 | its own | `alloc` |
-//! | `core::alloc::Allocator` | the standard library's | `nightly` |
+//! | allocator-api2 0.2 | those of hashbrown, bumpalo and [`crate::allocator_api2`] | |
+//! | allocator-api2 0.4 | those of allocator-api2 0.4 | `alloc` |
+//! | `core::alloc::Allocator` | those of the standard library | `nightly` |
 #![allow(unsafe_code)]
 
 use crate::{Arena, Pool};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-/// The same two calls under each trait's name.
+/// Implements a trait's two methods by `take` and `give_back`.
 macro_rules! implement {
     ($owner:ident, $($api:ident)::+) => {
-        // SAFETY: what `take` hands out stays valid and unaliased until `give_back`, or until the arena's
-        // reset, which needs `&mut Arena` and so the end of every `&Arena`. Moving the owner moves none of it.
+        // SAFETY: memory from `take` stays valid and unaliased until `give_back`, or until the arena's reset.
+        // `reset` takes `&mut Arena`, so no `&Arena` exists then. A move of the owner does not move its region.
         unsafe impl $($api)::+::Allocator for &$owner<'_> {
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($api)::+::AllocError> {
                 self.take(layout).ok_or($($api)::+::AllocError)
             }
 
             unsafe fn deallocate(&self, place: NonNull<u8>, layout: Layout) {
-                // SAFETY: the caller gives back what `allocate` returned for this layout.
+                // SAFETY: the caller guarantees that `allocate` returned `place` for this layout.
                 unsafe { self.give_back(place, layout) }
             }
         }

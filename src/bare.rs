@@ -1,8 +1,8 @@
-//! The panic handler and the global allocator that Rust wants to see: both for the C archive, the allocator
-//! for firmware in Rust without a heap, too.
+//! The panic handler and the global allocator that Rust requires. The C archive has both; firmware in Rust without
+//! a heap has the allocator.
 //!
-//! Neither can be reached. Both call symbols that no object defines, so the last link, which drops what is
-//! unreachable, fails if one ever can be.
+//! Neither is reachable. Both call symbols that no object defines, and the final link removes unreachable code. So
+//! a program that could reach one does not link.
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -16,11 +16,11 @@ unsafe extern "C" {
 #[cfg(feature = "capi")]
 #[panic_handler]
 fn on_panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: never linked.
+    // SAFETY: never linked, so never called.
     unsafe { larder_port_panic() }
 }
 
-/// No call allocates.
+/// An allocator that fails at link time.
 struct Refuse;
 
 #[global_allocator]
@@ -36,14 +36,14 @@ unsafe impl GlobalAlloc for Refuse {
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
 
-/// A panic that can be reached, planted to show that the check of the archive finds one.
+/// A reachable panic, planted to show that the archive's check finds it.
 #[cfg(larder_planted = "panic")]
 #[unsafe(no_mangle)]
 extern "C" fn larder_planted(at: usize) -> u8 {
     b"planted"[at]
 }
 
-/// The same for memory from a heap.
+/// A reachable heap allocation, planted to show that the archive's check finds it.
 #[cfg(larder_planted = "allocation")]
 #[unsafe(no_mangle)]
 extern "C" fn larder_planted(number: usize) -> *mut usize {

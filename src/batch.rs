@@ -1,13 +1,12 @@
-//! Many requests in one call: what the index and the items need is fetched for all of them before the
-//! first waits for it.
+//! Many requests in one call: the cache lines of all requests are prefetched before the first one is served.
 //!
-//! A batch is taken in groups, and each group shard by shard, each shard under its lock once. Requests
-//! for one key stay in their order, since they are of one shard.
+//! A batch is served in groups. Each group is served shard by shard, and locks each shard once. Requests
+//! for one key keep their order, since they belong to one shard.
+//!
+//! With the feature `small` there is no prefetch: each request is a separate call.
 //!
 //! # Source
 //! Group prefetching for hash tables: S. Chen et al., ACM TODS 32 (2007).
-//!
-//! Where code has to be small, nothing is fetched ahead: each request is a call of its own.
 
 #![forbid(unsafe_code)]
 
@@ -18,14 +17,14 @@ use crate::page::{GRANULE, Id};
 use crate::shard::Shard;
 use crate::status::{Error, Result};
 
-/// Requests of a group: so many misses of the caches are under way at most.
+/// Requests of a group: the maximum number of requests with prefetches under way.
 #[cfg(not(feature = "small"))]
 const GROUP: usize = 8;
 
 #[cfg(feature = "small")]
 impl Cache<'_> {
-    /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
-    /// cannot be one goes to `refuse` instead.
+    /// Calls `run` for each request under the lock of its key's shard, with the key's hash. Calls `refuse`
+    /// instead for an invalid key.
     pub(crate) fn for_each_request<'k, R>(
         &self,
         requests: &mut [R],
@@ -53,8 +52,8 @@ impl Cache<'_> {
 
 #[cfg(not(feature = "small"))]
 impl Cache<'_> {
-    /// Calls `run` for each request under the lock of its key's shard, with the key's hash. A key that
-    /// cannot be one goes to `refuse` instead.
+    /// Calls `run` for each request under the lock of its key's shard, with the key's hash. Calls `refuse`
+    /// instead for an invalid key.
     pub(crate) fn for_each_request<'k, R>(
         &self,
         requests: &mut [R],
@@ -118,14 +117,14 @@ impl Cache<'_> {
 
 #[cfg(not(feature = "small"))]
 impl Shard {
-    /// Asks for the index's lines that a lookup of this hash reads.
+    /// Prefetches the cache lines of the index that a lookup of this hash reads.
     fn prefetch_index(&self, hash: Hash) {
         let store = &self.store;
         let segment = store.index.segment(&store.pages, hash);
         store.index.prefetch(&store.pages, segment, hash);
     }
 
-    /// Asks for the lines of the item that is most likely the one.
+    /// Prefetches the cache lines of the first item whose index entry matches the hash.
     fn prefetch_item(&self, hash: Hash) {
         let store = &self.store;
         if let Some(Id(at)) = store.index.find(&store.pages, hash, |_| true) {

@@ -1,4 +1,4 @@
-//! The pool's blocks: which slots and pages they take, and what is free.
+//! The pool's blocks: their slots and pages, and the free bytes.
 //!
 //! # Layout
 //! ```text
@@ -10,11 +10,11 @@
 //! A block of up to a page takes a slot of a size class. A larger one takes a run of neighbouring pages.
 //!
 //! # Invariants (walked by [`Blocks::check`])
-//! 1. Those of the pages and of the classes. A page belongs to a class or a run, or it is free.
-//! 2. Each slot in use, and each run, begins with a header. Its generation is the one that the block's owner was
-//!    given, so a second release is told apart.
-//! 3. `used` counts the bytes of blocks, `free` those of free slots and free pages.
-//! 4. No page from `cut` on was ever taken: the free list has those pages last, in ascending order.
+//! 1. The invariants of the pages and of the classes. A page belongs to a class or to a run, or it is free.
+//! 2. Each slot in use, and each run, begins with a header. The header's generation equals the one that the
+//!    block's owner got, so a second release of the block is detected.
+//! 3. `used` counts the bytes of blocks; `free` counts the bytes of free slots and free pages.
+//! 4. No page from `cut` on was ever taken. These pages are the end of the free list, in ascending order.
 
 #![forbid(unsafe_code)]
 
@@ -26,9 +26,9 @@ use core::ptr::NonNull;
 
 /// Bytes of a block's header.
 pub(crate) const HEAD: usize = 16;
-/// The first word of a block in use; that of a free slot has 16 bits.
+/// The first word of a block in use. The first word of a free slot is at most `u16::MAX`.
 const BLOCK: u32 = u32::from_le_bytes(*b"BLCK");
-/// The largest region: ids reach no further.
+/// The largest region that a 32-bit id of granules can address.
 pub(crate) const SIZE_MAX: u64 = 1 << 34;
 
 const _: () = assert!(BLOCK > u16::MAX as u32);
@@ -38,41 +38,41 @@ const _: () = assert!(SIZE_MAX / ((1 << PAGE_SHIFT_MAX) + 16) <= PAGES_MAX as u6
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolStats {
-    /// Blocks handed out since the start.
+    /// Blocks allocated since the pool was made.
     pub allocations: u64,
-    /// Those of them whose bytes had been used before.
+    /// Allocations whose bytes had been used before.
     pub reuses: u64,
-    /// Those of them that took fresh bytes.
+    /// Allocations that took bytes never used before.
     pub misses: u64,
-    /// Blocks given back.
+    /// Blocks freed.
     pub releases: u64,
-    /// Requests that could not be met.
+    /// Allocations that failed with `NoMemory`.
     pub failures: u64,
     /// Bytes of the region.
     pub total_size: usize,
-    /// Bytes of the slots and pages in blocks handed out.
+    /// Bytes of the slots and runs of allocated blocks.
     pub used_size: usize,
-    /// Bytes that blocks could still take.
+    /// Bytes of free slots and free pages.
     pub free_size: usize,
-    /// State, tables, page tails.
+    /// Bytes of the pool's state, its tables and the unused ends of pages.
     pub overhead_size: usize,
-    /// The most that used and overhead ever were together.
+    /// The highest sum of used and overhead bytes so far.
     pub peak_used_size: usize,
-    /// Size classes.
+    /// Number of size classes.
     pub class_count: u32,
     /// Bytes of a page.
     pub page_size: u32,
-    /// Pages.
+    /// Number of pages.
     pub page_count: u32,
-    /// Pages that no block lies in.
+    /// Pages without a block.
     pub pages_free: u32,
 }
 
-/// Bytes found for a block.
+/// The slot or run of a new block.
 struct Place {
     id: Id,
     size: usize,
-    /// An earlier owner of the page left words in them.
+    /// An earlier use of the page may have left words in these bytes.
     dirty: bool,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Blocks {
     region: usize,
     used: usize,
     free: usize,
-    /// The most that `region - free` ever was.
+    /// The highest value of `region - free` so far.
     peak: usize,
     cut: u32,
     generation: u32,
@@ -95,10 +95,10 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Cuts tables and pages from what is left of a region of `region` bytes.
+    /// Cuts tables and pages from the rest of a region of `region` bytes.
     pub(crate) fn new(cutter: &mut Cutter, region: usize, keep_on_free: bool) -> Option<Self> {
         let shift = page_shift_for(region.checked_sub(cutter.used())? as u64);
-        // Tables and pages are each aligned.
+        // `ALIGN` bytes cover the padding between the tables and the pages.
         let fixed = cutter.used() + Classes::size(shift)? + ALIGN;
         let count = region.checked_sub(fixed)? / ((1 << shift) + size_of::<Descriptor>());
         if count == 0 {
@@ -161,7 +161,7 @@ impl Blocks {
         }
     }
 
-    /// A slot of this class. O(1).
+    /// Takes a slot of the class `number`. O(1).
     fn take_slot(&mut self, number: u32) -> Option<Place> {
         let slab = &mut self.classes.get_mut(number).slab;
         let (pages_before, rest) = (slab.pages, slab.page_rest(&self.pages));
@@ -183,7 +183,7 @@ impl Blocks {
         })
     }
 
-    /// A run of pages. O(pages).
+    /// Takes a run of `count` pages. O(pages).
     fn take_run(&mut self, count: u32) -> Option<Place> {
         let first = self.pages.take_run(count, Owner::Chain)?;
         self.pages.get_mut(first).live = count as u16;
@@ -196,7 +196,7 @@ impl Blocks {
         })
     }
 
-    /// Pages were taken. Returns whether any of them had been taken before.
+    /// Records that pages were taken. Returns whether any of them had been taken before.
     fn touch(&mut self, first: Page, count: u32) -> bool {
         let first = u32::from(first.0);
         debug_assert!(first <= self.cut, "inv. 4");
@@ -223,7 +223,7 @@ impl Blocks {
         u64::from(self.pages.word(id.0 + 2)) | u64::from(self.pages.word(id.0 + 3)) << 32
     }
 
-    /// Bytes of the slot or run that begins here, in a page in use.
+    /// Bytes of the slot or run that begins at `id`, in a page in use.
     fn size_of(&self, id: Id) -> usize {
         let descriptor = self.pages.get(self.pages.page_of(id));
         match descriptor.owner {
@@ -232,7 +232,7 @@ impl Blocks {
         }
     }
 
-    /// The block in use whose data lies at this address.
+    /// The block in use whose data begins at the address `data`.
     fn block_at(&self, data: usize) -> Option<Id> {
         let base = self.pages.bytes().pointer(0, 0)?.as_ptr() as usize;
         let offset = data.checked_sub(HEAD)?.checked_sub(base)?;
@@ -327,7 +327,7 @@ impl Blocks {
             && self.classes.check(&self.pages)
     }
 
-    /// Whether the page is what its owner says, and the blocks that begin in it are sound.
+    /// Whether the page's contents match its owner, and the blocks that begin in the page are sound.
     fn check_page(&self, page: Page) -> bool {
         let descriptor = self.pages.get(page);
         let is_sound = |id| {

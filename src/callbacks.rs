@@ -1,12 +1,12 @@
-//! Calling the host back: no call waits for a callback, and a thread inside one does not enter the cache again.
+//! Callbacks to the host. No call waits for a callback, and a thread inside a callback cannot call the cache.
 //!
 //! # Invariants
-//! 1. A turn holds the number of the thread that has it, 0 if none. A thread that finds its own number when it
-//!    enters the cache is turned away as busy: a callback never waits for its own lock.
-//! 2. `inside` is the number of turns that are taken, or that are about to be given back, those of the shards' locks
-//!    ([`Guarded::visit`](crate::lock::Guarded::visit)) among them.
-//! 3. Events that could not be told stay in their shards' counters, and `more` is set until the thread that
-//!    gathers them has its turn.
+//! 1. A turn stores the number of the thread that has the turn, or 0. A thread that finds its own number on entering
+//!    the cache gets `Busy`. So a callback never waits for its own lock.
+//! 2. `inside` counts the turns that are taken or about to be released. The turns of the shards' locks
+//!    ([`Guarded::visit`](crate::lock::Guarded::visit)) are included.
+//! 3. Events that could not be reported stay in their shards' counters. `more` stays set until a thread with the
+//!    turn gathers them.
 
 #![forbid(unsafe_code)]
 
@@ -27,25 +27,25 @@ fn this_thread() -> usize {
     crate::interleavings::this_thread()
 }
 
-/// Without threads of our own to tell apart, each caller during a callback is turned away.
+/// Without `hosted` all threads have one number, so every call during a callback gets `Busy`.
 #[cfg(all(not(feature = "hosted"), not(loom)))]
 fn this_thread() -> usize {
     1
 }
 
-/// Something that one thread does at a time. Nothing waits for it.
+/// A right that one thread has at a time. No thread waits for a turn.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     owner: AtomicUsize,
 }
 
 impl Turn {
-    /// Whether the calling thread has it.
+    /// Whether the calling thread has the turn.
     pub(crate) fn is_mine(&self) -> bool {
         self.owner.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// The turn until the value is dropped, unless it is taken.
+    /// Takes the turn until the value is dropped. `None` if a thread has it.
     #[cfg(target_has_atomic = "ptr")]
     pub(crate) fn try_take(&self) -> Option<Taken<'_>> {
         self.owner
@@ -54,8 +54,8 @@ impl Turn {
             .then(|| Taken(self))
     }
 
-    /// Without compare-and-swap there is one core: an interrupt handler between the two steps has given the
-    /// turn back when it returns.
+    /// Targets without compare-and-swap have one core. An interrupt handler between load and store releases the
+    /// turn before it returns.
     #[cfg(not(target_has_atomic = "ptr"))]
     pub(crate) fn try_take(&self) -> Option<Taken<'_>> {
         if self.owner.load(Ordering::Acquire) != 0 {
@@ -66,7 +66,7 @@ impl Turn {
     }
 }
 
-/// A turn, which a panic of the host's gives back, too.
+/// A taken turn. Dropping the value releases the turn, also after a panic in a callback.
 pub(crate) struct Taken<'t>(&'t Turn);
 
 impl Drop for Taken<'_> {
@@ -75,7 +75,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Which threads are inside a callback of a cache. Each shard's lock names one more, which visits its items.
+/// The threads inside a callback of a cache. Each shard's lock stores one more, which visits the shard's items.
 #[derive(Debug, Default)]
 pub(crate) struct Callbacks {
     telling: Turn,
@@ -85,8 +85,8 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// `Busy` where the caller is inside a callback of this cache; `visits`: whether it is inside one under the lock
-    /// of a shard.
+    /// `Busy` if the caller is inside a callback of this cache. `visits` tells whether the caller is inside a
+    /// callback under a shard's lock.
     #[inline]
     pub(crate) fn check(&self, visits: impl FnOnce() -> bool) -> Result<()> {
         if self.inside.load(Ordering::Relaxed) != 0 && (self.is_inside() || visits()) {
@@ -100,33 +100,33 @@ impl Callbacks {
         self.telling.is_mine() || self.reporting.is_mine()
     }
 
-    /// A turn for a monitor's report. A second monitor takes the turn to tell: the next call tells what is left
-    /// untold meanwhile. `None` where that is taken, too.
+    /// Takes a turn for a monitor's report. A second monitor takes the turn for events; a later call reports the
+    /// events of that time. `None` if both turns are taken.
     pub(crate) fn try_report(&self) -> Option<Inside<'_>> {
         self.enter(&self.reporting)
             .or_else(|| self.enter(&self.telling))
     }
 
-    /// The turn to tell of events. `None` where another thread has it; `has_more` from then on.
+    /// Takes the turn to report events. If another thread has it, sets `more` and returns `None`.
     pub(crate) fn try_tell(&self) -> Option<Inside<'_>> {
         self.enter(&self.telling).or_else(|| {
             self.more.store(true, Ordering::SeqCst);
-            // The other thread may have given its turn back before it could see that.
+            // The other thread may have released the turn before it could see `more`.
             self.enter(&self.telling)
         })
     }
 
-    /// Whether a thread left events untold because another one had the turn.
+    /// Whether a thread left events unreported because another thread had the turn.
     pub(crate) fn has_more(&self) -> bool {
         self.more.load(Ordering::SeqCst)
     }
 
-    /// The thread that has the turn to tell gathers those events from now on.
+    /// Clears `more`: the thread with the turn gathers those events now.
     pub(crate) fn gather(&self, _: &Inside<'_>) {
         self.more.store(false, Ordering::SeqCst);
     }
 
-    /// Events are left untold after all.
+    /// Sets `more`: events are left unreported.
     pub(crate) fn leave_more(&self) {
         self.more.store(true, Ordering::SeqCst);
     }
@@ -145,7 +145,7 @@ impl Callbacks {
         self.inside.fetch_add(by, Ordering::Relaxed);
     }
 
-    /// One core: an interrupt handler between the two steps has put the count back when it returns.
+    /// Targets without atomic addition have one core, and an interrupt handler restores the count before it returns.
     #[cfg(not(target_has_atomic = "32"))]
     fn count(&self, by: u32) {
         let inside = self.inside.load(Ordering::Relaxed);
@@ -154,7 +154,7 @@ impl Callbacks {
     }
 }
 
-/// A thread inside a callback, which it leaves by a panic of the host's, too.
+/// A thread inside a callback. Dropping the value leaves the callback, also after a panic in it.
 pub(crate) struct Inside<'c> {
     callbacks: &'c Callbacks,
     _turn: Taken<'c>,

@@ -1,15 +1,15 @@
-//! The pool's size classes: the slot sizes that its pages are cut into. Slabs, each with its counters.
+//! The pool's size classes: the slot sizes of its pages. Each class is a slab with its own counters.
 //!
 //! # Layout
 //! ```text
 //! slots of a page   .. | 20 | 18 | 16 | 15 | 14 | .. | 3 | 2 | 1        for 8 classes an octave
-//! bytes of a slot   the page divided by that, rounded down to 16
+//! bytes of a slot   page size / slots of a page, rounded down to 16
 //! ```
 //!
 //! # Invariants (walked by [`Classes::check`])
-//! 1. Slot sizes ascend, are multiples of [`ALIGN`], and end with the page.
-//! 2. The slots of a page leave less than [`ALIGN`] bytes for each slot unused.
-//! 3. Those of each slab.
+//! 1. Slot sizes ascend and are multiples of [`ALIGN`]. The largest is the page size.
+//! 2. A page has less than [`ALIGN`] unused bytes for each of its slots.
+//! 3. The invariants of each slab.
 
 #![forbid(unsafe_code)]
 
@@ -24,8 +24,8 @@ pub(crate) const PAGE_SHIFT_MAX: u32 = 18;
 // A slot's number has 16 bits, and one number means "none".
 const _: () = assert!((1 << PAGE_SHIFT_MAX) / SLOT_SIZE_MIN < u16::MAX as usize);
 
-/// The page size for `area` bytes, as a shift: three to six times the square root of the area. So the
-/// descriptors stay small, and each class can have pages of its own.
+/// The page size for `area` bytes, as a shift. The size is three to six times the square root of the area.
+/// So the descriptors take few bytes, and each class can have its own pages.
 pub(crate) fn page_shift_for(area: u64) -> u32 {
     let mut shift = PAGE_SHIFT_MIN;
     // The next page size is at most sqrt(32 * area).
@@ -44,8 +44,8 @@ fn slot_sizes(page_shift: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The slot size for blocks of `size` bytes, at most a page. Small pages have few classes, large pages
-/// little rounding.
+/// The slot size for blocks of `size` bytes, at most a page. Small pages have few classes; large pages have
+/// many, so they round sizes less.
 fn fill_page(page_shift: u32, size: usize) -> usize {
     let octave_shift = match page_shift {
         ..=8 => 1,
@@ -60,11 +60,11 @@ fn fill_page(page_shift: u32, size: usize) -> usize {
         .map_or(size, |whole| whole & !(ALIGN - 1))
 }
 
-/// What one size class of a pool holds.
+/// Statistics of one size class of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolClassStats {
-    /// Bytes of a slot; a block's own header takes 16 of them.
+    /// Bytes of a slot, of which a block's own header takes 16.
     pub slot_size: usize,
     /// Slots in a page.
     pub slots_per_page: usize,
@@ -74,13 +74,13 @@ pub struct PoolClassStats {
     pub used: usize,
     /// Slots free in the class's pages.
     pub free: usize,
-    /// Slots allocated since the start.
+    /// Slots allocated since the pool was made.
     pub allocs: u64,
-    /// Those of them whose bytes had been used before.
+    /// Allocations among `allocs` whose bytes had been used before.
     pub reuses: u64,
 }
 
-/// Allocations so far, and those of them whose bytes had been used before.
+/// Allocations so far (`allocs`), and those among them whose bytes had been used before (`reuses`).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
     pub(crate) allocs: u64,
@@ -113,7 +113,7 @@ impl Class {
         self.slab.slot_granules() as usize * GRANULE
     }
 
-    /// Bytes that blocks can still take in the class's pages.
+    /// Bytes of free slots in the class's pages.
     pub(crate) fn free_size(&self) -> usize {
         self.slab.free_slots() as usize * self.slot_size()
     }
@@ -139,7 +139,7 @@ impl Class {
 #[derive(Debug)]
 pub(crate) struct Classes {
     table: Table<Class>,
-    /// The class for each number of [`ALIGN`] bytes.
+    /// The class for each size, indexed by the size in units of [`ALIGN`] bytes.
     by_size: Table<u8>,
 }
 

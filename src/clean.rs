@@ -1,11 +1,11 @@
-//! Cleaning: pages with many dead bytes give them back, once their live items are copied elsewhere.
+//! Cleaning: copies the live items out of a page with many dead bytes, so that the page becomes free.
 //!
 //! # Time
 //! A step looks at a sample of pages, or copies one item.
 //!
 //! # Source
-//! Segment cleaning: M. Rosenblum, J. Ousterhout, ACM TOCS 10 (1992). Sampling some pages finds good ones: C.
-//! Power of choices, M. Mitzenmacher, IEEE TPDS 12 (2001).
+//! Segment cleaning: M. Rosenblum, J. Ousterhout, ACM TOCS 10 (1992). Choice by a sample of pages: the power of two
+//! choices, M. Mitzenmacher, IEEE TPDS 12 (2001).
 
 #![forbid(unsafe_code)]
 
@@ -15,27 +15,26 @@ use crate::planted;
 use crate::progress::{CLEANED, EXPIRED};
 use crate::store::Store;
 
-/// Pages looked at for the one with the most dead bytes.
+/// Size of the sample in which the page with the most dead bytes is chosen.
 pub(crate) const SAMPLE: u32 = 16;
-/// Dead granules, in 1,024ths of all, from which on pages are cleaned.
+/// Cleaning has priority above this number of dead granules, in 1,024ths of all, and `DEAD_PAGES` pages.
 const DEAD_SHARE: u32 = 40;
-/// Pages that may be dead besides.
 const DEAD_PAGES: u32 = 4;
-/// A page with fewer dead granules than this part of it is not worth cleaning.
+/// A page is worth cleaning if more than `1 / 2^WORTH_SHIFT` of it is dead.
 const WORTH_SHIFT: u32 = 5;
-/// The same while a call waits.
+/// As [`WORTH_SHIFT`], in a slice of a call.
 const SLICE_WORTH_SHIFT: u32 = 3;
-/// The same of a page in which items have expired.
+/// As [`WORTH_SHIFT`], for a page in which items have expired.
 const EXPIRED_WORTH_SHIFT: u32 = 4;
 
 impl Store {
-    /// Granules in which nothing lives, and that neither a head nor a tail will give back soon.
+    /// Dead granules, without the room in the head pages and the passed granules of the tail pages.
     pub(crate) fn dead(&self) -> u32 {
         self.logs.window.dead(&self.pages) + self.logs.main.dead(&self.pages)
     }
 
-    /// Whether there are so many dead granules that cleaning goes before evicting; `available`: what the logs can
-    /// still take. What neither lives nor is available is dead.
+    /// Whether there are enough dead granules to clean before evicting. `available`: granules that the logs can still
+    /// take. Granules that are neither live nor available are dead.
     #[inline]
     pub(crate) fn wants_cleaning(&self, available: u32) -> bool {
         let pages = &self.pages;
@@ -46,13 +45,13 @@ impl Store {
         all.saturating_sub(self.live() + available) > most
     }
 
-    /// Copies an item out of the page being cleaned, or picks a page. `false` where no page is worth it.
+    /// Copies an item out of the page being cleaned, or picks a page. `false` if no page is worth cleaning.
     pub(crate) fn clean_step(&mut self) -> bool {
         let Some(page) = self.room.cleaner.page(&self.pages) else {
             return self.pick_page();
         };
         if self.logs.is_tail(page) {
-            // The tail passes it anyway.
+            // The tail will pass this page anyway.
             self.room.cleaner.stop(&mut self.pages);
             return true;
         }
@@ -72,7 +71,7 @@ impl Store {
         self.clean_item(Id(at), head)
     }
 
-    /// The item whose rest the page begins with moves first.
+    /// First moves the item whose rest is at the page's start.
     fn clean_rest(&mut self, page: Page, start: u32) -> bool {
         self.room.cleaner.at = start + u32::from(self.pages.get(page).first);
         let Some(id) = Id(self.pages.word(start)).some() else {
@@ -126,7 +125,7 @@ impl Store {
         }
         self.room.work.steps = self.room.work.steps.saturating_sub(4);
         let Some(page) = best.1.some() else {
-            // The marked pages came back meanwhile, or lie elsewhere.
+            // The marked pages were released since, or are outside the sample.
             self.room.cleaner.owed = owed / 2;
             return owed > 1;
         };
@@ -146,7 +145,7 @@ impl Store {
                 || !self.holds_fixed(page))
     }
 
-    /// Whether something in the page cannot move. O(items of the page).
+    /// Whether the page holds an item that cannot move. O(items of the page).
     fn holds_fixed(&self, page: Page) -> bool {
         let start = self.pages.start_of(page);
         let first = u32::from(self.pages.get(page).first);

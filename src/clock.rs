@@ -3,8 +3,8 @@
 
 use core::ffi::c_void;
 
-/// Where milliseconds come from: by default the C library's clock where it is built in, until
-/// [`Cache::set_time`] is called; else only that.
+/// The source of milliseconds: a hook of the host, or by default [`Cache::set_time`]. With the feature `hosted`, the
+/// default is the C library's clock until [`Cache::set_time`] is called.
 ///
 /// [`Cache::set_time`]: crate::Cache::set_time
 #[derive(Clone, Copy, Debug)]
@@ -22,23 +22,23 @@ impl Default for Clock {
     }
 }
 
-/// Calls the Rust function that the context is.
+/// Calls the Rust function whose pointer is `ctx`.
 ///
 /// # Safety
-/// `ctx` is one.
+/// `ctx` was made from a `fn() -> u64`.
 unsafe extern "C" fn call_function(ctx: *mut c_void) -> u64 {
-    // SAFETY: made from such a function in `Clock::function`.
+    // SAFETY: `Clock::function` made `ctx` from a `fn() -> u64`.
     let now = unsafe { core::mem::transmute::<*mut c_void, fn() -> u64>(ctx) };
     now()
 }
 
 impl Clock {
-    /// A function.
+    /// A clock that calls a Rust function.
     pub(crate) fn function(now: fn() -> u64) -> Self {
         Self::hook(call_function, now as *mut c_void)
     }
 
-    /// The host's hook.
+    /// A clock that calls the host's hook with its context.
     pub(crate) fn hook(
         now_ms: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
         ctx: *mut c_void,
@@ -49,12 +49,12 @@ impl Clock {
         }
     }
 
-    /// The time, unless the host sets it by hand.
+    /// The time in milliseconds. `None` if only the host sets the time.
     #[inline]
     pub(crate) fn read(&self) -> Option<u64> {
         match self.now_ms {
             None => default_now(),
-            // SAFETY: the host gave function and context together.
+            // SAFETY: the host set function and context together, for each other.
             Some(now_ms) => Some(unsafe { now_ms(self.ctx) }),
         }
     }

@@ -1,4 +1,4 @@
-//! What a cache is made with: sizes, policy, time, locks, callbacks.
+//! The configuration of a cache: sizes, policy, time, locks, callbacks.
 #![allow(unsafe_code)]
 
 use crate::clock::Clock;
@@ -9,21 +9,21 @@ use crate::policy::PolicyKind;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// The most shards that a cache can have.
+/// The maximum number of shards of a cache.
 pub const SHARDS_MAX: u32 = 64;
 
-/// Bytes of the largest region of a cache: what the ids of that many shards reach.
+/// Bytes of the largest region of a cache: all that the ids of [`SHARDS_MAX`] shards can address.
 pub(crate) const REGION_MAX: u64 = SHARDS_MAX as u64 * PART_MAX;
 
-/// What happened in a call besides what was asked.
+/// Items that a call evicted or expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Event {
-    /// What.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// How many items.
+    /// Number of items.
     pub items: u64,
-    /// Their key and value bytes.
+    /// Key and value bytes of these items.
     pub bytes: u64,
 }
 
@@ -32,60 +32,60 @@ pub struct Event {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[repr(u32)]
 pub enum EventKind {
-    /// Items had to go to make room.
+    /// Items were evicted to make room.
     Evicted = 1,
-    /// Items whose time had come were taken out.
+    /// Expired items were removed.
     Expired = 2,
 }
 
-/// Whom to tell of events.
+/// The function that receives events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventHook {
     pub(crate) call: unsafe fn(target: *const c_void, ctx: *mut c_void, event: &Event),
-    /// What `call` calls in the end.
+    /// The host's function, for which `call` is the adapter.
     pub(crate) target: *const c_void,
     pub(crate) ctx: *mut c_void,
 }
 
-/// How a cache is set up. Every field at its default is a cache that works.
+/// The configuration of a cache. All defaults together make a working cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Config {
-    /// Bytes of the region that may be used; 0 = all.
+    /// Bytes of the region that the cache may use; 0 = all.
     pub memory_limit: usize,
-    /// Longest key in bytes; 0 = 255, which is also the most. Where a shard has less than 32 KiB of the
-    /// region, it is less: see [`Limits`](crate::Limits).
+    /// Longest key in bytes; 0 = 255, the maximum. The maximum is lower if a shard has less than 32 KiB of the
+    /// region: see [`Limits`](crate::Limits).
     pub key_len_max: usize,
-    /// Longest value in bytes; 0 = what one shard's share of the limit can hold beside the longest key: see
-    /// [`Limits`](crate::Limits).
+    /// Longest value in bytes; 0 = the longest that one shard's share of the limit can hold beside the longest key:
+    /// see [`Limits`](crate::Limits).
     pub value_len_max: usize,
-    /// A hint of how many items to expect; 0 = adapt. Nothing depends on it being right.
+    /// A hint: the expected number of items; 0 = unknown. A wrong number has no effect.
     pub expected_items: u64,
-    /// Whom to evict.
+    /// The eviction policy.
     pub policy: PolicyKind,
-    /// Parts with a lock each, at most [`SHARDS_MAX`]; 0 = 1. Each has an equal share of region and limit, and a
-    /// value lies in one of them. A region has at least one for each 4,294,836,224 bytes (4 GiB - 128 KiB).
+    /// Number of shards, each with its own lock, at most [`SHARDS_MAX`]; 0 = 1. Shards have equal shares of region
+    /// and limit, and a value is in one shard. There is at least one for each 4,294,836,224 bytes (4 GiB - 128 KiB).
     pub shards: u32,
-    /// Time to live, by the [clock](Config::clock), of items that are given none; 0 = never expire.
+    /// Default time to live in milliseconds of the [clock](Config::clock); 0 = items never expire by default.
     pub default_ttl_ms: u64,
-    /// For how long an item that has expired may still be read by [`Cache::get_item`](crate::Cache::get_item), where
-    /// that is asked for; at most 2^32 - 1 (49 days). No other call returns it, and it is the first to be evicted.
+    /// Grace period, at most 2^32 - 1 (49 days): on request, [`Cache::get_item`](crate::Cache::get_item) returns an
+    /// item for this time after its expiry. No other call returns it, and it is the first to be evicted.
     pub grace_ms: u64,
-    /// Zero the bytes of every item that is gone.
+    /// Overwrites the bytes of every removed item with zero.
     pub zero_on_free: bool,
-    /// Keep the time of each item's last set: 4 bytes an item.
+    /// Keeps the time of each item's last set: 4 bytes an item.
     pub item_times: bool,
-    /// Keep a tag of the host's with each item, for [`Cache::put`](crate::Cache::put): 4 bytes an item.
+    /// Keeps a tag of the host with each item, for [`Cache::put`](crate::Cache::put): 4 bytes an item.
     pub item_tags: bool,
-    /// Keep a version of each item, for [`Cache::put`](crate::Cache::put): 8 bytes an item.
+    /// Keeps a version of each item, for [`Cache::put`](crate::Cache::put): 8 bytes an item.
     pub item_versions: bool,
-    /// Keep a checksum of each item, looked at by every read of its value and by [`Cache::attach`]: 4 bytes an
-    /// item, and O(value) a read.
+    /// Keeps a checksum of each item. Every read of a value and [`Cache::attach`] compare it: 4 bytes an item, and
+    /// O(value) a read.
     ///
     /// [`Cache::attach`]: crate::Cache::attach
     pub checksum: bool,
-    /// Views and reservations that each shard can have at a time; 0 = 16. At most an eighth of a page's bytes: 16
-    /// where a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below 256 KiB, 128 below 1 MiB. More than
-    /// that are `NoMemory` at the start.
+    /// Views and reservations that each shard can have at a time; 0 = 16. The maximum is an eighth of a page's bytes.
+    /// It is 16 if a shard has less than 6 KiB of the region, 32 below 32 KiB, 64 below 256 KiB, 128 below 1 MiB. A
+    /// higher number is `NoMemory` when the cache is made.
     pub pins_max: u32,
     /// No simulations of other limits: [`Cache::advise`](crate::Cache::advise) is refused, and 2 KB of each shard of at
     /// least 256 KiB are left for items.
@@ -98,21 +98,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// Takes the time from a function, in milliseconds from any zero point.
+    /// Sets the clock: a function that returns milliseconds since any zero point.
     ///
-    /// Without one, the feature `hosted` takes the time from the C library: `CLOCK_BOOTTIME`, which counts suspend, on
-    /// Linux, Android and OpenBSD; else `CLOCK_MONOTONIC`. Without `hosted`, the time starts at 0 and moves by
-    /// [`Cache::set_time`](crate::Cache::set_time) alone.
+    /// By default the feature `hosted` reads the C library's clock: `CLOCK_BOOTTIME`, which counts suspend, on Linux,
+    /// Android and OpenBSD; else `CLOCK_MONOTONIC`. Without `hosted`, the time starts at 0 and only
+    /// [`Cache::set_time`](crate::Cache::set_time) changes it.
     #[must_use]
     pub fn clock(mut self, now_ms: fn() -> u64) -> Self {
         self.clock = Clock::function(now_ms);
         self
     }
 
-    /// Uses no lock at all.
+    /// Uses no lock.
     ///
     /// # Safety
-    /// One thread at a time calls the cache, and no interrupt handler does.
+    /// One thread at a time calls the cache. No interrupt handler calls the cache.
     #[must_use]
     pub unsafe fn single_thread(mut self) -> Self {
         self.lock = LockKind::None;
@@ -122,7 +122,7 @@ impl Config {
     /// Uses the host's lock, one for all shards.
     ///
     /// # Safety
-    /// The hooks exclude each other over all threads that call the cache, and do not call it.
+    /// Between lock and unlock the hooks exclude all other threads from the cache. The hooks do not call the cache.
     #[must_use]
     pub unsafe fn lock_hooks(mut self, hooks: LockHooks) -> Self {
         self.lock = LockKind::Hooks(hooks);
@@ -136,8 +136,8 @@ impl Config {
         if ok { Ok(()) } else { Err(Error::Invalid) }
     }
 
-    /// Shards over a region of this size: those asked for, or as many as it takes to reach all of
-    /// it with the ids of each.
+    /// Number of shards for a region of this size. It exceeds the configured number if the ids of that many
+    /// shards could not address the whole region.
     pub(crate) fn shard_count(&self, region: usize) -> u32 {
         let reach = (region as u64).min(REGION_MAX).div_ceil(PART_MAX);
         self.shards.max(1).max(reach as u32)

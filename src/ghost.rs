@@ -4,14 +4,14 @@
 //! ```text
 //! bucket   | oldest 8 | .. | .. | newest 8 |    one word; 0 = none
 //! ```
-//! They lie behind the table of the index segment that their key's hash belongs to (`segment`), so a miss has their
-//! line in hand, and they split and merge with the index.
+//! Ghosts are stored behind the table of the key's index segment (`segment`). So a miss has already loaded their
+//! cache line, and ghosts split and merge with the index.
 
 #![forbid(unsafe_code)]
 
 use crate::hash::{Hash, mixed};
 
-/// The bucket, of `buckets`, that a hash belongs to, and its fingerprint.
+/// The bucket of a hash, below `buckets`, and the hash's fingerprint.
 #[cfg_attr(not(feature = "small"), inline(always))]
 pub(crate) fn of(hash: Hash, buckets: u32) -> (u32, u32) {
     let mixed = mixed(hash) >> 8;
@@ -19,21 +19,21 @@ pub(crate) fn of(hash: Hash, buckets: u32) -> (u32, u32) {
     (bucket, (mixed & 0xff).max(1))
 }
 
-/// A bucket that remembers another fingerprint, and forgets its oldest.
+/// The bucket with another fingerprint added and the oldest one removed.
 #[inline]
 pub(crate) fn add(bucket: u32, ghost: u32) -> u32 {
     bucket << 8 | ghost
 }
 
-/// Whether one of a bucket's bytes is the fingerprint.
+/// Whether the bucket holds the fingerprint.
 #[cfg_attr(not(feature = "small"), inline(always))]
 pub(crate) fn holds(bucket: u32, ghost: u32) -> bool {
     let differs = bucket ^ (ghost * 0x0101_0101);
-    // Some byte of it is zero.
+    // Not zero if some byte of `differs` is zero.
     differs.wrapping_sub(0x0101_0101) & !differs & 0x8080_8080 != 0
 }
 
-/// The bucket without a fingerprint that is among its `newest` ones.
+/// The bucket without the fingerprint. `None` if the fingerprint is not among the `newest` ones.
 pub(crate) fn take(bucket: u32, ghost: u32, newest: u32) -> Option<u32> {
     let found = (0..newest.min(4)).find(|i| bucket >> (8 * i) & 0xff == ghost)?;
     let newer = bucket & ((1 << (8 * found)) - 1);
@@ -41,7 +41,7 @@ pub(crate) fn take(bucket: u32, ghost: u32, newest: u32) -> Option<u32> {
     Some(newer | older)
 }
 
-/// The newest of two buckets.
+/// The newest fingerprints of two buckets.
 pub(crate) fn join(one: u32, other: u32) -> u32 {
     match (one, other) {
         (all, 0) => all,

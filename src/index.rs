@@ -1,10 +1,10 @@
-//! From the hash of a key to the item: many small tables.
+//! The index: from the hash of a key to its item, by many small tables (segments).
 //!
-//! Which of them a hash belongs to: `growing`, or where code is to be small, `fixed`.
+//! `growing` maps a hash to its segment; with the feature `small`, `fixed` does.
 //!
 //! # Time
-//! Find, insert, remove: one table. A split, a rebuild or a merge moves the entries of one or two
-//! segments, and touches the few directory entries that name them.
+//! Find, insert and remove use one segment. A split, a rebuild or a merge moves the entries of one or two
+//! segments, and changes the few directory entries that name them.
 
 #![forbid(unsafe_code)]
 
@@ -19,10 +19,10 @@ use crate::limits::narrow;
 use crate::page::{Id, Pages};
 use crate::segment::{Buckets, ENTRIES_MAX, Segment};
 
-/// A part of so few bytes lies in the processor's caches: to ask for its lines costs more than it brings.
+/// A part of at most this size is mostly in the processor's caches, where a prefetch costs more than it saves.
 const NEAR: usize = 4 << 20;
 
-/// The hash of an item's key.
+/// A function that returns the hash of an item's key.
 pub(crate) type Rehash<'a> = &'a dyn Fn(&Pages, Id) -> Hash;
 
 impl Index {
@@ -32,7 +32,7 @@ impl Index {
         !cfg!(feature = "small") && self.is_far
     }
 
-    /// Asks for the lines that a lookup of this hash reads, all at once, where they are likely to be in memory alone.
+    /// Prefetches all cache lines that a lookup of this hash reads, if the part is larger than the caches.
     #[inline(always)]
     pub(crate) fn prefetch(&self, pages: &Pages, segment: Segment, hash: Hash) {
         if self.is_far() {
@@ -40,7 +40,7 @@ impl Index {
         }
     }
 
-    /// The same where the segment is not known.
+    /// As [`Index::prefetch`], for an unknown segment.
     #[inline(always)]
     pub(crate) fn prefetch_hash(&self, pages: &Pages, hash: Hash) {
         if self.is_far() {
@@ -53,7 +53,7 @@ impl Index {
         self.segment(pages, hash).find(pages, hash, is)
     }
 
-    /// Whether the next insert finds room in a segment, which is not due for a split.
+    /// Whether the segment has room for an insert and is not due for a split.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn is_ready(&self, pages: &Pages, segment: Segment) -> bool {
         segment.len(pages) < self.buckets().split_at() && segment.has_room(pages)
@@ -63,7 +63,7 @@ impl Index {
         self.segment(pages, hash).has_room(pages)
     }
 
-    /// Whether the segment of this hash has as many entries as it can ever have.
+    /// Whether the segment of this hash has its maximum number of entries.
     pub(crate) fn is_full(&self, pages: &Pages, hash: Hash) -> bool {
         self.segment(pages, hash).len(pages) >= self.buckets().capacity()
     }
@@ -82,7 +82,7 @@ impl Index {
         (segment, at.unwrap_or(usize::MAX))
     }
 
-    /// Takes an entry out. Returns whether the segment is nearly empty now: [`Index::merge`] then.
+    /// Removes an entry. Returns whether the segment is nearly empty now, so that [`Index::merge`] may help.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(&mut self, pages: &mut Pages, (segment, at): (Segment, usize)) -> bool {
         let left = segment.remove(pages, at);
@@ -90,7 +90,7 @@ impl Index {
         left.is_some_and(|len| self.is_sparse(len))
     }
 
-    /// As [`Index::remove`], and remembers the item.
+    /// As [`Index::remove`], and adds a ghost for the item.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn evict(&mut self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
         let place = self.place(pages, hash, id);
@@ -101,13 +101,13 @@ impl Index {
         sparse
     }
 
-    /// Whether an item was evicted not long ago; from then on it is not remembered.
+    /// Removes the ghost of this hash. Returns whether there was one: the item was evicted recently.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_ghost(&self, pages: &mut Pages, segment: Segment, hash: Hash) -> bool {
         self.ghosts && segment.take_ghost(pages, self.buckets(), hash)
     }
 
-    /// An item in the segment of this hash that may go, where the segment is full. O(buckets of a segment).
+    /// An item in the segment of this hash for which `may_go` holds. O(buckets of a segment).
     pub(crate) fn neighbour(
         &self,
         pages: &Pages,
@@ -122,14 +122,14 @@ impl Index {
             .find(|&id| may_go(id))
     }
 
-    /// Clears the segment of the marks that removed entries left behind.
+    /// Rebuilds the segment of this hash without the marks of removed entries.
     pub(crate) fn rebuild(&mut self, pages: &mut Pages, hash: Hash, rehash: Rehash<'_>) {
         let segment = self.segment(pages, hash);
         pour((pages, self.buckets()), &[segment], rehash, &|_| segment);
         self.rebuilds += 1;
     }
 
-    /// The number of a segment's entries: each is an item, and its hash leads back to it. `None` where one is wrong.
+    /// The number of a segment's entries. `None` if an entry is no item, or if its hash does not find the entry.
     fn check_segment(
         &self,
         pages: &Pages,
@@ -149,8 +149,8 @@ impl Index {
     }
 }
 
-/// Takes all entries out of one segment, or of two that together have no more than one holds, and puts each into the
-/// segment that its hash belongs to: tables of the same capacity, which have room. Returns how many there were.
+/// Moves all entries of one or two segments, at most [`ENTRIES_MAX`], to the segments that `to` returns for their
+/// hashes. Those segments have the same capacity and enough room. Returns the number of entries.
 #[inline(never)]
 fn pour(
     (pages, buckets): (&mut Pages, Buckets),

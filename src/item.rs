@@ -1,4 +1,4 @@
-//! Items: header, key and value in a log; the rest of a value in the next page, and in whole pages of its own.
+//! Items: header, key and value in a log. A long value continues in the next page and in whole pages of its own.
 //!
 //! # Layout
 //! ```text
@@ -12,20 +12,20 @@
 //!          [ value length, pages ]    in a long item
 //!          key bytes, value bytes
 //!
-//! dead     | 0 | granules 16 | 0 |    key bytes 0: nothing lives in so many granules
-//! pages    | chain 16 | rest 16 |     page numbers, NONE where there is no such page
-//! rest     | id | value bytes ..      at the start of a page of the log: what did not fit in the item's own
+//! dead     | 0 | granules 16 | 0 |    a dead run of that many granules: its key bytes are 0
+//! pages    | chain 16 | rest 16 |     page numbers, NONE without such a page
+//! rest     | id | value bytes ..      at the start of a log page: the bytes that did not fit in the item's page
 //! chain    | value bytes .. |         whole pages, linked by their descriptors; the first one's `due` is the id
 //! ```
-//! The value bytes of word 0 lie in the log, those of a long item's chain come behind them. A value that fits in a
-//! page lies in the log alone.
+//! Word 0 counts the value bytes in the log. A long item's chain has the value bytes after them. A value shorter
+//! than a page is in the log alone.
 //!
 //! # Invariants (walked by `check`)
-//! 1. Header and key lie in one page. An item with a rest goes on to its page's end.
+//! 1. Header and key are in one page. The first part of an item with a rest ends at its page's end.
 //! 2. A rest's first word, and the `due` of a chain's first page, name the item.
 //!
 //! # Not here
-//! Appending and killing: `log`. What the checksum is: `checksum`. Which items a region holds: `attach`.
+//! Appending and killing: `log`. The checksum's definition: `checksum`. Finding a region's items: `attach`.
 
 #![forbid(unsafe_code)]
 
@@ -47,28 +47,28 @@ use crate::expiry::NEVER;
 use crate::limits::narrow;
 use crate::page::{GRANULE, Id, Owner, Page, Pages};
 
-/// An item as it lies in a log.
+/// An item in a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Item {
     pub(crate) id: Id,
     pub(crate) head: Head,
-    /// Granules in its own page.
+    /// Granules in the page of its header.
     pub(crate) here: u32,
-    /// Granules of all that it takes.
+    /// Granules of all its parts.
     pub(crate) granules: u32,
 }
 
 /// Bytes of the header of an item without optional words.
 pub(crate) const HEAD_SIZE: usize = GRANULE;
 
-/// How items lie in the pages of a shard.
+/// The layout of items in the pages of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Items {
     pub(crate) format: Format,
 }
 
 impl Items {
-    /// How an item of these lengths is divided in pages of so many bytes. The key is no longer than
+    /// The shape of an item of these lengths in pages of `page_size` bytes. `key_len` is at most
     /// [`Format::key_len_max`].
     #[inline(always)]
     pub(crate) fn shape(
@@ -91,7 +91,7 @@ impl Items {
         Self::long_shape(page_size, words + LONG_WORDS, key_len, value_len)
     }
 
-    /// How a lease is divided.
+    /// The shape of a lease.
     pub(crate) fn lease_shape(self, page_size: usize, key_len: usize) -> Shape {
         Self::long_shape(page_size, self.format.fixed + 1 + LONG_WORDS, key_len, 8)
     }
@@ -99,7 +99,7 @@ impl Items {
     #[cold]
     fn long_shape(page_size: usize, words: u32, key_len: usize, value_len: usize) -> Shape {
         let shift = page_size.trailing_zeros();
-        // The limit holds fewer pages than `u32` counts: `Store::too_large` was asked.
+        // The page count fits in `u32`: `Store::too_large` has rejected longer values.
         Shape {
             long: true,
             words,
@@ -132,7 +132,7 @@ impl Items {
         self.key_of(pages, id, Self::head(pages, id))
     }
 
-    /// The key of an item whose first word this is.
+    /// The key of an item with the first word `head`.
     #[inline(always)]
     pub(crate) fn key_of(self, pages: &Pages, id: Id, head: Head) -> &[u8] {
         pages.bytes().slice(self.key_at(id, head), head.key_len())
@@ -143,7 +143,7 @@ impl Items {
         head.key_len() == key.len() && pages.bytes().equal(self.key_at(id, head), key)
     }
 
-    /// Where the value lies of an item in one piece that never expires and has no checksum.
+    /// The value of an item in one piece. `None` if the item is long, may expire, or has a checksum.
     #[inline(always)]
     pub(crate) fn plain_value(self, id: Id, head: Head) -> Option<Piece> {
         if head.has_ttl() || head.is_long() || self.format.checksum {
@@ -155,7 +155,7 @@ impl Items {
         })
     }
 
-    /// Where a value lies that is in one piece.
+    /// The value of an item in one piece. `None` if the item is long.
     #[inline]
     pub(crate) fn short_value(self, id: Id, head: Head) -> Option<Piece> {
         (!head.is_long()).then(|| Piece {
@@ -171,7 +171,7 @@ impl Items {
         self.payload(pages, id, head) - head.key_len()
     }
 
-    /// Key and value bytes of an item that has this first word, or is to get it.
+    /// Key and value bytes of an item. `head` is its first word, stored or not.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn payload(self, pages: &Pages, id: Id, head: Head) -> usize {
@@ -188,7 +188,7 @@ impl Items {
         self.format.words(head) + head.key_len().div_ceil(GRANULE) as u32
     }
 
-    /// Numbers have eight bytes, in one piece: they change where they lie.
+    /// Whether the value's length fits its type. Numbers have eight bytes in one piece, so they can change in place.
     pub(crate) fn type_fits(self, pages: &Pages, id: Id, head: Head) -> bool {
         match head.value_type() {
             Type::Bytes | Type::Str => head.0 >> FORM_SHIFT != 7,
@@ -196,8 +196,8 @@ impl Items {
         }
     }
 
-    /// Whether a long item is divided as [`Items::shape`] divides it: what lies in the log, in a rest, and in whole
-    /// pages. Its header lies in its page.
+    /// Whether a long item's lengths agree with [`Items::shape`]: its bytes in the log, in a rest and in whole
+    /// pages. The caller has checked that the header is inside its page.
     pub(crate) fn lengths_fit(self, pages: &Pages, id: Id, head: Head) -> bool {
         let len = pages.word(self.long_at(id, head));
         let in_log = head.low();
@@ -208,13 +208,13 @@ impl Items {
             && (!goes_on || head.key_len() + in_log as usize > here)
     }
 
-    /// The granule of a long item's value length; the pages follow.
+    /// The granule of a long item's value length. The word with the page numbers follows.
     fn long_at(self, id: Id, head: Head) -> u32 {
         id.0 + self.format.words(head) - LONG_WORDS
     }
 
-    /// Lets a long item that is not what its checksum was made of name the pages that name it, and be as long as they
-    /// are. O(pages).
+    /// Repairs a long item whose checksum does not match. Its page numbers become those of the pages that name the
+    /// item, its length becomes theirs. O(pages).
     #[cold]
     pub(crate) fn mend(self, pages: &mut Pages, id: Id) {
         let head = Self::head(pages, id);
@@ -242,7 +242,7 @@ impl Items {
         pages.set_word(at + 1, u32::from(chain.0) << 16 | u32::from(rest.0));
     }
 
-    /// Pages of a long item: of the rest, and the first of the chain.
+    /// The page of a long item's rest, and the first page of its chain.
     fn long_pages(self, pages: &Pages, id: Id, head: Head) -> (Page, Page) {
         if !head.is_long() {
             return (Page::NONE, Page::NONE);
@@ -259,7 +259,7 @@ impl Items {
         self.long_pages(pages, id, Self::head(pages, id)).1
     }
 
-    /// Whole pages of a value.
+    /// Number of whole pages of the value.
     pub(crate) fn chain_len(self, pages: &Pages, id: Id) -> u32 {
         let head = Self::head(pages, id);
         if !head.is_long() {
@@ -269,7 +269,7 @@ impl Items {
         len.saturating_sub(head.low()) >> pages.page_size().trailing_zeros()
     }
 
-    /// Granules in the item's own page, dead or alive.
+    /// Granules of the item, or of the dead run, in the page of its first word.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn granules_here(self, pages: &Pages, id: Id, head: Head) -> u32 {
@@ -282,7 +282,7 @@ impl Items {
         self.format.words(head) + (head.key_len() as u32 + head.low() + 3) / GRANULE as u32
     }
 
-    /// Granules at the start of the rest's page, its first word included.
+    /// Granules of the rest, its first word included.
     pub(crate) fn rest_granules(self, pages: &Pages, id: Id) -> u32 {
         let head = Self::head(pages, id);
         let here =
@@ -291,13 +291,13 @@ impl Items {
         1 + rest.div_ceil(GRANULE) as u32
     }
 
-    /// Granules of an item whose first word says all.
+    /// Granules of a plain item: see [`Head::is_plain`].
     #[inline(always)]
     pub(crate) fn plain_granules(self, head: Head) -> u32 {
         self.format.fixed + (head.key_len() as u32 + head.low()).div_ceil(4)
     }
 
-    /// An item that is there, with this first word, and what it takes.
+    /// The item with the first word `head`, and its sizes.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn item(self, pages: &Pages, id: Id, head: Head) -> Item {
@@ -328,7 +328,7 @@ impl Items {
         }
     }
 
-    /// The shape of an item as it lies there, with another header.
+    /// The shape of a stored item with the same lengths, with or without an expiry.
     pub(crate) fn shape_of(self, pages: &Pages, id: Id, ttl: bool) -> Shape {
         let (key_len, len) = (Self::head(pages, id).key_len(), self.value_len(pages, id));
         let chain = self.chain_len(pages, id);
@@ -336,14 +336,14 @@ impl Items {
         if chain == 0 && !Self::head(pages, id).is_lease() || shape.long {
             return shape;
         }
-        // A value of just a page keeps its chain, and a lease its form.
+        // A value of exactly one page keeps its chain. A lease keeps its form.
         Self::long_shape(pages.page_size(), shape.words + LONG_WORDS, key_len, len)
     }
 
     // ---- writing -------------------------------------------------------------------------------
 
-    /// Writes an item but for its first word and its value; returns the word that makes it an item.
-    /// `rest`: the page that its bytes go on in, where they do.
+    /// Writes an item's header and key, but not its first word. Returns that word, whose store completes the item.
+    /// `rest` is the page of the item's rest, or `NONE`.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write_head(
         self,
@@ -379,8 +379,8 @@ impl Items {
         Head(word)
     }
 
-    /// Copies what an item is to another one whose header is written, but for its first word and its key: links,
-    /// checksum, set time, key, and the value bytes that lie in the log. Returns the word that makes it an item.
+    /// Copies links, checksum, set time, key, and the value bytes in the log to another item. The other item's
+    /// header is already written. Returns its first word, whose store completes the item.
     pub(crate) fn copy_body(
         self,
         pages: &mut Pages,
@@ -411,7 +411,7 @@ impl Items {
         new
     }
 
-    /// As [`Items::copy_body`], where the other item has a chain of its own.
+    /// As [`Items::copy_body`], for another item with its own chain: copies the chain's bytes, too.
     pub(crate) fn copy_whole(
         self,
         pages: &mut Pages,

@@ -1,4 +1,4 @@
-//! How a part of a region is cut: all arithmetic of it, read by init, attach and required_size alike.
+//! The layout of a part of a region. Init, attach and `required_size` use the same arithmetic.
 //!
 //! # Layout
 //! ```text
@@ -14,10 +14,10 @@ use crate::policy::{Policy, PolicyKind};
 use crate::region::{ALIGN, Cutter};
 use crate::room::{PAGES_MIN, items_at_once, reserve_pages};
 
-/// Bytes of a part that its page table can number.
+/// The maximum number of bytes of a part: all pages that its page table can number.
 pub(crate) const PART_MAX: u64 = (PAGES_MAX as u64) << 16;
 
-/// What a shard is made with.
+/// The configuration of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) policy: PolicyKind,
@@ -33,21 +33,21 @@ pub(crate) struct Setup {
     pub(crate) pins_max: usize,
 }
 
-/// How a part of a region is divided.
+/// The division of a part of a region.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     /// Granules of a page, as a power of two.
     shift: u32,
     pub(crate) plan: Plan,
     pub(crate) pages: u32,
-    /// Bytes of the part that are no page's.
+    /// Bytes of the part outside its pages.
     pub(crate) fixed: usize,
     format: Format,
     pins_max: usize,
     lru: bool,
 }
 
-/// Parts of so many bytes, and more, have larger pages than those below: each a step.
+/// Part sizes at which the page size doubles.
 pub(crate) const PART_STEPS: [usize; 9] = [
     6 << 10,
     32 << 10,
@@ -60,13 +60,13 @@ pub(crate) const PART_STEPS: [usize; 9] = [
     1 << 30,
 ];
 
-/// Granules of a page, as a power of two, for a part of so many bytes.
+/// Granules of a page, as a power of two, for a part of `part` bytes.
 fn shift_for(part: usize) -> u32 {
     5 + PART_STEPS.iter().filter(|&&step| part >= step).count() as u32
 }
 
 impl Layout {
-    /// `None` where the part is too small for anything.
+    /// The layout of a part of `part` bytes. `None` if the part is too small for any cache.
     pub(crate) fn of(part: usize, setup: &Setup) -> Option<Self> {
         let shift = shift_for(part);
         let page = GRANULE << shift;
@@ -98,17 +98,17 @@ impl Layout {
         GRANULE << self.shift
     }
 
-    /// Views and reservations that a page's table holds.
+    /// The maximum number of pins: the entries of a page.
     pub(crate) fn pins_fit(&self) -> usize {
         (1 << self.shift) / 2
     }
 
-    /// The lowest limit that a part can be given.
+    /// The lowest memory limit of a part.
     pub(crate) fn limit_min(&self) -> usize {
         self.fixed + PAGES_MIN as usize * self.page_size()
     }
 
-    /// Cuts policy tables, index tables, and pages; descriptors are made by `describe`.
+    /// Cuts policy tables, index tables, and pages. `origin` makes the page descriptors.
     pub(crate) fn cut(
         &self,
         cutter: &mut Cutter,
@@ -136,9 +136,9 @@ impl Layout {
         })
     }
 
-    // ---- what fits -----------------------------------------------------------------------------
+    // ---- capacity ------------------------------------------------------------------------------
 
-    /// Whether a part under a limit of so many bytes keeps so many items of these lengths.
+    /// Whether a part with a memory limit of `limit` bytes keeps all the items of `needs`.
     pub(crate) fn holds(&self, limit: usize, needs: &Needs) -> bool {
         let page = self.page_size();
         let Some(left) = limit.checked_sub(self.fixed) else {
@@ -159,7 +159,7 @@ impl Layout {
             return false;
         }
         let items = self.pages_of(&shape, needs.items);
-        // Two heads are filled in part, and an item of several pages needs them at once.
+        // Two heads are partly full, and an item of several pages needs all of them at once.
         let spare = u64::from(reserve_pages(self.pages)) + 3 + u64::from(self.pins_max > 0);
         let longest = self.pages_of(&shape, 1) * u64::from(items_at_once(self.pages));
         pages
@@ -169,10 +169,10 @@ impl Layout {
                 .saturating_add(spare)
     }
 
-    /// Pages of so many items: a page's end may stay empty for want of room.
+    /// Pages of `items` items, with the waste at the ends of pages.
     fn pages_of(&self, shape: &Shape, items: u64) -> u64 {
         let page = 1u64 << self.shift;
-        // What is left of a page is wasted where it is too short for the first piece of an item.
+        // A page's end is wasted if it is too short for the first piece of an item.
         let (split, least) = shape.split();
         let granules = u64::from(shape.granules());
         let waste = if granules > page >> 5 {
@@ -182,7 +182,7 @@ impl Layout {
         };
         let in_log = shares(items.saturating_mul(granules), page.saturating_sub(waste));
         let all = in_log.saturating_add(items.saturating_mul(u64::from(shape.chain)));
-        // With exact LRU, a tenth is dead.
+        // With exact LRU, a tenth of the granules may be dead.
         if self.lru {
             all.saturating_add(all / 8 + 1)
         } else {
@@ -191,7 +191,7 @@ impl Layout {
     }
 }
 
-/// What a part of a region is to hold.
+/// The items that a part of a region must hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
     pub(crate) items: u64,
@@ -200,7 +200,7 @@ pub(crate) struct Needs {
     pub(crate) ttl: bool,
 }
 
-/// What is cut from a part.
+/// The values cut from a part.
 pub(crate) struct Cuts {
     pub(crate) policy: Policy,
     pub(crate) index: Index,

@@ -1,29 +1,29 @@
-//! What a cache can hold at most: shards, the longest key and value, the longest time to live.
+//! The limits of a cache: number of shards, longest key, longest value, longest time to live.
 //!
-//! Key and value are independent: each key of at most `key_len_max` bytes can be stored with each value of at
-//! most `value_len_max` bytes and any TTL. So one comparison each decides, and one number each says it.
+//! The limits are independent: a key of up to `key_len_max` bytes can be stored with any TTL and any value of up
+//! to `value_len_max` bytes. So each limit is one number, checked by one comparison.
 
 #![forbid(unsafe_code)]
 
-/// A length that was checked before: it has 32 bits.
+/// A length as 32 bits. The caller has checked that it fits.
 #[inline(always)]
 pub(crate) fn narrow(len: usize) -> u32 {
     debug_assert!(u32::try_from(len).is_ok(), "a length is cut off");
     len as u32
 }
 
-/// The limits of a cache, as they are now.
+/// The present limits of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Limits {
-    /// Parts with a lock each. A region above 4 GiB - 128 KiB has more than were asked for.
+    /// Number of shards, each with its own lock. A region above 4 GiB - 128 KiB has more shards than configured.
     pub shards: u32,
     /// Longest key in bytes.
     pub key_len_max: usize,
-    /// Longest value in bytes under the memory limit, for a key of any length up to `key_len_max`. It grows
-    /// with the memory limit, and shrinks with the number of shards.
+    /// Longest value in bytes under the memory limit, for a key of any length up to `key_len_max`. A higher
+    /// memory limit increases it; more shards decrease it.
     pub value_len_max: usize,
-    /// Longest time to live in milliseconds, but for [`TTL_NEVER`](crate::TTL_NEVER). A longer one is
-    /// shortened to it.
+    /// Longest time to live in milliseconds. A longer TTL is shortened to it, except
+    /// [`TTL_NEVER`](crate::TTL_NEVER).
     pub ttl_ms_max: u64,
 }

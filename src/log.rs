@@ -1,18 +1,18 @@
-//! A log: items in pages, in the order in which they were appended.
+//! A log: items in pages, in the order of their appends.
 //!
 //! # Layout
 //! ```text
 //! tail page <-> page <-> page <-> head page      items are appended at the head, passed at the tail
 //! a page    | rest of an item that began in another page | item | dead | item | .. | dead |
-//!             descriptor.first = behind it
+//!             descriptor.first = the granule behind the rest
 //! ```
-//! Every page can be walked from `first` to its end at any time, wherever its owner is stopped: what is not an
-//! item is a dead run that says how long it is.
+//! Every page can be walked from `first` to its end, even after a crash at any store. Between the items there are
+//! only dead runs, and each dead run stores its length.
 //!
 //! # Invariants (walked by `check`)
-//! 1. A page's `live` counts the granules of its items and of a rest; `Log::live` those of all pages and chains.
-//! 2. A page without a live granule is given back, unless it is the head, which starts anew.
-//! 3. No item of a page expires before its `due`.
+//! 1. A page's `live` counts the granules of its items and its rest. `Log::live` counts those of all pages and chains.
+//! 2. A page without a live granule is released. The head page stays and restarts at its first granule.
+//! 3. No item of a page expires before the page's `due`.
 //!
 //! # Source
 //! Log-structured memory: M. Rosenblum, J. Ousterhout, ACM TOCS 10 (1992); S. Rumble et al., FAST 2014.
@@ -27,7 +27,7 @@ use crate::page::{GRANULE, Id, List, NO_DUE, Owner, Page, Pages};
 use crate::planted;
 use crate::region::barrier;
 
-/// An item longer than this part of a page goes on in the next page rather than waste the end of its own.
+/// An item longer than `1 / 2^SPLIT_SHIFT` of a page is split over two pages. A shorter one wastes the page's end.
 const SPLIT_SHIFT: u32 = 5;
 
 /// One log of a shard.
@@ -35,27 +35,28 @@ const SPLIT_SHIFT: u32 = 5;
 pub(crate) struct Log {
     owner: Owner,
     pub(crate) list: List,
-    /// The head page's next granule, and its end.
+    /// The head page's next granule.
     at: u32,
+    /// The head page's end.
     end: u32,
-    /// The next granule at the tail, and where those begin that come back with the tail page: the same while the
-    /// tail page is the head page.
+    /// The next granule to pass at the tail.
     scan: u32,
+    /// The first granule that `passed` counts. Equals `scan` while the tail page is the head page.
     from: u32,
     pub(crate) live: u32,
     pub(crate) pages: u32,
     /// Pages of chains.
     pub(crate) chains: u32,
-    /// Items, and what is reserved.
+    /// Items and reservations.
     pub(crate) items: u32,
 }
 
-/// Where an item is to be written.
+/// The granules of an item that will be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) id: Id,
     pub(crate) shape: Shape,
-    /// The page that its rest lies in.
+    /// The page of the item's rest, or `NONE`.
     pub(crate) rest: Page,
 }
 
@@ -81,13 +82,13 @@ impl Log {
         self.end - self.at
     }
 
-    /// Granules of the tail page that were passed: they come back with the page.
+    /// Passed granules of the tail page, which become free with the page.
     #[inline(always)]
     pub(crate) fn passed(&self) -> u32 {
         self.scan - self.from
     }
 
-    /// Granules in which nothing lives, and that neither head nor tail will give back soon.
+    /// Dead granules, without the room in the head page and the passed granules of the tail page.
     pub(crate) fn dead(&self, pages: &Pages) -> u32 {
         let all = pages.granules_of(self.pages + self.chains);
         all.saturating_sub(self.live + self.room() + self.passed())
@@ -103,7 +104,7 @@ impl Log {
 
     // ---- appending -----------------------------------------------------------------------------
 
-    /// Room for an item at the head: dead until its first word is written. `None` where pages are missing.
+    /// Takes granules for an item at the head, a dead run until the item's first word is stored. `None` without pages.
     pub(crate) fn append_item(
         &mut self,
         pages: &mut Pages,
@@ -117,7 +118,7 @@ impl Log {
         Some(self.append_whole(pages, shape))
     }
 
-    /// An item in one piece in the head page, which has room for it.
+    /// Takes granules for an item in one piece. The head page has room for the item.
     #[inline(always)]
     fn append_whole(&mut self, pages: &mut Pages, shape: &Shape) -> Place {
         Place {
@@ -127,16 +128,16 @@ impl Log {
         }
     }
 
-    /// As [`Log::append_item`], where the head page is too short.
+    /// As [`Log::append_item`], for an item that does not fit in the head page.
     #[cold]
     fn append_beyond(&mut self, pages: &mut Pages, time: &Time, shape: &Shape) -> Option<Place> {
         let (page, granules) = (pages.granules(), shape.granules());
         let (split, least) = shape.split();
-        // The rest has a page of its own, but for its first word.
+        // The rest and the rest's first word must fit in one page.
         let least = least.max((split.granules() + 1).saturating_sub(page));
         let goes_on = granules > page >> SPLIT_SHIFT && self.room() >= least;
         if !goes_on {
-            // What is to begin in a fresh page and not to end there needs two.
+            // An item longer than a page takes two fresh pages.
             if pages.available() < 1 + u32::from(granules > page) {
                 return None;
             }
@@ -171,7 +172,7 @@ impl Log {
         })
     }
 
-    /// So many granules of the head page, which has them.
+    /// Takes `granules` granules of the head page, which has room for them.
     #[inline(always)]
     pub(crate) fn push(&mut self, pages: &mut Pages, granules: u32) -> Id {
         let id = Id(self.at);
@@ -185,7 +186,7 @@ impl Log {
         id
     }
 
-    /// The rest of the head page is a dead run.
+    /// Makes the head page's free end a dead run.
     #[inline(always)]
     fn write_dead_end(&self, pages: &mut Pages) {
         if self.at < self.end {
@@ -193,7 +194,7 @@ impl Log {
         }
     }
 
-    /// A fresh head page.
+    /// Opens a fresh head page.
     #[cold]
     pub(crate) fn open(&mut self, pages: &mut Pages, time: &Time) -> Option<Page> {
         let page = self.take_page(pages, time)?;
@@ -206,7 +207,7 @@ impl Log {
         let descriptor = pages.get_mut(page);
         (descriptor.era, descriptor.due) = (time.era(), NO_DUE);
         (self.at, self.end) = (pages.start_of(page), pages.end_of(page));
-        // The page can be walked before it is the log's.
+        // The page must be walkable before the log owns it.
         self.write_dead_end(pages);
         barrier();
         pages.get_mut(page).owner = self.owner;
@@ -221,7 +222,7 @@ impl Log {
         Some(page)
     }
 
-    /// Makes sure that the head page takes an expiry from now on: a fresh one where the present one is too old.
+    /// Opens a fresh head page if the present one is too old for expiries from now on. False if no page is available.
     pub(crate) fn ready_for_expiry(&mut self, pages: &mut Pages, time: &Time) -> bool {
         match self.list.head.some() {
             Some(head) if !time.fits(pages.get_mut(head)) => self.open(pages, time).is_some(),
@@ -231,7 +232,7 @@ impl Log {
 
     // ---- killing -------------------------------------------------------------------------------
 
-    /// Declares an item's bytes dead, those of its rest and chain too.
+    /// Kills an item: its bytes, and those of its rest and chain, are dead.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn kill(&mut self, pages: &mut Pages, items: Items, item: Item) {
@@ -242,7 +243,7 @@ impl Log {
         self.bury(pages, item.id, item.here);
     }
 
-    /// Kills an item whose chain another one has taken over.
+    /// Kills an item whose chain now belongs to another item.
     pub(crate) fn kill_but_chain(&mut self, pages: &mut Pages, items: Items, id: Id) {
         self.kill_rest(pages, items, id);
         let here = items.granules_here(pages, id, Items::head(pages, id));
@@ -265,7 +266,7 @@ impl Log {
 
     #[cold]
     fn kill_beyond(&mut self, pages: &mut Pages, items: Items, id: Id) {
-        // Where an item's words were damaged, they may name any page: those that do not name the item are not its.
+        // Damaged words may name any page. A page belongs to the item only if the page names the item.
         let named = |page: &Page| {
             let descriptor = pages.contains(*page).then(|| pages.get(*page));
             descriptor.is_some_and(|d| d.owner == Owner::Chain && d.due == id.0)
@@ -290,7 +291,7 @@ impl Log {
                 let at = pages.start_of(rest) as usize * GRANULE;
                 pages.bytes_mut().zero(at, granules as usize * GRANULE);
             }
-            // Nothing begins there any more; the walk starts behind it all the same.
+            // The rest belongs to no item now. `first` still starts walks behind the rest.
             pages.set_word(pages.start_of(rest), Id::NONE.0);
             if !planted::is("rest forgotten by kill") {
                 self.drop_live(pages, rest, granules);
@@ -298,7 +299,7 @@ impl Log {
         }
     }
 
-    /// An item shrinks where it lies: its last granules are dead.
+    /// Shrinks an item in place from `from` to `to` granules: the last granules are dead.
     pub(crate) fn trim(&mut self, pages: &mut Pages, id: Id, from: u32, to: u32) {
         if to < from {
             Items::set_head(pages, Id(id.0 + to), Head::dead(from - to));
@@ -327,7 +328,7 @@ impl Log {
         pages.give(page);
     }
 
-    /// The head page has no live granule: it starts anew.
+    /// Restarts the head page, which has no live granule, at its first granule.
     fn restart_head(&mut self, pages: &mut Pages) {
         let page = self.list.head;
         let descriptor = pages.get_mut(page);
@@ -348,7 +349,7 @@ impl Log {
         }
     }
 
-    /// The tail page is to be passed from its start.
+    /// Starts passing the tail page at its first item.
     pub(crate) fn start_tail(&mut self, pages: &Pages) {
         match self.list.tail.some() {
             Some(tail) => self.pass_from(pages.start_of(tail) + u32::from(pages.get(tail).first)),
@@ -362,8 +363,7 @@ impl Log {
 
     // ---- passing -------------------------------------------------------------------------------
 
-    /// The next item at the tail that can go, and its first word; each granule run looked at costs a step. `None`
-    /// where there is none, or the steps are used up.
+    /// The next live item at the tail, and its first word. Each skipped run costs a step. `None` without item or steps.
     #[inline]
     pub(crate) fn tail_item(
         &mut self,
@@ -377,7 +377,7 @@ impl Log {
         }
     }
 
-    /// The item at the tail, where one that can go lies right there.
+    /// The item at the tail position, if it is live. Looks no further.
     #[inline(always)]
     pub(crate) fn next_item(&self, pages: &Pages) -> Option<(Id, Head)> {
         if self.list.tail == self.list.head {
@@ -415,7 +415,7 @@ impl Log {
             if self.is_head(tail) {
                 return None;
             }
-            // What is pinned stays in its page, which goes to the head's side.
+            // Pinned items cannot leave their page, so the page moves next to the head.
             turned += 1;
             if turned > self.pages {
                 return None;
@@ -424,7 +424,7 @@ impl Log {
         }
     }
 
-    /// An item in the head page that can go: what the tail never reaches while other pages hold what is pinned.
+    /// A live item of the head page. The tail never reaches this page while other pages have pinned items.
     /// O(granules of a page).
     pub(crate) fn head_item(&self, pages: &Pages, items: Items) -> Option<(Id, Head)> {
         let page = self.list.head.some()?;
@@ -454,7 +454,7 @@ impl Log {
         None
     }
 
-    /// The tail page has passed: it holds only what cannot move, and waits for another turn.
+    /// Moves a passed tail page next to the head: its items cannot be moved now.
     fn turn(&mut self, pages: &mut Pages, tail: Page) {
         debug_assert!(pages.get(tail).live > 0 && !self.is_head(tail));
         pages.unlink(&mut self.list, tail);
@@ -466,7 +466,7 @@ impl Log {
         self.start_tail(pages);
     }
 
-    /// What lay at the tail is dead: on to what lies behind it.
+    /// Moves the tail position behind a dead item. Does nothing if the item was elsewhere.
     #[inline]
     pub(crate) fn pass(&mut self, id: Id, granules: u32) {
         let restarted = self.list.tail == self.list.head && self.at <= id.0;
@@ -483,8 +483,8 @@ impl Log {
         }
     }
 
-    /// The list was built anew, of pages that an earlier owner left: items are appended to a fresh page, and passed
-    /// from the tail's start.
+    /// Takes over a list of pages from an earlier owner. The next append opens a fresh page; passing starts at the
+    /// tail's first item.
     pub(crate) fn adopt(&mut self, pages: &Pages, list: List) {
         self.list = list;
         if let Some(head) = list.head.some() {

@@ -1,6 +1,6 @@
-//! Optimize: takes out what has expired, gives dead bytes back, and empties sparse pages of the index.
+//! Optimize: expires items, cleans pages with dead bytes, and empties sparse pages of the index.
 //!
-//! A pass may be cut into slices of any number of steps; it goes on where the last one stopped.
+//! A pass may be cut into slices of any number of steps. Each slice continues where the last one stopped.
 
 #![forbid(unsafe_code)]
 
@@ -8,24 +8,24 @@ use crate::clean::SAMPLE;
 use crate::progress::Work;
 use crate::store::Store;
 
-/// A pass is through once fewer than one in so many granules are dead.
+/// A pass stops cleaning when at most one in `DEAD_SHARE` granules is dead.
 const DEAD_SHARE: u32 = 64;
 
-/// What a pass, or a slice of one, did.
+/// The work of a pass, or of a slice of a pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct OptimizeReport {
-    /// Bytes by which usage went down.
+    /// Bytes by which usage decreased.
     pub bytes_freed: u64,
-    /// Items taken out because their time had come.
+    /// Expired items that were removed.
     pub items_expired: u64,
     /// Items copied to other pages.
     pub items_moved: u64,
-    /// Pages given back.
+    /// Pages released.
     pub pages_freed: u64,
     /// Items and pages looked at.
     pub steps: u32,
-    /// Whether the pass is through.
+    /// Whether the pass is complete.
     pub done: bool,
 }
 
@@ -40,16 +40,16 @@ impl OptimizeReport {
     }
 }
 
-/// How far the pass has come.
+/// The phase of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
-    /// The sweep's lap: pages that the hand has still to pass.
+    /// A lap of the sweep: `left` pages are not swept yet.
     Expire { left: u32 },
-    /// Dead bytes, and what lies above a lowered limit: so many granules may still be looked at or copied.
+    /// Cleaning, and releasing pages above a lowered limit. At most `left` more granules are looked at or copied.
     Clean { left: u32 },
-    /// Sparse pages of the index.
+    /// Emptying sparse pages of the index.
     Index,
-    /// Nothing more, until every shard's pass is through.
+    /// Complete: waits until every shard's pass is complete.
     Through,
 }
 
@@ -60,14 +60,14 @@ impl Default for Pass {
 }
 
 impl Store {
-    /// At most `steps` steps of a pass; the steps made, and whether the pass is through.
+    /// Makes at most `steps` steps of a pass. Returns the steps made, and whether the pass is complete.
     pub(crate) fn optimize(&mut self, pass: &mut Pass, steps: u32) -> (u32, bool) {
         let mut left = steps;
         while left > 0 {
             match *pass {
                 Pass::Expire { left: mut pages } => {
                     if pages == u32::MAX {
-                        // The hand's page is walked from its start.
+                        // The lap starts at the first item of the hand's page.
                         let sweep = &mut self.room.sweep;
                         (sweep.at, sweep.page_due) = (None, u64::MAX);
                     }
@@ -96,7 +96,7 @@ impl Store {
         (steps - left, *pass == Pass::Through)
     }
 
-    /// A pass copies no more than all that is in use, and samples every page.
+    /// The phase `Clean` with its bound: copy every granule in use once, and sample every page.
     fn clean_all(&self) -> Pass {
         Pass::Clean {
             left: self
@@ -108,10 +108,10 @@ impl Store {
 
     fn clean_some(&mut self, granules: u32, left: u32) -> (u32, Pass) {
         if self.pages.excess() > 0 {
-            // Pages that were copied enough give back no more: items go then.
+            // After the bound on copies only evictions release pages.
             let made = self.shrink(left, granules > 0);
             let left = granules.saturating_sub(self.room.work.copied.saturating_add(made));
-            // What is held stays, whatever the limit.
+            // No step was possible: the rest is pinned and stays above the limit.
             let next = if made == 0 {
                 Pass::Index
             } else {

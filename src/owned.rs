@@ -1,14 +1,14 @@
-//! A cache that owns its region: for programs with a heap, in the words of Rust's collections.
+//! A cache that owns its region, for programs with a heap. Its methods have the names of Rust's collections.
 //!
-//! It is the same cache in an allocation of its own. A miss is `Ok(None)` or `Ok(false)`, a time to live is a
-//! [`Duration`](core::time::Duration), and values come back in vectors.
+//! The region is a heap allocation. A miss is `Ok(None)` or `Ok(false)`, a time to live is a
+//! [`Duration`](core::time::Duration), and values are returned in vectors.
 //!
 //! # Invariants
 //! 1. The heap allocates and frees outside the locks of shards.
 //! 2. A read is counted once, whatever the length of its value.
 //!
 //! # Not here
-//! Region and closures, and all that is unsafe: `owned::memory`.
+//! Region, closures and all unsafe code: `owned::memory`.
 
 mod builder;
 mod items;
@@ -29,8 +29,8 @@ use core::time::Duration;
 
 /// A cache that owns its region.
 ///
-/// The region is one allocation, made with the cache and freed with it. Its bytes are the limit: index, headers
-/// and items lie inside. Everything that [`Cache`] offers is there through [`OwnedCache::as_cache`].
+/// The region is one allocation, made and freed with the cache. Its size is the limit: index, headers and items
+/// are inside. [`OwnedCache::as_cache`] gives access to all methods of [`Cache`].
 ///
 /// ```
 /// use larder::OwnedCache;
@@ -47,7 +47,7 @@ use core::time::Duration;
 /// ```
 #[cfg_attr(
     feature = "spin",
-    doc = "Threads share it by reference, or in an `Arc`.
+    doc = "Threads share the cache by reference, or in an `Arc`.
 ```
 let cache = std::sync::Arc::new(larder::OwnedCache::with_memory(1 << 20)?);
 let other = cache.clone();
@@ -58,7 +58,7 @@ assert!(cache.contains(\"from\")?);
 )]
 #[cfg_attr(
     not(feature = "spin"),
-    doc = "Without the feature `spin` it is `Send` and not `Sync`, as [`Cache`] is.
+    doc = "Without the feature `spin` the cache is `Send` but not `Sync`, as [`Cache`] is.
 ```compile_fail,E0277
 fn is_shareable<T: Sync>() {}
 is_shareable::<larder::OwnedCache>();
@@ -84,14 +84,13 @@ impl OwnedCache {
         Self::builder(bytes).build()
     }
 
-    /// A configuration for a cache in `bytes` of memory. [`Cache::required_size`] tells how many bytes so many items
-    /// need.
+    /// A builder for a cache in `bytes` of memory. [`Cache::required_size`] computes the bytes for a number of items.
     pub fn builder(bytes: usize) -> OwnedCacheBuilder {
         OwnedCacheBuilder::new(bytes)
     }
 
-    /// The same cache with the methods of [`Cache`]: typed values, reservations, ranges, scans, optimizing; and for
-    /// a [`Monitor`](crate::Monitor).
+    /// The same cache with the methods of [`Cache`]: typed values, reservations, ranges, scans, optimizing. A
+    /// [`Monitor`](crate::Monitor) takes it, too.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -104,7 +103,7 @@ impl OwnedCache {
         self.owner.cache()
     }
 
-    /// Items held; expired ones that no call has met yet count.
+    /// Number of items. Expired items that are not removed yet count.
     pub fn len(&self) -> usize {
         self.as_cache().item_count() as usize
     }
@@ -124,7 +123,7 @@ impl OwnedCache {
         self.as_cache().memory_limit()
     }
 
-    /// Moves the limit, up to the size of the region. The region stays allocated.
+    /// Sets the limit, at most the size of the region. The region stays allocated.
     ///
     /// # Errors
     /// As [`Cache::set_memory_limit`].
@@ -132,12 +131,12 @@ impl OwnedCache {
         self.as_cache().set_memory_limit(limit)
     }
 
-    /// Bytes taken: index, headers and items.
+    /// Used bytes: index, headers and items.
     pub fn memory_usage(&self) -> usize {
         self.as_cache().memory_usage()
     }
 
-    /// Takes every item out. What a view holds goes with the view.
+    /// Removes every item. The bytes of a viewed item are freed when the view is dropped.
     ///
     /// # Errors
     /// As [`Cache::clear`]: `Busy` from inside a callback.
@@ -154,7 +153,7 @@ impl core::fmt::Debug for OwnedCache {
     }
 }
 
-/// A time to live in the cache's milliseconds, rounded up. `Invalid` for zero, which means the default there.
+/// A time to live in milliseconds, rounded up. `Invalid` for zero, which a cache takes as its default.
 fn milliseconds(ttl: Duration) -> Result<u64> {
     if ttl.is_zero() {
         return Err(Error::Invalid);
@@ -170,7 +169,7 @@ fn milliseconds(ttl: Duration) -> Result<u64> {
         .min(TTL_MAX))
 }
 
-/// What milliseconds of the cache's stand for.
+/// The duration of a cache's milliseconds; [`Duration::MAX`] for an item that never expires.
 fn duration(ttl_ms: u64) -> Duration {
     match ttl_ms {
         TTL_NEVER => Duration::MAX,
@@ -187,14 +186,14 @@ fn unless_missing<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// An empty vector with room for `len` elements. `NoMemory` where the heap refuses.
+/// An empty vector with room for `len` elements. `NoMemory` if the heap has no memory.
 fn vector<T>(len: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).map_err(|_| Error::NoMemory)?;
     Ok(vector)
 }
 
-/// A copy on the heap. `NoMemory` where it refuses.
+/// A copy on the heap. `NoMemory` if the heap has no memory.
 fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut copy = vector(bytes.len())?;
     copy.extend_from_slice(bytes);

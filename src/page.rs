@@ -5,15 +5,16 @@
 //! bytes        | root segment | page 0 | page 1 | ..        granules of 4 bytes; an id is a granule's index
 //! descriptor   | next 2 | prev 2 | live 2 | first 2 | due 4 | era 2 | owner 1 | mark 1 |
 //! ```
-//! What `live`, `first` and `due` mean is the owner's to say: `log` for the pages of items, `slab` for those of
-//! equal slots, `item` for the pages of a chain.
+//! The page's owner defines `live`, `first` and `due`: `log` for pages of items, `slab` for pages of equal
+//! slots, `item` for pages of a chain.
 //!
 //! # Invariants (walked by [`Pages::check`])
-//! 1. A page is free, in its owner's list, or named by its owner; `free_count` counts the free ones.
-//! 2. At most `ceiling` pages are in use. The ceiling lies above `limit` only while a lowered limit is reached.
+//! 1. A page is free, in its owner's list, or named by its owner. `free_count` counts the free pages.
+//! 2. At most `ceiling` pages are in use. `ceiling > limit` only until enough pages are freed after the limit
+//!    was lowered.
 //!
 //! # Not here
-//! How a region is cut: `layout`.
+//! The layout of a region: `layout`.
 
 #![forbid(unsafe_code)]
 
@@ -24,16 +25,16 @@ pub(crate) use descriptor::{Descriptor, NO_DUE, Owner, Tables};
 use crate::planted;
 use crate::region::{Bytes, Table, barrier};
 
-/// In how many shares of `by` so many fit.
+/// `n / by`, rounded up.
 pub(crate) fn shares(n: u64, by: u64) -> u64 {
     let by = by.max(1);
     n.saturating_add(by - 1).checked_div(by).unwrap_or(n)
 }
 
-/// Bytes of a granule: what items are sized and addressed in.
+/// Bytes of a granule, the unit of an item's size and address.
 pub(crate) const GRANULE: usize = 4;
 
-/// Where something lies: the index of its first granule.
+/// A position in a shard's bytes: the index of a granule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Id(pub(crate) u32);
@@ -61,13 +62,13 @@ impl Page {
     }
 }
 
-/// Pages that may be taken while a lowered limit is reached, before others are given back.
+/// Pages that may be acquired above those in use while the limit is being lowered.
 const SLACK: u32 = 6;
 
-/// Pages that a table can number.
+/// The maximum number of pages in a table.
 pub(crate) const PAGES_MAX: u32 = u16::MAX as u32 - 1;
 
-/// A list of pages, linked through their descriptors: filled at the head, emptied at the tail.
+/// A list of pages, linked through their descriptors. Owners fill the head and empty the tail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     pub(crate) head: Page,
@@ -86,23 +87,24 @@ impl List {
 pub(crate) struct Pages {
     bytes: Bytes,
     table: Table<Descriptor>,
-    /// Granule at which page 0 begins.
+    /// First granule of page 0.
     start: u32,
     shift: u32,
     free: Page,
     free_count: u32,
-    /// Pages that may be in use.
+    /// The maximum number of pages in use that the caller set.
     limit: u32,
     ceiling: u32,
-    /// The most pages that ever were in use, and pages taken that had been used before.
+    /// The highest number of pages in use so far.
     touched: u32,
+    /// Pages acquired that had been used before.
     reuses: u64,
     zero_on_free: bool,
 }
 
 impl Pages {
-    /// `start`: granule at which the first page begins; a page has `1 << shift` granules. `table` holds a
-    /// descriptor for each page.
+    /// `start` is the first granule of page 0. A page has `1 << shift` granules. `table` has one descriptor
+    /// for each page.
     pub(crate) fn new(
         bytes: Bytes,
         table: Table<Descriptor>,
@@ -144,12 +146,12 @@ impl Pages {
         GRANULE << self.shift
     }
 
-    /// Whole pages in so many bytes.
+    /// Whole pages in `bytes`.
     pub(crate) fn whole(&self, bytes: usize) -> usize {
         (bytes / GRANULE) >> self.shift
     }
 
-    /// Granules of so many pages.
+    /// Granules of `pages` pages.
     #[inline]
     pub(crate) fn granules_of(&self, pages: u32) -> u32 {
         pages << self.shift
@@ -169,14 +171,14 @@ impl Pages {
         self.start + (u32::from(page.0) << self.shift)
     }
 
-    /// The granule behind the page's last.
+    /// The granule after the page's last one.
     #[cfg_attr(not(feature = "small"), inline)]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn end_of(&self, page: Page) -> u32 {
         self.start_of(page) + self.granules()
     }
 
-    /// Whether a granule lies in a page.
+    /// Whether the granule is inside a page.
     pub(crate) fn holds(&self, id: Id) -> bool {
         id.0 >= self.start && (id.0 - self.start) >> self.shift < self.count()
     }
@@ -232,9 +234,9 @@ impl Pages {
         (0..self.count()).map(|number| Page(number as u16))
     }
 
-    // ---- taking and giving ---------------------------------------------------------------------
+    // ---- acquiring and releasing ---------------------------------------------------------------
 
-    /// Pages that can be taken now.
+    /// Pages that `take` can acquire now.
     #[inline]
     pub(crate) fn available(&self) -> u32 {
         if planted::is("ceiling ignored") {
@@ -262,7 +264,7 @@ impl Pages {
         self.free_count
     }
 
-    /// Pages that the limit allows.
+    /// The maximum number of pages in use, as last set.
     #[inline]
     pub(crate) fn limit(&self) -> u32 {
         self.limit
@@ -274,14 +276,15 @@ impl Pages {
         self.in_use().saturating_sub(self.limit)
     }
 
-    /// Lets at most `limit` pages be in use. Those in use above it stay until they are given back.
+    /// Sets the maximum number of pages in use. Pages in use above the limit stay until they are released.
     pub(crate) fn set_limit(&mut self, limit: u32) {
         self.limit = limit.min(self.count());
         self.ceiling = self.count();
         self.lower_ceiling();
     }
 
-    /// While the limit is reached, some more pages may be taken than were in use: items still move to fresh ones.
+    /// Lowers the ceiling to `SLACK` pages above those in use, but not below the limit. Emptying pages needs
+    /// the slack: items move to newly acquired pages.
     fn lower_ceiling(&mut self) {
         let most = (self.in_use() + SLACK).max(self.limit);
         self.ceiling = self.ceiling.min(most);
@@ -307,7 +310,7 @@ impl Pages {
         Some(page)
     }
 
-    /// Gives a page back that is in no list any more.
+    /// Releases a page that is in no list.
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn give(&mut self, page: Page) {
         debug_assert!(self.get(page).owner != Owner::Free);
@@ -324,7 +327,7 @@ impl Pages {
         self.zero(page);
     }
 
-    /// Every page is free.
+    /// Frees every page.
     pub(crate) fn clear(&mut self) {
         for page in self.all() {
             if self.get(page).owner != Owner::Free {
@@ -344,7 +347,7 @@ impl Pages {
         }
     }
 
-    /// Every page that has no owner is free; called once the owners of all pages are known.
+    /// Builds the free list from the pages whose owner is `Free`. The owner of every page must be known.
     pub(crate) fn collect_free(&mut self) {
         (self.free, self.free_count) = (Page::NONE, 0);
         for number in (0..self.count()).rev() {
@@ -363,7 +366,7 @@ impl Pages {
 
     // ---- lists ---------------------------------------------------------------------------------
 
-    /// Links a page in as the list's head.
+    /// Links a page as the list's head.
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn push_head(&mut self, list: &mut List, page: Page) {
         let old = list.head;
@@ -376,7 +379,7 @@ impl Pages {
         list.head = page;
     }
 
-    /// Links a page in as the list's tail.
+    /// Links a page as the list's tail.
     pub(crate) fn push_tail(&mut self, list: &mut List, page: Page) {
         let old = list.tail;
         let descriptor = self.get_mut(page);
@@ -388,7 +391,7 @@ impl Pages {
         list.tail = page;
     }
 
-    /// Links a page in on the head's side of another one.
+    /// Links a page next to `before`, on the side of the head.
     pub(crate) fn push_after(&mut self, list: &mut List, before: Page, page: Page) {
         let next = self.get(before).next;
         let Some(next) = next.some() else {
@@ -417,7 +420,7 @@ impl Pages {
 
     // ---- runs ----------------------------------------------------------------------------------
 
-    /// The lowest `count` neighbouring free pages, which leave the free list in ascending order. O(pages).
+    /// Acquires the lowest `count` neighbouring free pages, and sorts the free list in ascending order. O(pages).
     pub(crate) fn take_run(&mut self, count: u32, owner: Owner) -> Option<Page> {
         if count == 0 || count > self.available() {
             return None;
@@ -439,7 +442,7 @@ impl Pages {
         Some(first)
     }
 
-    /// Gives `count` neighbouring pages back. O(count).
+    /// Releases `count` neighbouring pages. O(count).
     pub(crate) fn give_run(&mut self, first: Page, count: u32) {
         for number in (0..count as u16).rev() {
             self.give(Page(first.0 + number));
@@ -448,7 +451,7 @@ impl Pages {
 
     // ---- walker --------------------------------------------------------------------------------
 
-    /// Whether the list holds together and its pages are all of one owner; how many there are.
+    /// The number of pages in the list. `None` if a link is broken or a page has another owner.
     pub(crate) fn check_list(&self, list: &List, owner: Owner) -> Option<u32> {
         let (mut page, mut before, mut count) = (list.tail, Page::NONE, 0);
         while let Some(here) = page.some() {

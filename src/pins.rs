@@ -1,19 +1,19 @@
-//! What is held outside the lock: views of items, and reservations of bytes for new ones.
+//! Pins: views of items and reservations for new items, which outlive the lock of a call.
 //!
-//! Each one has an entry, with a generation that no other entry ever had (until 2^31 of them later), so that a ticket
-//! that was given back is told from any other. The first few entries are always there, the others in a page that is
-//! there only while something is held.
+//! Each pin has an entry with a generation, which is reused only after 2^31 pins. So a released ticket differs from
+//! every later one. The first `FEW` entries are in [`Pins`] itself. The others are in a page, which is acquired for
+//! the entry after these, and released when there is no pin.
 //!
 //! # Layout
 //! ```text
-//! entry   | id | generation |       id NONE = nothing is held
+//! entry   | id | generation |       id NONE = no pin
 //! ```
 //!
 //! # Invariants
-//! 1. A viewed item is `Pinned`, or `Pending` once it is in no index any more. So it is neither moved nor evicted
-//!    nor overwritten nor freed.
+//! 1. A viewed item is `Pinned`, or `Pending` after its removal from the index. So the item is neither moved nor
+//!    evicted nor overwritten nor killed.
 //! 2. A reserved item is `Pending`, and not in the index.
-//! 3. `views` and `reservations` count the entries of even and odd generation.
+//! 3. `views` counts the entries with an even generation, `reservations` those with an odd one.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ pub(crate) struct Ticket {
     pub(crate) generation: u32,
 }
 
-/// What an entry is for; the lowest bit of its generation.
+/// The purpose of an entry: the lowest bit of its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     View = 0,
@@ -49,12 +49,12 @@ pub(crate) struct Pins {
     generation: u32,
     pub(crate) views: u16,
     pub(crate) reservations: u16,
-    /// Entries in all.
+    /// The maximum number of entries.
     most: u16,
 }
 
 impl Pins {
-    /// `most`: entries asked for, 0 = the library's choice; no more than `fit`.
+    /// A table of at most `most` entries, or of [`PINS_DEFAULT`] if `most` is 0; never more than `fit`.
     pub(crate) fn new(most: usize, fit: usize) -> Self {
         let most = if most == 0 {
             PINS_DEFAULT.min(fit)
@@ -71,12 +71,12 @@ impl Pins {
         }
     }
 
-    /// Whether anything is held.
+    /// Whether there is a pin.
     pub(crate) fn any(&self) -> bool {
         self.views > 0 || self.reservations > 0
     }
 
-    /// Pages that entries take.
+    /// Pages of the table.
     pub(crate) fn pages(&self) -> u32 {
         u32::from(self.table != Page::NONE)
     }
@@ -113,7 +113,7 @@ impl Pins {
         store.pages.set_word(at + 1, generation);
     }
 
-    /// Entries that are there now.
+    /// Number of entries with memory now.
     fn entries(&self) -> u32 {
         let most = u32::from(self.most);
         if self.table == Page::NONE {
@@ -127,12 +127,12 @@ impl Pins {
         (0..self.entries()).map(move |entry| self.entry(store, entry).0)
     }
 
-    /// Whether a view is of this item.
+    /// Whether there is a view of this item.
     pub(crate) fn views(&self, store: &Store, id: Id) -> bool {
         self.views > 0 && self.ids(store).any(|other| other == id)
     }
 
-    /// An entry that is free; makes a page of them if need be. `None` where all are taken.
+    /// A free entry. Acquires the table's page if necessary. `None` if all entries are used or no page can be free.
     pub(crate) fn free_entry(&mut self, store: &mut Store) -> Option<u32> {
         let free = self.ids(store).position(|id| id == Id::NONE);
         if let Some(entry) = free {
@@ -153,7 +153,7 @@ impl Pins {
         Some(FEW)
     }
 
-    /// Enters what is held now in an entry that is free.
+    /// Adds a pin in a free entry.
     pub(crate) fn add(
         &mut self,
         store: &mut Store,
@@ -175,7 +175,7 @@ impl Pins {
         store.held -= 1;
     }
 
-    /// The reservations of a key, of all where there is none, come too late from now on. O(entries).
+    /// Voids the reservations of a key, or all reservations if `key` is `None`. O(entries).
     #[cold]
     pub(crate) fn void(&self, store: &mut Store, key: Option<&[u8]>) {
         for entry in 0..self.entries() {
@@ -188,12 +188,12 @@ impl Pins {
         }
     }
 
-    /// Whether a reservation comes too late.
+    /// Whether a reservation is void: its key changed after the reserve.
     pub(crate) fn is_void(store: &Store, id: Id) -> bool {
         store.head(id).uses() == VOID
     }
 
-    /// Gives the page back where nothing is held any more.
+    /// Releases the table's page if there is no pin.
     pub(crate) fn tidy(&mut self, store: &mut Store) {
         if self.table != Page::NONE && !self.any() {
             store.pages.give(self.table);
@@ -201,7 +201,7 @@ impl Pins {
         }
     }
 
-    /// Whether the entries are what the counts say.
+    /// Whether the counts agree with the entries.
     pub(crate) fn check(&self, store: &Store) -> bool {
         let held = self.ids(store).filter(|&id| id != Id::NONE).count();
         let counted = usize::from(self.views) + usize::from(self.reservations);
@@ -209,7 +209,7 @@ impl Pins {
     }
 }
 
-/// Uses of an item that is reserved, where its reservation comes too late: it has none of its own.
+/// The uses of an item whose reservation is void. Other reserved items have 0 uses.
 const VOID: u32 = 3;
 
 impl Store {
@@ -226,7 +226,7 @@ impl Store {
         true
     }
 
-    /// Unpins an item; one that is in no index any more is dead.
+    /// Unpins an item. Kills the item if it is no longer in the index.
     pub(crate) fn let_be(&mut self, id: Id) {
         let head = self.head(id);
         if head.state() != State::Pinned {
@@ -238,7 +238,7 @@ impl Store {
         }
     }
 
-    /// The log that newcomers go to.
+    /// The log to which new items are appended.
     pub(crate) fn newcomers(&self) -> Owner {
         if self.policy.is_lru() {
             Owner::Main

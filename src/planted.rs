@@ -1,4 +1,4 @@
-//! Faults on purpose: does a test notice them? `make test-planted` asks. In every other build there are none.
+//! Planted faults, which show that the tests find them: `make test-planted`. Other builds have no planted faults.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ pub(crate) fn is(fault: &str) -> bool {
     chosen == number(fault.as_bytes())
 }
 
-/// A number of the name (FNV-1a), above 1.
+/// A hash of the name (FNV-1a), above 1.
 #[cfg(all(larder_planted = "chosen", feature = "hosted"))]
 fn number(name: &[u8]) -> u32 {
     let sum = name.iter().fold(0x811c_9dc5u32, |sum, &byte| {

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A table is made with its final capacity and never asked to grow: [`Segment::has_room`] is
-//!    tested before each insert. So hashbrown's growing path is dead code and is not linked.
-//! 2. The table's block lies beside its head, so a segment never moves: its entries do.
+//! 1. A table is made with its final capacity and never grows: each insert checks [`Segment::has_room`]
+//!    first. So hashbrown's growing path is dead code and is not linked.
+//! 2. The head points to the block beside it, so a segment never moves. Its entries may move to another segment.
 //!
 //! # Source
 //! hashbrown (Swiss tables, A. Kulukundis et al., CppCon 2017).
@@ -28,13 +28,13 @@ use hashbrown::HashTable;
 
 type Entries = HashTable<u32, Block>;
 
-/// The one block of a table, cut beforehand. Giving it back does nothing: the slot goes as a whole.
+/// The only block of a table, inside the segment's slot. Freeing the block does nothing: the slab frees the slot.
 struct Block {
     at: NonNull<u8>,
 }
 
-// SAFETY: the block is handed out once, to the table that is made with it, lies in a slot that lives as
-// long as the table, and is exactly what a table of that capacity asks for (a test compares).
+// SAFETY: a block is allocated once, by the table made with it. Its slot lives as long as the table. A table of
+// that capacity requests no more than the block (test `a_table_takes_exactly_its_block`).
 unsafe impl Allocator for Block {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
@@ -46,7 +46,7 @@ unsafe impl Allocator for Block {
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
-/// hashbrown's trait where the program enables `hashbrown/nightly`.
+/// hashbrown uses this trait if the program enables `hashbrown/nightly`.
 // SAFETY: as above.
 #[cfg(feature = "nightly")]
 unsafe impl core::alloc::Allocator for Block {
@@ -59,12 +59,12 @@ unsafe impl core::alloc::Allocator for Block {
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
-/// Control bytes behind the last bucket: as wide as the widest group that hashbrown probes with.
+/// Control bytes behind the last bucket: the widest group that hashbrown probes at once.
 const GROUP: usize = 16;
 const HEAD: usize = 8;
 const BLOCK_AT: usize = (HEAD + size_of::<Entries>()).next_multiple_of(16);
 
-/// Buckets of a segment. Few small ones in small pages, so that little of a page stays unused.
+/// Number of buckets of a segment. Small pages have small segments, so that little of a page stays unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buckets {
     B32,
@@ -72,7 +72,7 @@ pub(crate) enum Buckets {
     B128,
 }
 
-/// The most entries that a segment holds.
+/// The maximum number of entries of a segment.
 pub(crate) const ENTRIES_MAX: usize = if cfg!(feature = "small") {
     Buckets::B64.capacity()
 } else {
@@ -85,7 +85,7 @@ const _: () = assert!(Buckets::B32.size() <= 256);
 impl Buckets {
     pub(crate) fn for_page(page_size: usize) -> Self {
         match page_size {
-            // No segment fits in such a page: there is the first one alone.
+            // No segment fits in such a page: the index has its first segment alone.
             ..256 => Self::B64,
             256..2048 => Self::B32,
             2048..8192 => Self::B64,
@@ -101,13 +101,13 @@ impl Buckets {
         }
     }
 
-    /// Entries that a table of so many buckets holds: hashbrown's maximal load is 7/8.
+    /// The maximum number of entries of a table: hashbrown's highest load is 7/8.
     pub(crate) const fn capacity(self) -> usize {
         self.count() / 8 * 7
     }
 
-    /// Entries from which on a segment is split: where groups are narrow, or groups few, removed entries leave so many
-    /// marks behind that a fuller one would be rebuilt all the time.
+    /// The number of entries at which a segment is due for a split. In a table with narrow groups, or few groups,
+    /// removed entries leave many marks. There a fuller segment would be rebuilt too often.
     pub(crate) const fn split_at(self) -> usize {
         match self {
             Self::B128 if cfg!(target_feature = "sse2") => self.capacity(),
@@ -115,7 +115,7 @@ impl Buckets {
         }
     }
 
-    /// Two neighbours that together have no more than this are merged.
+    /// Two neighbours are merged if together they have at most this number of entries.
     pub(crate) const fn merge_at(self) -> usize {
         self.count() / 2
     }
@@ -129,8 +129,7 @@ impl Buckets {
         BLOCK_AT + self.block_size()
     }
 
-    /// Buckets of four ghosts behind the table: enough for as many ghosts as a segment has entries, but for the
-    /// fullest segments.
+    /// Buckets of four ghosts behind the table. Except in the fullest segments, there are as many ghosts as entries.
     const fn ghost_buckets(self) -> u32 {
         match self {
             Self::B32 => 6,
@@ -155,7 +154,7 @@ fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<
     table.find_bucket_index(wide(hash), |&id| is(Id(id)))
 }
 
-/// The same, once for all who search.
+/// The bucket of an entry. All callers share one copy of the search.
 #[cfg(feature = "small")]
 fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<usize> {
     #[inline(never)]
@@ -165,7 +164,7 @@ fn place(table: &Entries, hash: Hash, mut is: impl FnMut(Id) -> bool) -> Option<
     place(table, hash, &mut is)
 }
 
-/// Where a table lies. Made by [`Segment::create`] alone, or read back from the directory.
+/// A segment's position. Only [`Segment::create`] makes one, or the directory stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment(pub(crate) Id);
 
@@ -189,7 +188,7 @@ impl Segment {
         segment
     }
 
-    /// Makes an empty table in the place of what was there.
+    /// Overwrites the segment's table with an empty one.
     fn write_table(self, pages: &mut Pages, buckets: Buckets) {
         let Some(slot) = pages.bytes().pointer(self.at(0), buckets.size()) else {
             debug_assert!(false);
@@ -198,7 +197,7 @@ impl Segment {
         // SAFETY: BLOCK_AT < size.
         let at = unsafe { slot.add(BLOCK_AT) };
         let block = Block { at };
-        // Constants, so that the compiler sees that no capacity can overflow.
+        // With constant capacities the compiler removes the overflow checks.
         let table = match buckets {
             Buckets::B32 => Entries::with_capacity_in(const { Buckets::B32.capacity() }, block),
             Buckets::B64 => Entries::with_capacity_in(const { Buckets::B64.capacity() }, block),
@@ -206,16 +205,16 @@ impl Segment {
         };
         // SAFETY: HEAD < size.
         let head = unsafe { slot.add(HEAD) }.cast::<Entries>();
-        // SAFETY: the bytes are the segment's alone, 16-aligned (page area, pages and slots are).
+        // SAFETY: the bytes belong to the segment alone. They are aligned to 16, as page area, pages and slots are.
         unsafe { head.write(table) };
     }
 
-    /// Whether a segment lies in a slot, free or not.
+    /// Whether the slot holds a segment. The slot may be free.
     pub(crate) fn is_in(pages: &Pages, slot: Id) -> bool {
         pages.word(slot.0) & IS_SEGMENT != 0
     }
 
-    /// The slot holds no segment any more.
+    /// Marks the slot as one without a segment.
     pub(crate) fn retire(self, pages: &mut Pages) {
         pages.set_word(self.0.0, 0);
     }
@@ -232,23 +231,23 @@ impl Segment {
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn head(self, pages: &Pages) -> Option<NonNull<Entries>> {
         let slot = pages.bytes().pointer(self.at(0), BLOCK_AT)?;
-        // SAFETY: HEAD < BLOCK_AT, inside the slot.
+        // SAFETY: HEAD < BLOCK_AT, so the address is inside the slot.
         Some(unsafe { slot.add(HEAD) }.cast())
     }
 
-    /// The table, to read.
+    /// The table, read-only.
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn entries(self, pages: &Pages) -> Option<&Entries> {
         let head = self.head(pages)?;
         // SAFETY: `create` wrote a table there, and a segment is not freed while the directory names it
-        // (index, inv. 1); `&Pages` keeps writers out.
+        // (index, inv. 1); `&Pages` excludes writers.
         Some(unsafe { head.as_ref() })
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn entries_mut(self, pages: &mut Pages) -> Option<&mut Entries> {
         let mut head = self.head(pages)?;
-        // SAFETY: as in `entries`; `&mut Pages` makes us the only user.
+        // SAFETY: as in `entries`; `&mut Pages` excludes other accesses.
         Some(unsafe { head.as_mut() })
     }
 
@@ -265,7 +264,7 @@ impl Segment {
         self.entries(pages).map_or(0, Entries::len)
     }
 
-    /// Whether an insert needs no growing. Exactly this comparison lets the compiler drop
+    /// Whether an insert does not need a larger table. This exact comparison lets the compiler remove
     /// hashbrown's growing path.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn has_room(self, pages: &Pages) -> bool {
@@ -299,20 +298,20 @@ impl Segment {
         place(self.entries(pages)?, hash, is)
     }
 
-    /// Asks for the lines that a lookup of this hash reads. Where hashbrown has them is known well
-    /// enough for a hint.
+    /// Prefetches the cache lines that a lookup of this hash reads. hashbrown does not promise their positions,
+    /// which are hints only.
     #[inline(always)]
     pub(crate) fn prefetch(self, pages: &Pages, buckets: Buckets, hash: Hash) {
         let control = BLOCK_AT + buckets.count() * size_of::<u32>();
         let position = hash as usize & (buckets.count() - 1);
-        // The entries of a group lie side by side, the last one first.
+        // The entries of a group are adjacent, in descending order.
         let entry = control - (position + 1) * size_of::<u32>();
         for at in [HEAD, control + position, entry] {
             pages.bytes().prefetch(self.at(at));
         }
     }
 
-    /// Inserts, if there is room.
+    /// Inserts an entry. Returns false if there is no room.
     #[inline(never)]
     pub(crate) fn insert(self, pages: &mut Pages, hash: Hash, id: Id) -> bool {
         let Some(table) = self.entries_mut(pages) else {
@@ -325,7 +324,7 @@ impl Segment {
         true
     }
 
-    /// Lets an entry name another item.
+    /// Changes an entry from the item `from` to the item `to`.
     #[inline]
     pub(crate) fn replace(self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
         let at = self.place(pages, hash, |id| id == from);
@@ -339,7 +338,7 @@ impl Segment {
         }
     }
 
-    /// Takes the entry of a bucket out; returns how many are left.
+    /// Removes the entry of a bucket. Returns the number of entries left.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn remove(self, pages: &mut Pages, at: usize) -> Option<usize> {
         let table = self.entries_mut(pages)?;
@@ -347,8 +346,8 @@ impl Segment {
         Some(table.len())
     }
 
-    /// Takes all entries out, and the marks that removed ones left behind: hashbrown's `clear` leaves these in a table
-    /// that has no entry.
+    /// Removes all entries, and the marks of removed entries. hashbrown's `clear` keeps the marks of a table
+    /// without entries.
     pub(crate) fn clear(self, pages: &mut Pages, buckets: Buckets) {
         if planted::is("marks stay") {
             self.entries_mut(pages).into_iter().for_each(Entries::clear);
@@ -371,7 +370,7 @@ impl Segment {
         pages.set_word(self.ghosts_at(buckets, bucket), ghosts);
     }
 
-    /// Remembers an item that was evicted.
+    /// Adds a ghost for an evicted item.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn add_ghost(self, pages: &mut Pages, buckets: Buckets, hash: Hash) {
         let (bucket, ghost) = ghost::of(hash, buckets.ghost_buckets());
@@ -382,7 +381,7 @@ impl Segment {
         self.set_ghosts(pages, buckets, bucket, ghost::add(ghosts, ghost));
     }
 
-    /// Whether an item is remembered; from then on it is not.
+    /// Removes the ghost of this hash. Returns whether there was one.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn take_ghost(self, pages: &mut Pages, buckets: Buckets, hash: Hash) -> bool {
         let (bucket, ghost) = ghost::of(hash, buckets.ghost_buckets());
@@ -390,7 +389,7 @@ impl Segment {
         if planted::is("ghosts never consulted") || !ghost::holds(ghosts, ghost) {
             return false;
         }
-        // As many count as the segment has entries: were there more, too many newcomers would seem known.
+        // Only as many ghosts count as the segment has entries. With more, too many new items would match a ghost.
         let all = buckets.ghost_buckets();
         let newest = (narrow(self.len(pages)) + all - 1 - bucket) / all;
         let left = ghost::take(ghosts, ghost, newest);
@@ -400,7 +399,7 @@ impl Segment {
         left.is_some()
     }
 
-    /// Remembers what another segment does, too.
+    /// Adds the ghosts of another segment.
     pub(crate) fn join_ghosts(self, pages: &mut Pages, buckets: Buckets, other: Self) {
         for bucket in 0..buckets.ghost_buckets() {
             let (mine, theirs) = (
@@ -411,7 +410,7 @@ impl Segment {
         }
     }
 
-    /// The entry in bucket `at`; buckets are numbered from 0 to [`Segment::buckets`].
+    /// The entry in bucket `at`, which is below [`Segment::buckets`].
     pub(crate) fn bucket(self, pages: &Pages, at: usize) -> Option<Id> {
         self.entries(pages)?.get_bucket(at).map(|&id| Id(id))
     }

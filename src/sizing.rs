@@ -1,4 +1,4 @@
-//! How much memory a cache needs: the layout's arithmetic, without the memory.
+//! The size of a region for given items, computed by the arithmetic of `layout` without a region.
 
 #![forbid(unsafe_code)]
 
@@ -8,10 +8,10 @@ use crate::page::shares;
 use crate::region::{ALIGN, align_up};
 use crate::status::{Error, Result};
 
-/// No line of the processor's caches is longer than this.
+/// The longest cache line of a processor.
 const LINE: usize = 64;
 
-/// Bytes from one cell to the next: where there are several, two never share a line.
+/// Bytes from one cell to the next. Two cells never share a cache line.
 pub(crate) const fn cell_stride<C>(count: u32) -> usize {
     let gap = if count > 1 { LINE } else { 0 };
     (size_of::<C>() + gap).next_multiple_of(ALIGN)
@@ -21,18 +21,17 @@ pub(crate) const fn cells_size<C>(count: u32) -> usize {
     cell_stride::<C>(count) * count as usize
 }
 
-/// Bytes of each of `count` equal parts of what is left of a region, aligned.
+/// Bytes of each of `count` equal, aligned parts of `left` bytes.
 pub(crate) fn part_size(left: usize, count: u32) -> usize {
     (left / count.max(1) as usize) & !(ALIGN - 1)
 }
 
-/// What each of `count` parts may use under a limit for the whole.
+/// The share of each of `count` parts in the memory limit, without the `outside` bytes outside the parts.
 pub(crate) fn share(limit: usize, outside: usize, count: u32) -> usize {
     limit.saturating_sub(outside) / count.max(1) as usize
 }
 
-/// How each part is divided; `None` where the parts, or the configured limit's shares of them, are too small for
-/// anything.
+/// The layout of each part. `None` if the parts, or their shares in the configured limit, are too small for a cache.
 pub(crate) fn check_limit(
     config: &Config,
     setup: &Setup,
@@ -45,7 +44,8 @@ pub(crate) fn check_limit(
     (share(limit_of(config, region), outside, count) >= layout.limit_min()).then_some(layout)
 }
 
-/// See [`Cache::required_size`](crate::Cache::required_size). `head`: bytes before the parts of so many shards.
+/// See [`Cache::required_size`](crate::Cache::required_size). `head` returns the bytes before the parts, for a
+/// number of shards.
 pub(crate) fn required_size(
     config: &Config,
     items: u64,
@@ -71,14 +71,14 @@ pub(crate) fn required_size(
     if config.memory_limit == 0 {
         return smallest(most, page_steps(config, &head), holds);
     }
-    // A region below the limit is refused, and one above it holds no more than one of its size.
+    // A region must be at least as large as the limit, and a larger one holds no more items.
     align_up(config.memory_limit, ALIGN)
         .filter(|&size| size <= most && holds(size))
         .ok_or(Error::TooLarge)
 }
 
-/// Whether each shard of a region, which starts with a head of so many bytes, keeps all of that; `None` where there
-/// can be no such cache.
+/// Whether each shard of a region keeps all the items of `needs`. `head`: bytes before the parts. `None` if no cache
+/// fits in the region.
 fn region_holds(
     config: &Config,
     setup: &Setup,
@@ -93,7 +93,7 @@ fn region_holds(
     Some(layout.holds(share, needs))
 }
 
-/// The limit of a cache in a region.
+/// The memory limit of a cache in a region of `region` bytes.
 pub(crate) fn limit_of(config: &Config, region: usize) -> usize {
     match config.memory_limit {
         0 => region,
@@ -101,7 +101,7 @@ pub(crate) fn limit_of(config: &Config, region: usize) -> usize {
     }
 }
 
-/// The hash spreads items over shards unevenly: an allowance of six standard deviations.
+/// The items of the fullest shard: the mean and six standard deviations, since hashes spread items unevenly.
 fn items_of_one_shard(items: u64, count: u32) -> u64 {
     let mean = shares(items, count.into());
     if count <= 1 || items == 0 {
@@ -111,7 +111,7 @@ fn items_of_one_shard(items: u64, count: u32) -> u64 {
     }
 }
 
-/// The square root, rounded down: `u64::isqrt` does it in fewer steps and twenty times the code.
+/// The square root, rounded down. `u64::isqrt` takes fewer steps but twenty times the code.
 fn root_of(n: u64) -> u32 {
     let mut root = 0u32;
     for bit in (0..u32::BITS).rev() {
@@ -123,7 +123,7 @@ fn root_of(n: u64) -> u32 {
     root
 }
 
-/// The largest regions whose pages have a size, each but the last page size's.
+/// For each page size but the largest, the largest region with pages of that size.
 fn page_steps(config: &Config, head: impl Fn(u32) -> usize) -> impl Iterator<Item = usize> {
     PART_STEPS.into_iter().map_while(move |step| {
         let count = config.shards.max(1);
@@ -134,8 +134,8 @@ fn page_steps(config: &Config, head: impl Fn(u32) -> usize) -> impl Iterator<Ite
     })
 }
 
-/// The smallest size found, up to `most`, for which `holds` is true: to 1/64. A larger region holds more, but at a step
-/// to larger pages, which lie behind `steps`.
+/// The smallest size up to `most` for which `holds` is true, exact to 1/64. A larger region holds more, except where
+/// the page size doubles: right above each of `steps`.
 fn smallest(
     most: usize,
     steps: impl Iterator<Item = usize>,
@@ -158,7 +158,7 @@ fn smallest(
     Ok(between(low, high, holds))
 }
 
-/// As [`smallest`], above `low`, which is too small, and up to `high`, which is not.
+/// As [`smallest`], between `low`, which is too small, and `high`, which is large enough.
 fn between(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> usize {
     while high - low > (high / 64).max(ALIGN) {
         let middle = (low + (high - low) / 2) & !(ALIGN - 1);

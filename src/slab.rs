@@ -1,16 +1,16 @@
-//! Slabs: pages cut into equal slots. The index's segments and the pool's blocks lie in them.
+//! Slabs: pages cut into equal slots, for the index's segments and the pool's blocks.
 //!
 //! # Layout
 //! ```text
 //! page     | slot 0 | slot 1 | .. | slot n - 1 | unused |
-//! descriptor: live = slots in use, first = a free slot's number (NONE: no slot was given back),
+//! descriptor: live = slots in use, first = the first free slot's number (NONE: no used slot is free),
 //!             due = slots ever used
-//! a free slot's first word: the number of the next one
+//! a free slot's first word: the number of the next free slot
 //! ```
 //!
 //! # Invariants (walked by [`Slab::check`])
-//! 1. `partial` lists the pages that have both used and free slots. A page without used slots is given back.
-//! 2. `used` counts the slots in use, `pages` the pages.
+//! 1. `partial` lists the pages that have both used and free slots. A page without used slots is released.
+//! 2. `used` counts the slots in use; `pages` counts the slab's pages.
 
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,7 @@ impl Slab {
         }
     }
 
-    /// Every page was given back.
+    /// Resets the counts after every page was released.
     pub(crate) fn forget(&mut self) {
         (self.partial, self.used, self.pages) = (List::EMPTY, 0, 0);
     }
@@ -56,12 +56,12 @@ impl Slab {
         self.per_page
     }
 
-    /// Slots that can be had without another page.
+    /// Free slots in the slab's pages.
     pub(crate) fn free_slots(&self) -> u32 {
         self.pages * self.per_page - self.used
     }
 
-    /// A slot, and whether its bytes had been used before. O(1).
+    /// Allocates a slot. Returns the slot and whether it had been used before. O(1).
     pub(crate) fn alloc(&mut self, pages: &mut Pages) -> Option<(Id, bool)> {
         let page = match self.partial.tail.some() {
             Some(page) => page,
@@ -101,7 +101,7 @@ impl Slab {
         Some(page)
     }
 
-    /// Takes a slot back. Returns whether its page was given back, too. O(1).
+    /// Frees a slot. Returns whether this also released the slot's page. O(1).
     pub(crate) fn free(&mut self, pages: &mut Pages, id: Id) -> bool {
         let page = pages.page_of(id);
         let number = self.slot_number(pages, id);
@@ -129,7 +129,7 @@ impl Slab {
         at.checked_div(self.slot).unwrap_or(0)
     }
 
-    /// The page with the fewest used slots, of those that have free ones. O(pages of the slab).
+    /// The page with the fewest used slots among those with a free slot. O(pages of the slab).
     pub(crate) fn sparsest(&self, pages: &Pages) -> Option<Page> {
         let (mut best, mut page) = (None, self.partial.tail);
         while let Some(here) = page.some() {
@@ -142,13 +142,13 @@ impl Slab {
         best.map(|(_, page)| page)
     }
 
-    /// Makes the page the last one that slots are taken from.
+    /// Moves the page to the end of `partial`, so `alloc` uses it last.
     pub(crate) fn avoid(&mut self, pages: &mut Pages, page: Page) {
         pages.unlink(&mut self.partial, page);
         pages.push_head(&mut self.partial, page);
     }
 
-    /// Whether the slab's counts agree with its pages.
+    /// Whether the slab's counts agree with its pages. `mine` tells whether a page of equal slots is this slab's.
     pub(crate) fn check(&self, pages: &Pages, mine: impl Fn(Page) -> bool) -> bool {
         let (mut used, mut count, mut partial) = (0, 0, 0);
         for page in pages.all().filter(|&p| pages.get(p).owner == Owner::Slab) {
@@ -166,27 +166,27 @@ impl Slab {
             && pages.check_list(&self.partial, Owner::Slab) == Some(partial)
     }
 
-    // ---- added for the pool --------------------------------------------------------------------
+    // ---- for the pool --------------------------------------------------------------------------
 
-    /// Granules of a page that no slot takes.
+    /// Granules at a page's end that belong to no slot.
     pub(crate) fn page_rest(&self, pages: &Pages) -> u32 {
         pages.granules() - self.per_page * self.slot
     }
 
-    /// Whether a slot that was ever used begins at this granule of a page of this slab.
+    /// Whether `id` is the first granule of a slot that was ever used. `id` is inside a page of this slab.
     pub(crate) fn begins_at(&self, pages: &Pages, id: Id) -> bool {
         let number = self.slot_number(pages, id);
         let page = pages.page_of(id);
         number < pages.get(page).due && pages.start_of(page) + number * self.slot == id.0
     }
 
-    /// The slots of a page that were ever used.
+    /// The page's slots that were ever used.
     pub(crate) fn slots_of(&self, pages: &Pages, page: Page) -> impl Iterator<Item = Id> + use<> {
         let (start, slot) = (pages.start_of(page), self.slot);
         (0..pages.get(page).due).map(move |number| Id(start + number * slot))
     }
 
-    /// Whether the free slots of a page of this slab, and those in use, are all that were ever used. O(slots).
+    /// Whether the free and the used slots of a page of this slab add up to the slots ever used. O(slots).
     pub(crate) fn check_page(&self, pages: &Pages, page: Page) -> bool {
         let descriptor = pages.get(page);
         let start = pages.start_of(page);
@@ -209,11 +209,11 @@ mod tests {
 
     const PAGES: u32 = 8;
     const SHIFT: u32 = 6;
-    /// 5 slots of 12 granules in pages of 64: 4 granules are left.
+    /// A page of 64 granules has 5 slots of 12 granules; 4 granules are left.
     const SLOT: u32 = 12;
     const PER_PAGE: u32 = 5;
 
-    /// Eight free pages behind 16 granules of something else, and a slab without a page.
+    /// Calls `test` with eight free pages and a slab without pages. Page 0 starts at granule 16.
     fn with_slab(test: impl FnOnce(&mut Pages, &mut Slab)) {
         with_cutter(4096, |cutter| {
             let table = cutter.table(PAGES, Descriptor::FREE).unwrap();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_given_back() {
+    fn an_empty_page_is_released() {
         with_slab(|pages, slab| {
             let ids = fill(pages, slab);
             for (freed, &id) in (1..).zip(&ids) {
@@ -288,7 +288,7 @@ mod tests {
         with_slab(|pages, slab| {
             let ids = fill(pages, slab);
             assert_eq!(slab.sparsest(pages), None, "all pages are full");
-            // One slot of each page is free, and in the third page three.
+            // The third page gets three free slots, each other page one.
             for id in ids.iter().step_by(PER_PAGE as usize) {
                 slab.free(pages, *id);
             }
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn no_slot_is_had_beyond_the_pages() {
+    fn alloc_fails_when_all_pages_are_full() {
         with_slab(|pages, slab| {
             fill(pages, slab);
             assert_eq!(slab.alloc(pages), None);

@@ -1,15 +1,15 @@
-//! The sweep: what has expired goes without a request for it.
+//! The sweep: expires items without a request for their keys.
 //!
-//! Each page's descriptor tells a tick before which no item of the page expires. A hand goes over the pages; it
-//! passes those that are not due yet, walks the items of the others, takes out what has expired, and notes the
-//! page's next due tick. After a lap, the hand rests until the first of the pages is due.
+//! Each page's descriptor has a tick before which no item of the page expires. A hand sweeps over the pages. It
+//! skips a page that is not due. In a due page it expires items, then stores the page's next due tick. After a
+//! lap, the hand rests until the first page is due.
 //!
 //! # Time
-//! A step is a descriptor or an item looked at. Where nothing is due, no step is made.
+//! A step looks at a descriptor or at an item. If no page is due, there is no step.
 //!
 //! # Source
-//! Expiry by the page is Segcache's idea: J. Yang et al., NSDI 2021; here the items of a page may have
-//! any TTLs.
+//! Expiry by the page: Segcache, J. Yang et al., NSDI 2021. Other than there, the items of a page may have
+//! different TTLs.
 
 #![forbid(unsafe_code)]
 
@@ -17,11 +17,11 @@ use crate::item::Head;
 use crate::page::{Id, Page};
 use crate::store::{Store, is_due};
 
-/// Steps of the hand before an item is evicted that has not expired.
+/// Steps of the hand before an eviction.
 const SWEEP_STEPS: u32 = 48;
 
 impl Store {
-    /// Takes out some of what has expired, once the bytes of what expired before are back. Returns whether it did.
+    /// Expires some items, unless the bytes of items expired before still await cleaning. Returns whether any expired.
     pub(crate) fn sweep_before_eviction(&mut self) -> bool {
         let waits = self.room.cleaner.is_owed() && !self.policy.is_lru();
         if waits || !is_due(self.room.sweep.due, self.time().now()) {
@@ -34,8 +34,8 @@ impl Store {
         self.counters.expirations > before
     }
 
-    /// Takes out what has expired, of at most `pages` pages in so many steps; `pages` is 0 then where nothing is due
-    /// any more. Returns the steps made.
+    /// Expires items in at most `pages` pages and at most `steps` steps. Subtracts the swept pages from `pages`, or
+    /// sets it to 0 if no page is due. Returns the steps made.
     pub(crate) fn sweep(&mut self, pages: &mut u32, steps: u32) -> u32 {
         *pages = (*pages).min(self.pages.count());
         let mut left = steps;
@@ -57,13 +57,13 @@ impl Store {
         let sweep = &mut self.room.sweep;
         (sweep.page, sweep.at, sweep.page_due) = (sweep.page + 1, None, u64::MAX);
         if sweep.page >= self.pages.count() {
-            // What came during the lap is noted in both.
+            // The due times of items set during the lap are in both `due` and `lap_due`.
             sweep.due = core::mem::replace(&mut sweep.lap_due, u64::MAX);
             sweep.page = 0;
         }
     }
 
-    /// The hand's page, as far as the steps go; whether it is through.
+    /// Sweeps the hand's page, in at most `left` steps. Returns whether the page is finished.
     fn sweep_page(&mut self, left: &mut u32) -> bool {
         let page = Page(self.room.sweep.page as u16);
         let descriptor = *self.pages.get(page);
@@ -78,7 +78,7 @@ impl Store {
         let mut at = self.pages.start_of(page) + u32::from(descriptor.first);
         let from = self.room.sweep.at.unwrap_or(at);
         while at < self.pages.end_of(page) {
-            // A page whose last item goes is given back, or starts anew.
+            // A page without a live granule was released, or is the head page and was restarted.
             if self.pages.get(page).live == 0 || !self.pages.get(page).owner.is_log() {
                 return true;
             }
@@ -101,7 +101,7 @@ impl Store {
         true
     }
 
-    /// The hand finds something that expires at `at`.
+    /// Records for the lap that an item expires at `at`.
     fn note_lap(&mut self, at: u64) {
         let over = at.saturating_add(self.grace_ms.into());
         self.room.sweep.lap_due = self.room.sweep.lap_due.min(over);
@@ -114,7 +114,7 @@ impl Store {
         if head.is_live() && self.is_gone(id, head) {
             return self.expire(id);
         }
-        // What is held stays until it is given back.
+        // A pinned item expires after its release.
         let at = self.expires_at(id);
         let sweep = &mut self.room.sweep;
         sweep.page_due = sweep.page_due.min(at);

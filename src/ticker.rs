@@ -1,14 +1,14 @@
-//! A thread that calls a function at an interval, from its start to its stop.
+//! A thread that calls a function at an interval, from `start` to `stop`.
 //!
 //! ```text
 //! stopped --start--> (starting) --> running --stop--> stopping --the thread has ended--> stopped
 //! ```
-//! `starting` is inside the lock: other calls wait until it is over, which takes no callback. `stop` answers once
-//! the thread has ended; a second `stop` waits for the first. `start` answers `Busy` unless stopped.
+//! `starting` is inside the lock and calls no callback: other calls wait until it is over. `stop` returns after the
+//! thread has ended; a second `stop` waits for the first. `start` returns `Busy` unless stopped.
 //!
 //! # Invariants
-//! 1. There is a thread while the phase is `Running` or `Stopping`, and it is joined before `Stopped`.
-//! 2. `ticking` is the number that the thread gave itself, 0 before that and from its end on.
+//! 1. There is a thread while the phase is `Running` or `Stopping`. The thread is joined before `Stopped`.
+//! 2. `ticking` is the thread's number, which the thread stores when it begins and sets to 0 when it ends.
 #![allow(unsafe_code)]
 
 #[cfg(not(loom))]
@@ -18,7 +18,7 @@ use crate::interleavings::{Gate, Moment, Thread, this_thread};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 
-/// It is not movable while its thread runs, which holds its address.
+/// A ticker must not move while its thread runs: the thread uses its address.
 pub(crate) struct Ticker {
     life: Gate<Life>,
 }
@@ -52,7 +52,7 @@ impl Ticker {
         }
     }
 
-    /// Whether there is a thread that has not ended.
+    /// Whether the thread runs or is stopping.
     pub(crate) fn is_running(&self) -> bool {
         !matches!(self.life.lock().phase, Phase::Stopped)
     }
@@ -62,11 +62,10 @@ impl Ticker {
         self.life.signal();
     }
 
-    /// Starts the thread. `Busy` where there is one already, `NoMemory` where the host has none to give.
+    /// Starts the thread. `Busy` if there is one already, `NoMemory` if the host cannot start a thread.
     ///
     /// # Safety
-    /// `self` stays where it is, and `tick` may be called with `ctx` from another thread, until
-    /// [`Ticker::stop`] has answered.
+    /// Until [`Ticker::stop`] returns, `self` does not move, and another thread may call `tick` with `ctx`.
     pub(crate) unsafe fn start(
         &self,
         tick: unsafe fn(*mut c_void),
@@ -78,12 +77,12 @@ impl Ticker {
         }
         (life.tick, life.ctx) = (tick, ctx);
         let me = core::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: `run` takes the address of a ticker, which the caller keeps in its place.
+        // SAFETY: `run` expects the address of a ticker; the caller of `start` does not move it.
         life.phase = Phase::Running(unsafe { Thread::start(run, me) }.ok_or(Error::NoMemory)?);
         Ok(())
     }
 
-    /// Stops the thread and waits for its end. Does nothing where there is none; `Busy` from the thread itself.
+    /// Stops the thread and waits for its end. Does nothing without a thread. `Busy` from the thread itself.
     pub(crate) fn stop(&self) -> Result<()> {
         let mut life = self.life.lock();
         if life.ticking == this_thread() {
@@ -107,7 +106,7 @@ impl Ticker {
         Ok(())
     }
 
-    /// Waits until the interval since `started` is over; `false` once the thread is to end.
+    /// Waits until the interval since `started` is over. Returns `false` if the thread must end.
     fn wait(&self, started: &Moment) -> bool {
         let mut life = self.life.lock();
         while matches!(life.phase, Phase::Running(_)) {
@@ -130,10 +129,10 @@ extern "C" fn run(ticker: *mut c_void) -> *mut c_void {
     let mut started = Moment::now();
     while ticker.wait(&started) {
         started = Moment::now();
-        // SAFETY: the caller of `start` allowed it.
+        // SAFETY: the caller of `start` allows calls of `tick` with `ctx` from this thread.
         unsafe { tick(ctx) };
     }
-    // Before another thread can have the same number.
+    // Cleared before the thread ends, since a later thread may get the same number.
     ticker.life.lock().ticking = 0;
     core::ptr::null_mut()
 }

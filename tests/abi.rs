@@ -1,5 +1,5 @@
-//! Every struct of the C interface has the size and the offsets in Rust that `tests/abi/larder.abi` says, which
-//! C compilers made of the header: on this machine, and where this runs on others, there.
+//! Every struct of the C interface has in Rust the size and the offsets of `tests/abi/larder.abi`. C compilers made
+//! that file from the header, for each kind of machine.
 
 use larder::ffi::{
     arena::*, cache_advice::*, cache_attach::*, cache_change::*, cache_config::*, cache_item::*,
@@ -11,7 +11,7 @@ use std::mem::offset_of;
 const MANIFEST: &str = include_str!("abi/larder.abi");
 const LAYOUT: &[(&str, usize)] = &include!("abi/layout.rs");
 
-/// Which of the manifest's numbers is this machine's.
+/// The manifest's column for this machine.
 fn column() -> usize {
     match (size_of::<usize>(), align_of::<u64>()) {
         (8, _) => 0,
@@ -36,7 +36,7 @@ fn manifest() -> Vec<(&'static str, usize)> {
 }
 
 #[test]
-fn structs_lie_in_rust_as_they_do_in_c() {
+fn structs_have_the_same_layout_in_rust_and_c() {
     let manifest = manifest();
     assert!(manifest.len() > 200, "{} lines", manifest.len());
     for (ours, theirs) in LAYOUT.iter().zip(&manifest) {

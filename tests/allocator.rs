@@ -1,5 +1,5 @@
-//! Collections live in arena and pool, under each version of the allocators' trait; blocks never overlap, and come
-//! back zeroed.
+//! Collections in arena and pool, under each version of the allocator trait. Blocks never overlap, and reused blocks
+//! are zeroed.
 #![cfg_attr(feature = "nightly", feature(allocator_api, btreemap_alloc))]
 
 mod common;
@@ -117,7 +117,7 @@ fn a_value_is_read_into_the_allocator_of_choice() {
 }
 
 #[test]
-fn an_arena_hands_out_what_was_asked_for() {
+fn an_arena_allocates_the_requested_size_and_alignment() {
     let (mut first, mut second) = (Region::new(4096), Region::new(8192));
     let arena = Arena::new(first.bytes()).unwrap();
     arena.add_region(second.bytes()).unwrap();
@@ -134,7 +134,7 @@ fn an_arena_hands_out_what_was_asked_for() {
     assert!(stats.used <= stats.capacity && stats.regions == 2 && stats.allocs == 12);
 }
 
-/// Blocks by address; each holds its own pattern.
+/// Checks that blocks, sorted by address, do not overlap and still hold their patterns.
 fn assert_apart(blocks: &BTreeMap<usize, Block<'_>>) {
     let mut end = 0;
     for (at, block) in blocks {
@@ -142,7 +142,7 @@ fn assert_apart(blocks: &BTreeMap<usize, Block<'_>>) {
         assert_eq!(at % larder::ALIGN, 0);
         assert!(
             block.iter().all(|&b| b == *at as u8 | 1),
-            "somebody wrote into a block"
+            "a block's bytes changed"
         );
         end = at + block.len();
     }

@@ -1,4 +1,4 @@
-//! Taking over a region: what was whole comes back, and nothing else does.
+//! Attaching to a region: every whole item is recovered, and no other.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::mem::forget;
 
 const KIB: usize = 1024;
 
-/// A configuration with this test's clock, changed.
+/// A configuration with this test's clock, after `change`.
 fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default().clock(now_ms);
     config.hash_seed = 7;
@@ -17,7 +17,7 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
     config
 }
 
-/// Configurations that lay out regions and items in every way that there is.
+/// Configurations with all layouts of regions and items.
 fn configs() -> Vec<Config> {
     let mut configs = Vec::new();
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
@@ -53,13 +53,13 @@ fn attach<'r>(region: &'r mut Region, config: &Config) -> (Cache<'r>, AttachRepo
     (cache, report)
 }
 
-/// A value that tells its key, version and length.
+/// A value computed from its key, version and length.
 fn value(n: u64, version: u64, len: usize) -> Vec<u8> {
     let mut rng = Rng::new(n << 40 | version << 16 | len as u64);
     (0..len).map(|_| rng.next() as u8).collect()
 }
 
-/// Sets, deletes, touches and moves, in a region that is too small for all of it.
+/// Sets, deletes, touches and moves items, in a region too small for all of them.
 fn work(cache: &Cache<'_>, rng: &mut Rng, size: usize, ops: u32) {
     for version in 0..ops {
         let n = rng.below(size / 64) as u64;
@@ -92,7 +92,7 @@ fn work(cache: &Cache<'_>, rng: &mut Rng, size: usize, ops: u32) {
 
 type Items = BTreeMap<Vec<u8>, (Vec<u8>, u64, i32)>;
 
-/// All items: value, TTL, type.
+/// All items with value, TTL and type.
 fn items(cache: &Cache<'_>) -> Items {
     let mut keys = Vec::new();
     cache
@@ -111,7 +111,7 @@ fn items(cache: &Cache<'_>) -> Items {
 }
 
 #[test]
-fn everything_comes_back_at_another_address() {
+fn every_item_is_recovered_at_another_address() {
     for size in [4 * KIB, 16 * KIB, 64 * KIB, 1024 * KIB] {
         for config in configs() {
             if config.shards > 1 && size < 16 * KIB {
@@ -150,16 +150,16 @@ fn the_index_is_made_for_items_and_not_for_their_parts() {
 }
 
 #[test]
-fn what_is_held_is_void_and_its_bytes_are_free() {
+fn pins_are_void_and_their_bytes_free_after_an_attach() {
     for config in configs() {
         set_now(5);
-        // All of it may come to one of two shards.
+        // One of two shards may get all items.
         let mut region = Region::new(128 * KIB);
         let cache = Cache::new(region.bytes(), &config).unwrap();
         for (key, len) in [(b"short", 100), (b"large", 9_000)] {
             cache.set(key, &value(1, 1, len), 0).unwrap();
         }
-        // Held for good: the owner does not get so far as to give them back.
+        // Never released, as after a crash of the owner.
         for _ in 0..2 {
             forget(cache.pin(b"short").unwrap());
             forget(cache.pin(b"large").unwrap());
@@ -197,7 +197,7 @@ fn exact_lru_keeps_its_order() {
             cache.set(&key(n), &[1; 40], 0).unwrap();
         }
     }
-    // The same evictions from here on, in the region that went on and in the copy.
+    // From here on both regions, the original and the copy, must make the same evictions.
     let mut other = Region::new(32 * KIB);
     other.bytes().copy_from_slice(cache_bytes(base, 32 * KIB));
     let (theirs, _) = attach(&mut other, &config);
@@ -227,7 +227,7 @@ fn exact_lru_keeps_its_order() {
 }
 
 #[test]
-fn what_holds_no_such_cache_is_told_apart_and_left_alone() {
+fn other_regions_are_told_apart_and_not_changed() {
     let config = config(|_| {});
     let mut region = Region::new(64 * KIB);
     Cache::new(region.bytes(), &config).unwrap();
@@ -262,7 +262,7 @@ fn what_holds_no_such_cache_is_told_apart_and_left_alone() {
 }
 
 #[test]
-fn ttls_go_on_where_the_clock_stood() {
+fn ttls_continue_from_the_last_time() {
     let config = Config::default().clock(now_ms);
     set_now(10_000);
     let mut region = Region::new(16 * KIB);
@@ -277,7 +277,7 @@ fn ttls_go_on_where_the_clock_stood() {
     let (cache, _) = attach(&mut later, &config);
     assert_eq!(cache.ttl(b"a"), Ok(500));
 
-    // A clock that has started anew.
+    // A clock that has restarted.
     let mut anew = copy_of(&mut region);
     set_now(3);
     let (cache, _) = attach(&mut anew, &config);
@@ -292,7 +292,7 @@ fn ttls_go_on_where_the_clock_stood() {
 }
 
 #[test]
-fn a_time_set_by_hand_goes_on() {
+fn a_time_set_by_the_host_continues() {
     let config = Config::default();
     let mut region = Region::new(16 * KIB);
     let cache = Cache::new(region.bytes(), &config).unwrap();
@@ -305,7 +305,7 @@ fn a_time_set_by_hand_goes_on() {
 }
 
 #[test]
-fn damage_is_found_by_the_checksum_and_the_item_goes() {
+fn damage_is_found_by_the_checksum_and_the_item_is_removed() {
     for len in [10, 3_000, 20_000] {
         let config = config(|c| c.checksum = true);
         let mut region = Region::new(64 * KIB);
@@ -325,7 +325,7 @@ fn damage_is_found_by_the_checksum_and_the_item_goes() {
     }
 }
 
-// ---- regions that somebody made up: what no owner leaves does not come back ----------------------------
+// ---- forged regions: contents that no owner leaves are not recovered -----------------------------------
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
@@ -344,13 +344,13 @@ fn set_half(bytes: &mut [u8], at: usize, half: u16) {
     bytes[at..at + 2].copy_from_slice(&half.to_ne_bytes());
 }
 
-/// Where the one item with this key starts, whose header has so many words.
+/// The offset of the item with this key, whose header has `words` words.
 fn item_at(bytes: &[u8], key: &[u8], words: usize) -> usize {
     let at = bytes.windows(key.len()).position(|w| w == key);
     at.expect("the item is there") - 4 * words
 }
 
-/// Words of the header of a plain item, and of one that lies in several pieces.
+/// Words of the header of a plain item, and of a long one.
 const PLAIN: usize = 1;
 const LONG: usize = 3;
 /// Owners of pages.
@@ -358,7 +358,7 @@ const FREE: u8 = 0;
 const MAIN: u8 = 2;
 const CHAIN: u8 = 3;
 
-/// A region of 4 KiB with pages of 128 bytes, as its owner left it.
+/// A region of 4 KiB with pages of 128 bytes, which a test changes.
 struct Forge<'r> {
     bytes: &'r mut [u8],
     /// The page table, and page 0.
@@ -370,7 +370,7 @@ struct Forge<'r> {
 const PAGE: usize = 128;
 
 impl Forge<'_> {
-    /// Where a field of a page's descriptor lies.
+    /// The offset of `next` in a page's descriptor.
     fn next(&self, page: u16) -> usize {
         self.table + DESCRIPTOR * usize::from(page)
     }
@@ -409,13 +409,13 @@ impl Forge<'_> {
         free.expect("some page is free")
     }
 
-    /// The word of a long item that names the page of its rest, and the first one of its chain.
+    /// The offset of a long item's word with the pages of its rest and its chain.
     fn names(&self, key: &[u8]) -> usize {
         item_at(self.bytes, key, LONG) + 8
     }
 }
 
-/// A region of 4 KiB that `fill` puts items into, and `forge` changes; what comes of it.
+/// Fills a region of 4 KiB by `fill`, changes it by `forge`, attaches, and checks the cache by the third function.
 fn forged(
     fill: impl FnOnce(&Cache<'_>),
     forge: impl FnOnce(&mut Forge<'_>),
@@ -426,7 +426,7 @@ fn forged(
     let mut region = Region::new(4 * KIB);
     Cache::new(region.bytes(), &config).unwrap();
     let (table, pages) = page_tables(region.bytes())[0];
-    // The first item lies at the start of the first page.
+    // The first item is at the start of the first page.
     let cache = Cache::new(region.bytes(), &config).unwrap();
     cache.set(b"the first", b"", 0).unwrap();
     assert_eq!(cache.stats().page_size, PAGE as u32);
@@ -459,7 +459,7 @@ fn put(value: &[u8]) -> impl FnOnce(&Cache<'_>) {
     move |cache| cache.set(b"the key", value, 0).unwrap()
 }
 
-/// "the key" does not come back, what else there is does.
+/// Checks that only "the key" is not recovered.
 fn is_torn(cache: &Cache<'_>, report: &AttachReport) {
     assert_eq!(report.items_torn, 1, "{report:?}");
     assert_eq!(cache.contains(b"the key"), Ok(false));
@@ -498,7 +498,7 @@ fn a_page_whose_items_begin_behind_its_end_holds_none() {
 
 #[test]
 fn an_item_that_leaves_its_page_is_none() {
-    // One that ends with its page is the longest.
+    // The longest item ends with its page.
     let longest = PAGE - 4 * PLAIN - b"the key".len();
     forged(
         put(&[1; 117]),
@@ -513,7 +513,7 @@ fn an_item_that_leaves_its_page_is_none() {
         };
         forged(put(&[1; 117]), forge, is_torn);
     }
-    // A header that does.
+    // A header that leaves its page.
     for words in [0xff, 1 << 31 | 0xff, 0xffff_ffff] {
         let forge = |forge: &mut Forge<'_>| {
             let at = item_at(forge.bytes, b"the key", PLAIN);
@@ -536,7 +536,7 @@ fn a_long_item_whose_lengths_do_not_agree_is_none() {
         |_, len| *len = 0,
         |_, len| *len = u32::MAX,
         |word, _| *word += 1 << 8,
-        // What lies in the log is less than a page.
+        // The part in the log is always less than a page.
         |word, len| (*word, *len) = (*word + (128 << 8), *len + 128),
     ];
     for change in changes {
@@ -570,7 +570,7 @@ fn a_number_of_another_length_is_none() {
 fn pages_that_no_item_leads_to_are_free() {
     let forge = |forge: &mut Forge<'_>| {
         let at = item_at(forge.bytes, b"the key", LONG);
-        // Its granules are dead: the header's, key and 44 bytes.
+        // Makes its granules dead: header, key and 44 bytes.
         change_word(forge.bytes, at, |_| (LONG as u32 + 13) << 8);
     };
     forged(put(&[1; 300]), forge, |cache, report| {
@@ -603,7 +603,7 @@ fn a_chain_that_leads_elsewhere_is_none() {
         };
         forged(put(&[1; 300]), forge, is_torn);
     }
-    // Its pages do not follow each other.
+    // The links of its pages are broken.
     let breaks: [fn(&mut Forge<'_>, u16, u16); 8] = [
         |forge, first, _| set_half(forge.bytes, forge.next(first), first),
         |forge, first, _| set_half(forge.bytes, forge.next(first), u16::MAX),
@@ -622,7 +622,7 @@ fn a_chain_that_leads_elsewhere_is_none() {
         };
         forged(put(&[1; 300]), forge, is_torn);
     }
-    // A page more than it has.
+    // The chain has one page too many.
     let forge = |forge: &mut Forge<'_>| {
         let (first, more) = (named(forge), forge.free_page());
         let second = half(forge.bytes, forge.next(first));
@@ -753,7 +753,7 @@ fn no_due_and_no_era_of_a_page_give_a_longer_life() {
 }
 
 #[test]
-fn of_two_items_with_one_key_the_one_that_was_replaced_goes() {
+fn of_two_items_with_one_key_the_replaced_one_is_removed() {
     let (mut lower, mut higher) = (0, 0);
     for seed in 0..40 {
         let config = config(|c| c.hash_seed = seed);
@@ -775,7 +775,7 @@ fn of_two_items_with_one_key_the_one_that_was_replaced_goes() {
         for n in 0..6 {
             let _ = cache.delete(&key(n));
         }
-        // Pages that are free again are the next ones.
+        // Varies the pages that the next items take.
         for n in 0..rng.below(3) as u64 {
             cache.set(&key(20 + n), &[8; 90], 0).unwrap();
         }
@@ -788,12 +788,12 @@ fn of_two_items_with_one_key_the_one_that_was_replaced_goes() {
         let Some(new) = new.filter(|_| is_there) else {
             continue;
         };
-        // As if the owner had been stopped before the old one was dead.
+        // As after a crash before the old item was killed.
         change_word(region.bytes(), old, |_| first);
         let (cache, report) = attach(&mut region, &config);
         assert_eq!(report.items_torn, 0);
         if report.items_duplicate == 0 {
-            // Its page was given back with it.
+            // The old item's page was released.
             continue;
         }
         (lower, higher) = (lower + u32::from(old < new), higher + u32::from(old > new));
@@ -805,13 +805,13 @@ fn of_two_items_with_one_key_the_one_that_was_replaced_goes() {
 }
 
 #[test]
-fn what_is_free_is_zero_where_that_is_asked_for() {
+fn free_bytes_are_zero_with_zero_on_free() {
     let config = config(|c| c.zero_on_free = true);
     let mut region = Region::new(4 * KIB);
     Cache::new(region.bytes(), &config).unwrap();
     let cache = Cache::new(region.bytes(), &config).unwrap();
     cache.set(b"the key", &[1; 100], 0).unwrap();
-    // As if the owner had been stopped before a page, and the rest of another one, were zero.
+    // As after a crash before a page, and the end of another one, were zeroed.
     let at = item_at(region.bytes(), b"the key", PLAIN);
     region.bytes()[at + 116..at + 128].fill(0xee);
     region.bytes()[at + 3 * PAGE..at + 5 * PAGE].fill(0xee);
@@ -843,7 +843,7 @@ fn an_item_in_a_shard_that_is_not_its_own_is_none() {
 
 #[test]
 #[cfg(feature = "hosted")]
-fn a_clock_that_nobody_set_is_not_waited_for() {
+fn without_the_mark_of_host_time_the_clock_runs() {
     let config = Config::default();
     let mut region = Region::new(16 * KIB);
     let cache = Cache::new(region.bytes(), &config).unwrap();
@@ -860,10 +860,10 @@ fn a_clock_that_nobody_set_is_not_waited_for() {
     assert_eq!(cache.get(b"key", &mut [0; 8]), Err(Error::NotFound));
 }
 
-/// Memory that a cache has, changed behind its back, as a failing cell does it.
+/// Changes a word of a cache's memory without the cache, as a failing memory cell does.
 #[allow(unsafe_code)]
 fn change_behind_its_back(base: *mut u8, at: usize, change: impl FnOnce(u32) -> u32) {
-    // SAFETY: the offset lies inside the region that the pointer is of, and no call is under way.
+    // SAFETY: the offset is inside the region of the pointer, and no call is under way.
     let word = unsafe { base.add(at).cast::<u32>() };
     // SAFETY: as above; offsets of words are multiples of four.
     let old = unsafe { word.read() };
@@ -873,7 +873,7 @@ fn change_behind_its_back(base: *mut u8, at: usize, change: impl FnOnce(u32) -> 
 
 #[test]
 fn a_chain_that_leads_anywhere_is_found_by_the_checksum() {
-    // The pages of the chain, and of a rest that there is not.
+    // Other pages for the chain, and for a rest that does not exist.
     let somewhere = |names: u32| {
         let chain = [1, 3, 64, 0x8000].map(|by| names ^ by << 16);
         [
@@ -920,7 +920,7 @@ fn an_index_whose_items_are_all_gone_is_as_small_as_a_new_one() {
         let cache = Cache::new(region.bytes(), &config).unwrap();
         let empty = cache.memory_usage();
         for n in 0..items {
-            // In several parts, which need no place in the index.
+            // The items have several parts; only the item itself takes an entry of the index.
             cache.set(&key(n), &[1; 2_500], 0).unwrap();
         }
         let (cache, _) = attach(&mut region, &config);

@@ -1,4 +1,4 @@
-//! An item with a checksum stays what it was, whatever changes of it where it lies.
+//! Changes of an item in place keep its checksum correct.
 
 mod common;
 

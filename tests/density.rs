@@ -1,4 +1,4 @@
-//! What memory goes where: headers, page ends, dead bytes; huge and sparse regions.
+//! The use of memory: headers, page ends, dead bytes; huge and sparse regions.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn headers_and_page_ends_take_at_most_four_percent() {
         "{waste} of {pages} bytes, {:.2} %",
         waste as f64 * 100.0 / pages as f64
     );
-    // Four bytes an item are its header at least.
+    // An item's header has at least four bytes.
     assert!(waste >= 4 * stats.item_count && waste * 100 <= pages * 4);
 }
 
@@ -69,7 +69,7 @@ fn optimize_leaves_hardly_a_dead_byte() {
         assert!(report.done && report.pages_freed > 0 && report.items_moved > 0);
         assert_eq!(after.item_count, before.item_count);
         let used = (u64::from(after.page_count - after.pages_free)) * u64::from(after.page_size);
-        // A head, a tail and what is not worth a copy may stay.
+        // Heads, tails and pages not worth cleaning may stay.
         let most = used / 64 + 4 * u64::from(after.page_size);
         assert!(
             after.dead_bytes <= most,
@@ -80,7 +80,6 @@ fn optimize_leaves_hardly_a_dead_byte() {
     }
 }
 
-/// No set fails while sizes shift.
 #[test]
 fn no_set_fails_while_sizes_shift() {
     let mut region = Region::new(1 << 20);
@@ -96,7 +95,7 @@ fn no_set_fails_while_sizes_shift() {
     cache.check().unwrap();
 }
 
-/// Address space without memory behind it, until it is touched.
+/// Address space that takes no memory until it is written.
 #[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn forty_gibibytes_are_reached() {

@@ -1,4 +1,4 @@
-//! What has expired is never returned, comes back as memory, and never makes a call long.
+//! Expired items are never returned, their memory becomes free, and no call expires many at once.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn times_to_live_end_on_time_and_never_late() {
         let cache = cache(&mut region);
         cache.set(b"k", b"v", ttl).unwrap();
         let left = cache.ttl(b"k").unwrap();
-        // Rounded down to a tick of 1,024 ms where it is longer than 12.4 days.
+        // A TTL above 12.4 days is rounded down to a tick of 1,024 ms.
         assert!(left <= ttl && (ttl - left) * 1000 < ttl, "{ttl}: {left}");
         set_now(1_000_000 + left - 1);
         assert_eq!(cache.contains(b"k"), Ok(true), "{ttl}");
@@ -79,7 +79,7 @@ fn a_ttl_is_as_exact_after_years_as_at_the_start() {
     let mut region = Region::new(64 << 10);
     let cache = cache(&mut region);
     let mut now = 1_000_000;
-    // Steps that no TTL in milliseconds could be told across, were it not for the pages' bases.
+    // Only the pages' bases make TTLs in milliseconds exact after these steps.
     for step in [0, 1, 13 * DAY, 25 * DAY, 50 * DAY, 1000 * DAY, 2600 * DAY] {
         now += step;
         set_now(now);
@@ -97,9 +97,9 @@ fn a_ttl_is_as_exact_after_years_as_at_the_start() {
     }
 }
 
-/// Expired items that nobody asks for lie between others for as long as the cache lives.
+/// Expired items without requests stay between others for the whole life of the cache.
 #[test]
-fn what_has_expired_never_comes_back_to_life() {
+fn an_expired_item_is_never_returned_again() {
     for step in [DAY, 5 * DAY, 13 * DAY, 30 * DAY] {
         let mut region = Region::new(64 << 10);
         let cache = cache(&mut region);
@@ -138,7 +138,7 @@ fn a_counter_of_32_bits_that_wraps_loses_nothing() {
     cache.set(b"k", b"v", 300).unwrap();
     set_now(u64::from(u32::MAX));
     assert_eq!(cache.ttl(b"k"), Ok(201));
-    // The host's counter begins anew: the wrap itself takes no time.
+    // The host's counter restarts at 0: the wrap itself takes no time.
     set_now(0);
     assert_eq!(cache.ttl(b"k"), Ok(201));
     set_now(200);
@@ -159,7 +159,7 @@ fn fill(cache: &Cache<'_>, among: u64) -> u64 {
 }
 
 #[test]
-fn expired_items_go_before_others() {
+fn expired_items_are_evicted_before_others() {
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
         for size in [8 << 10, 64 << 10, 1 << 20, 8 << 20] {
             for among in [1, 2, 10] {
@@ -176,8 +176,8 @@ fn expired_items_go_before_others() {
                 }
                 let after = cache.stats();
                 let evicted = after.evictions - before.evictions;
-                // Some for the index, and for parts of items that lie in two pages, one of which was cleaned; where
-                // few have expired, for the steps that found none.
+                // Allowed evictions: for the index, for items with a part in a cleaned page, and, if few items have
+                // expired, for steps that found none.
                 let allowed = 16 + expired / 50;
                 assert!(
                     evicted <= allowed,
@@ -232,7 +232,7 @@ fn a_check_of_the_monitor_sweeps_no_more_than_its_steps() {
     }
 }
 
-/// Counted in items, not in time.
+/// Items are counted; time is not measured.
 #[test]
 fn a_million_at_once_make_no_call_long() {
     let mut region = Region::new(96 << 20);
@@ -254,7 +254,7 @@ fn a_million_at_once_make_no_call_long() {
         call(&|| assert_eq!(cache.contains(&key(1 << 40 | n)), Ok(false)));
     }
     println!("at most {most} expired in one call");
-    // A page that is being emptied, and a sweep.
+    // The items of a page being emptied, and those of a sweep.
     assert!(most <= 128, "{most} expired in one call");
     let mut report = cache.optimize(1000).unwrap();
     assert!(report.items_expired <= 1000 && !report.done);
@@ -268,7 +268,8 @@ fn a_million_at_once_make_no_call_long() {
     cache.check().unwrap();
 }
 
-/// A slice ends in the middle of a page, whose first items expire after it: a whole pass walks all of that page.
+/// A slice ends in the middle of a page, and the page's first items expire afterwards. A whole pass must walk that
+/// page from its start.
 #[test]
 fn a_whole_pass_leaves_nothing_that_has_expired() {
     for steps in 1..60 {

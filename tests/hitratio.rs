@@ -1,5 +1,5 @@
-//! The hit ratio on generated workloads, in items of one size: against LRU, other policies and the optimum at as
-//! many items, from both sides.
+//! The hit ratio on generated workloads with items of one size. It is compared with LRU, other policies and the
+//! optimum at the same number of items, by lower and upper bounds.
 
 mod common;
 #[path = "reference/mod.rs"]
@@ -12,10 +12,10 @@ use reference::{Kind, optimum_hits};
 const REQUESTS: usize = 200_000;
 const VALUE: [u8; 24] = [0x5a; 24];
 
-/// Requests, for a cache of about so many items.
+/// Generates requests for a cache of about this number of items.
 type Workload = fn(&mut Rng, usize) -> Vec<u32>;
 
-/// A number below `keys`, of which the n-th is asked for 1/n as often as the first.
+/// A number below `keys`; the n-th number is requested 1/n as often as the first.
 fn zipf(rng: &mut Rng, keys: usize) -> u32 {
     rng.log_uniform(1, keys) as u32 - 1
 }
@@ -28,7 +28,7 @@ fn loops(_: &mut Rng, items: usize) -> Vec<u32> {
     times(|i| (i % (items * 3 / 2)) as u32)
 }
 
-/// Popular keys, and every now and then all of a large table, in order.
+/// Popular keys, interrupted by scans of a large table in order.
 fn scans(rng: &mut Rng, items: usize) -> Vec<u32> {
     let (popular, table) = (4 * items, 3 * items);
     times(|i| match i % (5 * items) {
@@ -41,7 +41,7 @@ fn plain_zipf(rng: &mut Rng, items: usize) -> Vec<u32> {
     times(|_| zipf(rng, 20 * items))
 }
 
-/// What is popular changes: each cache's worth of requests makes one key in twenty another.
+/// Popular keys that change: after a cache's worth of requests one key in twenty is another.
 fn drift(rng: &mut Rng, items: usize) -> Vec<u32> {
     let keys = 10 * items;
     times(|i| {
@@ -51,7 +51,7 @@ fn drift(rng: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// The two pools of LRU-2: a small one and a large one by turns, each key of a pool as likely as the next.
+/// The two-pool workload of LRU-2: requests to a small and a large pool by turns, uniform inside each pool.
 fn two_pools(rng: &mut Rng, items: usize) -> Vec<u32> {
     let (small, large) = (items * 3 / 4, 30 * items);
     times(|i| match i % 2 {
@@ -60,7 +60,7 @@ fn two_pools(rng: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// A pool that moves on: keys come, are asked for a few times at distances beyond a cache, and go.
+/// A pool that shifts: each key is requested a few times, at distances longer than the cache, then never again.
 fn visits(rng: &mut Rng, items: usize) -> Vec<u32> {
     let pool = items * 5 / 4;
     times(|i| {
@@ -69,7 +69,7 @@ fn visits(rng: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// What was asked for last is asked for again.
+/// Recently requested keys are requested again.
 fn recent(rng: &mut Rng, items: usize) -> Vec<u32> {
     let mut last: Vec<u32> = Vec::new();
     times(|i| {
@@ -83,7 +83,7 @@ fn recent(rng: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// First popular keys, then a loop, then popular keys again: the rule has to change.
+/// Popular keys and a loop by turns, so that the rule must change.
 fn phases(rng: &mut Rng, items: usize) -> Vec<u32> {
     times(|i| match i / (REQUESTS / 4) % 2 {
         0 => zipf(rng, 10 * items),
@@ -91,8 +91,8 @@ fn phases(rng: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// Each key is asked for six times, always when more than a cache's worth of others were: who is back is told by
-/// what is remembered of evicted ones.
+/// Each key is requested six times, with more than a cache's worth of other keys in between. Only ghosts show that a
+/// key was requested before.
 fn revisits(_: &mut Rng, items: usize) -> Vec<u32> {
     let between = items * 5 / 4;
     times(|i| {
@@ -101,7 +101,7 @@ fn revisits(_: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// Hits, and the items held on average over the second half.
+/// Hits, and the average number of items over the second half.
 fn larder(ids: &[u32], region: usize, policy: PolicyKind) -> (u64, usize) {
     let mut region = Region::new(region);
     let mut config = Config::default();
@@ -130,7 +130,7 @@ fn larder(ids: &[u32], region: usize, policy: PolicyKind) -> (u64, usize) {
 struct Cell {
     larder: f64,
     lru: f64,
-    /// Of the reference policies.
+    /// The best of the reference policies.
     best: f64,
     optimum: f64,
 }
@@ -155,7 +155,8 @@ fn measure(name: &str, workload: Workload, region: usize) -> Cell {
     cell
 }
 
-/// Whether a cell is within its bounds: so many points above LRU at least, so many below the best reference at most.
+/// Whether a cell is within its bounds: at least `above_lru` points above LRU, and at most `below_best` below the best
+/// reference.
 fn holds(name: &str, workload: Workload, region: usize, above_lru: f64, below_best: f64) -> bool {
     let cell = measure(name, workload, region);
     cell.larder >= cell.lru + above_lru
@@ -164,7 +165,7 @@ fn holds(name: &str, workload: Workload, region: usize, above_lru: f64, below_be
         && cell.larder <= cell.optimum + 0.5
 }
 
-/// For regions of 16, 64 and 256 KiB.
+/// Checks a workload in regions of 16, 64 and 256 KiB.
 fn assert_within(name: &str, workload: Workload, bounds: [(f64, f64); 3]) {
     let sizes = [16 << 10, 64 << 10, 256 << 10];
     let cells = sizes.into_iter().zip(bounds);
@@ -186,7 +187,7 @@ fn popular_keys_stay() {
 }
 
 #[test]
-fn what_is_popular_changes() {
+fn popular_keys_may_change() {
     assert_within("drift", drift, [(1.2, 3.0), (0.0, 2.5), (0.5, 1.8)]);
 }
 
@@ -202,7 +203,7 @@ fn a_pool_that_moves_on_is_followed() {
 }
 
 #[test]
-fn what_is_recent_comes_again() {
+fn recent_keys_are_requested_again() {
     assert_within("recent", recent, [(0.2, 1.5), (0.0, 1.6), (-0.3, 2.0)]);
 }
 
@@ -218,7 +219,7 @@ fn as_many_evicted_items_are_remembered_as_are_held() {
     assert_within("revisits", revisits, bounds);
 }
 
-/// A loop is LRU's worst case: it is not yet what the default policy holds best.
+/// A loop is LRU's worst case. The default policy is not the best one for loops.
 #[test]
 fn loops_are_no_worse_than_under_lru() {
     assert_within("loops", loops, [(0.0, 100.0); 3]);

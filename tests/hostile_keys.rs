@@ -1,6 +1,5 @@
-//! Keys that are made to collide, by somebody who knows the hash and its seed: a hundred thousand with the same
-//! 64 bits. No call does more steps for them, no set fails, and under a seed that is a secret they are keys like
-//! any others.
+//! Keys made to collide by an attacker who knows hash and seed: a hundred thousand with the same 64 bits. No call
+//! makes more steps for them, and no set fails. Under a secret seed they behave as other keys.
 #![cfg(target_pointer_width = "64")]
 
 mod common;
@@ -20,8 +19,8 @@ const SET_STEPS: u64 = 80;
 const SET_SEGMENTS: u64 = 2;
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What foldhash multiplies by, with these constants: a factor that is equal to it makes a product of zero,
-/// whatever the other one is.
+/// The number that foldhash XORs with the upper half of 16 bytes, with these constants. An equal upper half makes a
+/// factor of zero, so the product is zero for any lower half.
 fn factor(constants: &SharedSeed) -> u64 {
     let mut hasher = fast::FoldHasher::with_seed(0, constants);
     // Times one.
@@ -54,7 +53,7 @@ fn config(policy: PolicyKind, seed: u64) -> Config {
     config
 }
 
-/// Items evicted or moved, and segments written anew or split, between two statistics.
+/// Items evicted or moved, and segments rebuilt or split, between two statistics.
 fn steps(before: &CacheStats, after: &CacheStats) -> (u64, u64) {
     let items = |s: &CacheStats| s.evictions + s.items_moved;
     let segments = |s: &CacheStats| s.index_rebuilds + s.index_splits;
@@ -64,7 +63,7 @@ fn steps(before: &CacheStats, after: &CacheStats) -> (u64, u64) {
     )
 }
 
-/// Stores all of them; no call fails, or does more than its share.
+/// Stores all keys. Checks that no call fails or exceeds its bounds.
 fn store_all(cache: &Cache<'_>, keys: &[[u8; 32]]) -> CacheStats {
     let mut before = cache.stats();
     for key in keys {
@@ -99,7 +98,7 @@ fn keys_that_collide_make_no_call_longer() {
                 "{policy:?}, {size} B: {} items, {} splits",
                 after.item_count, after.index_splits
             );
-            // A table's worth of them at a time, each found by its whole key.
+            // The cache holds as many as one table, each found by its whole key.
             let last = keys
                 .iter()
                 .rev()

@@ -1,4 +1,4 @@
-//! Regions beyond what ids reach: all of one is used, or it is refused.
+//! Regions at the limit of what ids can address: a region is used whole, or refused.
 
 #![cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 
@@ -24,7 +24,7 @@ fn a_pool_uses_all_of_its_region_up_to_the_largest() {
         assert!(stats.overhead_size < size / 100, "{stats:?}");
         let block = pool.alloc(stats.free_size - 16).unwrap();
         assert_eq!(block.len(), stats.free_size - 16);
-        // Nothing that a block does needs its bytes, but giving it back would write them all.
+        // Freeing the block would write all its bytes.
         std::mem::forget(block);
         assert_eq!(pool.check(), Ok(()));
     }
@@ -60,7 +60,7 @@ fn a_cache_has_a_shard_for_each_part_that_ids_reach() {
 }
 
 #[test]
-fn a_larger_region_for_a_cache_is_refused_and_no_size_lies_above() {
+fn a_larger_region_for_a_cache_is_refused_and_never_required() {
     for size in [CACHE_MAX + 1, 2 * CACHE_MAX] {
         let Some(mut region) = Mapping::new(size) else {
             continue;
@@ -73,7 +73,7 @@ fn a_larger_region_for_a_cache_is_refused_and_no_size_lies_above() {
     assert_eq!(required(300_000), Err(Error::TooLarge));
 }
 
-/// A value whose length has more than 32 bits is refused whole, not stored in part.
+/// A value whose length has more than 32 bits is refused, not stored in part.
 #[test]
 fn no_value_is_longer_than_a_shard_can_hold() {
     let mut region = Mapping::new(2 * SHARD_MAX).expect("address space");

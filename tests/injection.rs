@@ -1,5 +1,5 @@
-//! Whatever is refused - a page, a segment, a slot, a lock - and whatever the clock shows: what was stored stays
-//! as it is or goes as a whole, every invariant holds, and the sums add up.
+//! Refused pages, segments, slots and locks, and clocks that jump. A stored item stays unchanged or is removed as a
+//! whole. Every invariant holds, and the sums add up.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn config(policy: PolicyKind, seed: usize) -> Config {
     config
 }
 
-/// The only value of this length that a key ever has.
+/// The value of a key for this length.
 fn value(n: u64, len: usize) -> Vec<u8> {
     let mut rng = Rng::new(n << 32 | len as u64);
     (0..len).map(|_| rng.next() as u8).collect()
@@ -32,7 +32,7 @@ fn read(cache: &Cache<'_>, n: u64) -> Option<Vec<u8>> {
     len.ok().map(|len| buffer[..len].to_vec())
 }
 
-/// The sums, and every invariant.
+/// Checks the sums and every invariant.
 fn sound(cache: &Cache<'_>) {
     checked(cache);
     let s = cache.stats();
@@ -44,7 +44,7 @@ fn sound(cache: &Cache<'_>) {
     assert_eq!(s.failed_corrupt, 0);
 }
 
-/// A call that stores under a key, and what is there before and behind it: the old value where it fails.
+/// Makes a call that stores a value. Checks that the key has the new value after success, else the old one.
 fn stores(cache: &Cache<'_>, n: u64, len: usize, call: u64) -> Result<()> {
     let old = read(cache, n);
     let done = match call % 6 {
@@ -66,13 +66,13 @@ fn stores(cache: &Cache<'_>, n: u64, len: usize, call: u64) -> Result<()> {
     let new = read(cache, n);
     match done {
         Ok(()) if call % 6 == 4 => assert_eq!(new, old),
-        Ok(()) => assert!(new == Some(value(n, len)), "what was stored is there"),
-        Err(_) => assert!(new == old, "what was there is there"),
+        Ok(()) => assert!(new == Some(value(n, len)), "the new value is missing"),
+        Err(_) => assert!(new == old, "a failed call changed the value"),
     }
     done
 }
 
-/// Some work in which no set may fail but for its size.
+/// Random calls in which a set may fail only because of its size.
 fn work(cache: &Cache<'_>, size: usize, calls: u64) -> u64 {
     let mut rng = Rng::new(size as u64);
     let mut refused = 0;
@@ -155,7 +155,7 @@ fn where_nothing_can_go_calls_fail_and_change_nothing() {
                 let mut region = Region::new(size);
                 let cache = Cache::new(region.bytes(), &config).unwrap();
                 work(&cache, size, 80);
-                // Rooms and views, until so many are held or there is no more place.
+                // Reservations and views, until there are `held` of each or no room is left.
                 let mut rng = Rng::new(held as u64);
                 let (mut rooms, mut views) = (Vec::new(), Vec::new());
                 for n in 0..held as u64 {
@@ -178,7 +178,7 @@ fn where_nothing_can_go_calls_fail_and_change_nothing() {
                 for (n, len, view) in &views {
                     let spans = (0..view.span_count()).map(|i| view.span(i).unwrap());
                     let seen: Vec<u8> = spans.flatten().copied().collect();
-                    assert!(seen == value(100 + n, *len), "a view stays what it was");
+                    assert!(seen == value(100 + n, *len), "a viewed value changed");
                 }
                 drop((rooms, views));
                 cache.set_memory_limit(size).unwrap();
@@ -187,7 +187,7 @@ fn where_nothing_can_go_calls_fail_and_change_nothing() {
                 assert_eq!(
                     cache.stats().failed_no_memory,
                     no_memory,
-                    "all is free again"
+                    "bytes are not free again"
                 );
                 sound(&cache);
             }
@@ -227,7 +227,7 @@ fn a_clock_that_jumps_takes_nothing_that_never_expires() {
                         for n in 0..20 {
                             let found = read(&cache, n);
                             assert!(found.is_none() || found == Some(value(n, 20)));
-                            assert!(found.is_some() || n % 3 != 0, "it never expires");
+                            assert!(found.is_some() || n % 3 != 0, "an item without TTL expired");
                         }
                         cache.set(&key(1), &value(1, 20), 500).unwrap();
                         cache.touch(&key(0), larder::TTL_NEVER).unwrap();
@@ -243,7 +243,7 @@ fn a_clock_that_jumps_takes_nothing_that_never_expires() {
 }
 
 thread_local! {
-    /// Locks until one is refused; those taken and not given back.
+    /// Number of locks before one is refused; number of locks taken and not released; number refused.
     static UNTIL: Cell<u32> = const { Cell::new(u32::MAX) };
     static TAKEN: Cell<u32> = const { Cell::new(0) };
     static REFUSED: Cell<u32> = const { Cell::new(0) };
@@ -276,7 +276,7 @@ fn with_hooks(config: Config) -> Config {
     unsafe { config.lock_hooks(hooks) }
 }
 
-/// One call, by its number; whether it was turned away.
+/// Makes the call of this number. Returns whether it was `Busy`.
 fn call(cache: &Cache<'_>, number: u64) -> bool {
     let (n, len) = (number % 23, 1 + number as usize * 7 % 300);
     let done = match number % 15 {
@@ -318,11 +318,11 @@ fn any_lock_may_be_refused() {
             for number in 0..150 {
                 let before = REFUSED.get();
                 let turned_away = call(&cache, number);
-                // A view or a reservation whose end is refused stays held: nobody is told by a drop.
+                // A drop cannot return an error: if its lock is refused, the item stays pinned.
                 left += u32::from(REFUSED.get() > before && !turned_away);
                 busy += u32::from(turned_away);
             }
-            assert!(busy <= 1 && TAKEN.get() == 0, "every lock was given back");
+            assert!(busy <= 1 && TAKEN.get() == 0, "a lock was not released");
             refused += busy;
             UNTIL.set(u32::MAX);
             sound(&cache);
@@ -333,6 +333,6 @@ fn any_lock_may_be_refused() {
             }
         }
     }
-    println!("{refused} calls turned away, {left} ends of what was held refused");
+    println!("{refused} calls were Busy, {left} views or reservations could not be released");
     assert!(refused > 300);
 }

@@ -1,5 +1,4 @@
-//! Tags, versions, values that change in place, leases, deletion by rule: each against what it says, while the cache
-//! is sound after every step.
+//! Tags, versions, values that change in place, leases, deletion by rule. Every invariant holds after every step.
 
 mod common;
 
@@ -90,7 +89,7 @@ fn a_put_stores_where_its_mode_says() {
     });
 }
 
-/// Every way to change a value gives it a new version; a tag or a TTL does not.
+/// Every change of a value gives it a new version. A change of tag or TTL does not.
 #[test]
 fn versions_grow_with_every_change() {
     with_caches(64 * KIB, |cache| {
@@ -122,7 +121,7 @@ fn versions_grow_with_every_change() {
 }
 
 #[test]
-fn a_tag_changes_where_it_lies_and_stays_with_its_item() {
+fn a_tag_changes_in_place_and_stays_with_its_item() {
     with_caches(64 * KIB, |cache| {
         assert_eq!(cache.set_tag(b"k", 1, 1), Err(Error::NotFound));
         cache
@@ -134,12 +133,12 @@ fn a_tag_changes_where_it_lies_and_stays_with_its_item() {
         assert_eq!(cache.set_tag(b"k", 0x0ff0, 0xabcd), Ok(0xff00));
         let tag = || cache.get_item(b"k", &mut [], PEEK).unwrap().0.tag;
         assert_eq!(tag(), 0xfbc0);
-        // To where it has a word for its TTL, and longer.
+        // The item gets a word for its TTL, then a longer value.
         cache.touch(b"k", 10_000).unwrap();
         cache.append(b"k", &[1; 3000]).unwrap();
         assert_eq!(tag(), 0xfbc0);
         cache.set(b"k", b"w", 0).unwrap();
-        assert_eq!(tag(), 0, "of no put");
+        assert_eq!(tag(), 0, "only a put sets a tag");
     });
     let mut region = Region::new(16 * KIB);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
@@ -175,7 +174,7 @@ fn a_peek_is_not_counted() {
 }
 
 #[test]
-fn a_time_to_live_is_kept_where_that_is_asked_for() {
+fn a_time_to_live_is_kept_on_request() {
     with_caches(64 * KIB, |cache| {
         cache.set(b"k", b"v", 10_000).unwrap();
         set_now(1_004_000);
@@ -195,7 +194,7 @@ fn a_time_to_live_is_kept_where_that_is_asked_for() {
 }
 
 #[test]
-fn nothing_is_evicted_for_a_put_that_says_so() {
+fn a_put_without_eviction_evicts_nothing() {
     with_caches(16 * KIB, |cache| {
         let mut stored = 0;
         let full = loop {
@@ -213,7 +212,7 @@ fn nothing_is_evicted_for_a_put_that_says_so() {
             stored > 60 && (0..stored).all(|n| cache.contains(&key(n)) == Ok(true)),
             "{stored}"
         );
-        // What is there may be written over, and deleted items make room again.
+        // Overwriting needs no eviction, and deleted items make room.
         cache
             .put(&Put {
                 no_evict: true,
@@ -233,9 +232,9 @@ fn nothing_is_evicted_for_a_put_that_says_so() {
     });
 }
 
-/// Values from none to several pages grow at both ends.
+/// Values of no byte up to several pages grow at both ends.
 #[test]
-fn what_is_added_lies_at_its_end() {
+fn added_bytes_are_at_their_end() {
     with_caches(MANY, |cache| {
         let mut rng = Rng::new(1);
         for n in 0..200 {
@@ -269,9 +268,9 @@ fn what_is_added_lies_at_its_end() {
 
 const MANY: usize = 400 * KIB;
 
-/// A view goes on reading what it holds.
+/// A view still reads the value that it pins.
 #[test]
-fn a_held_value_grows_beside_its_view() {
+fn a_pinned_value_grows_beside_its_view() {
     with_caches(64 * KIB, |cache| {
         cache.set(b"k", b"held", 0).unwrap();
         let view = cache.pin(b"k").unwrap();
@@ -312,7 +311,7 @@ fn one_of_many_gets_the_lease() {
     with_caches(64 * KIB, |cache| {
         let lease = cache.lease(b"k", 1000).unwrap();
         assert_eq!(cache.lease(b"k", 1000), Err(Error::Busy));
-        // It is no value for anybody.
+        // No call returns a lease as a value.
         assert_eq!(cache.get(b"k", &mut [0; 99]), Err(Error::NotFound));
         assert_eq!(cache.contains(b"k"), Ok(false));
         assert_eq!(cache.pin(b"k").err(), Some(Error::NotFound));
@@ -339,11 +338,11 @@ fn one_of_many_gets_the_lease() {
     });
 }
 
-/// What happens to the key between lease and fill.
+/// A change of the key between lease and fill.
 type Between = fn(&Cache<'_>);
 
 #[test]
-fn what_was_fetched_before_a_change_is_not_stored_after_it() {
+fn a_value_fetched_before_a_change_is_not_stored_after_it() {
     let changes: [(&str, Between, Option<&[u8]>); 6] = [
         (
             "delete",
@@ -381,7 +380,7 @@ fn what_was_fetched_before_a_change_is_not_stored_after_it() {
     }
 }
 
-/// Leases are moved, evicted and cleaned as items are, and never come back as values.
+/// Leases are moved, evicted and cleaned as items are, and are never returned as values.
 #[test]
 fn leases_live_as_items_do() {
     with_caches(24 * KIB, |cache| {
@@ -447,13 +446,13 @@ fn versions_and_tags_outlive_their_owner_and_leases_do_not() {
         cache.lease(b"l", 1000).unwrap();
         assert!(
             cache.put(&put(b"gone", b"v")).unwrap() > last,
-            "no version comes twice"
+            "a version was used twice"
         );
     }
 }
 
 #[test]
-fn what_a_rule_says_is_deleted_in_slices() {
+fn items_selected_by_a_rule_are_deleted_in_slices() {
     with_caches(MANY, |cache| {
         for n in 0..600 {
             cache.set(&key(n), &n.to_le_bytes(), 0).unwrap();
@@ -486,7 +485,7 @@ fn what_a_rule_says_is_deleted_in_slices() {
 }
 
 #[test]
-fn clear_leaves_nothing_but_what_is_held() {
+fn clear_removes_every_item_and_keeps_the_bytes_of_views() {
     with_caches(64 * KIB, |cache| {
         for n in 0..300 {
             cache
@@ -507,9 +506,9 @@ fn clear_leaves_nothing_but_what_is_held() {
     });
 }
 
-/// Also where nothing expires, and the clock would not be looked at.
+/// Also in a cache without TTLs, whose other calls do not read the clock.
 #[test]
-fn an_age_is_that_of_now() {
+fn an_age_ends_at_the_present_time() {
     set_now(1_000_000);
     let mut region = Region::new(16 * KIB);
     let mut config = Config::default().clock(now_ms);
@@ -533,9 +532,9 @@ fn an_age_is_that_of_now() {
     assert_eq!(ages, [Some(750)]);
 }
 
-/// Nobody sees an expired item but who asks for it, until its grace is over; then it goes.
+/// During its grace only a request for stale items returns an expired item. Afterwards the item is removed.
 #[test]
-fn what_has_expired_is_read_in_its_grace_alone() {
+fn an_expired_item_is_read_in_its_grace_alone() {
     for mut config in configs() {
         set_now(1_000_000);
         config.grace_ms = 500;
@@ -574,7 +573,7 @@ fn what_has_expired_is_read_in_its_grace_alone() {
         };
         cache.scan(&mut Cursor::default(), count).unwrap();
         assert_eq!(seen, 0);
-        // A new value ends it, and so does a deletion.
+        // A deletion ends the grace, and so does a new value.
         assert_eq!(cache.delete(b"other"), Err(Error::NotFound));
         assert_eq!(
             cache.get_item(b"other", &mut [0; 8], STALE_OK),
@@ -594,7 +593,7 @@ fn what_has_expired_is_read_in_its_grace_alone() {
     }
 }
 
-/// A sweep meets no page before the grace is over, and all of it then.
+/// A sweep skips a page until the grace is over, then removes all its expired items.
 #[test]
 fn a_grace_ends_by_itself() {
     for mut config in configs() {
@@ -612,7 +611,7 @@ fn a_grace_ends_by_itself() {
         cache.optimize(0).unwrap();
         assert_eq!((cache.item_count(), cache.stats().expirations), (0, 200));
         cache.check().unwrap();
-        // Under pressure, what is in its grace goes as others do, and before they would.
+        // Items in their grace can be evicted, and are evicted before others.
         for n in 0..200 {
             cache.set(&key(n), &[1; 90], 10).unwrap();
         }
@@ -625,7 +624,7 @@ fn a_grace_ends_by_itself() {
     }
 }
 
-/// Also where the index has no room for another item: a value that grows is none.
+/// A value that grows needs no further entry, so it grows in a full index, too.
 #[test]
 fn values_grow_in_a_full_index() {
     with_caches(64 * KIB, |cache| {
@@ -645,9 +644,9 @@ fn values_grow_in_a_full_index() {
     });
 }
 
-/// As a set of another number would.
+/// An increment voids a reservation as a set does.
 #[test]
-fn a_reservation_of_a_number_that_grew_comes_too_late() {
+fn a_reservation_of_an_incremented_number_is_stale() {
     with_caches(64 * KIB, |cache| {
         cache.set_u64(b"n", 1, 0).unwrap();
         let changes: [fn(&Cache<'_>); 2] = [

@@ -1,4 +1,4 @@
-//! No length is cut off: what has more bytes than 32 bits can count is refused, and nothing changes.
+//! No length is truncated: a key, value or block of more than 2^32 - 1 bytes is refused, and nothing changes.
 
 #![cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
 
@@ -7,7 +7,7 @@ mod common;
 use common::mapping::Mapping;
 use larder::{Cache, Config, Error, Pool, PoolConfig};
 
-/// Lengths whose low 32 bits say 0, 1, 5, 5.
+/// Lengths whose low 32 bits are 0, 1, 5, 5.
 const LENGTHS: [usize; 4] = [1 << 32, (1 << 32) + 1, (1 << 32) + 5, (1 << 33) + 5];
 
 #[test]

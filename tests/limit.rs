@@ -1,5 +1,5 @@
-//! The memory limit: a lowered one is reached in bounded slices, a raised one holds at once, and what
-//! cannot fit is turned away before anything is evicted.
+//! The memory limit. A lowered limit is reached in bounded slices, a raised one holds at once. An item that cannot
+//! fit is refused before any eviction.
 
 mod common;
 
@@ -8,7 +8,7 @@ use larder::{Cache, CacheStats, Config, Error, PolicyKind};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-/// Items that one call evicts at most because the limit was lowered.
+/// The maximum number of items that one call evicts because of a lowered limit.
 const SLICE: u64 = 8;
 
 fn config(policy: PolicyKind, shards: u32) -> Config {
@@ -18,7 +18,7 @@ fn config(policy: PolicyKind, shards: u32) -> Config {
     config
 }
 
-/// Calls for both policies in regions of several sizes, with the cache full of items of 100 bytes.
+/// Calls `test` for both policies in regions of several sizes, with a cache full of items of 100 bytes.
 fn with_full_caches(shards: u32, regions: &[usize], test: impl Fn(&Cache<'_>)) {
     for &size in regions {
         for policy in [PolicyKind::Default, PolicyKind::Lru] {
@@ -35,7 +35,7 @@ fn evicted(before: &CacheStats, after: &CacheStats) -> u64 {
     after.evictions - before.evictions
 }
 
-/// One item goes for the new one, and some where the index grows by a segment.
+/// Checks the slice's bound: one item for the new one, and some if the index grew by a segment.
 fn assert_slice(before: &CacheStats, after: &CacheStats) {
     let grown = after.index_splits > before.index_splits;
     let need = if grown { 8 } else { 1 };
@@ -46,12 +46,12 @@ fn assert_slice(before: &CacheStats, after: &CacheStats) {
     );
 }
 
-/// Lowers the limit to a quarter; returns the statistics before.
+/// Lowers the limit to a quarter. Returns the statistics from before.
 fn lower(cache: &Cache<'_>, shards: u64) -> CacheStats {
     let before = audited(cache);
     cache.set_memory_limit(cache.memory_limit() / 4).unwrap();
     let after = audited(cache);
-    // The first slice is made at once.
+    // `set_memory_limit` itself makes the first slice.
     assert!((1..=SLICE * shards).contains(&evicted(&before, &after)));
     assert!(
         after.total_used > after.limit_bytes,
@@ -60,7 +60,7 @@ fn lower(cache: &Cache<'_>, shards: u64) -> CacheStats {
     before
 }
 
-/// The same bound at a million items as at a thousand: counted, not timed.
+/// The bound at a million items equals the one at a thousand. Evictions are counted, not timed.
 #[test]
 fn a_million_items_make_no_call_longer() {
     let mut region = Region::new(112 * MIB);
@@ -108,7 +108,7 @@ fn a_lowered_limit_is_reached_by_sets_of_eight_more_evictions_at_most() {
     });
 }
 
-/// The limit holds from now on.
+/// Fills the cache again and checks that usage stays within the limit.
 fn fill_again(cache: &Cache<'_>, first: u64) {
     for n in first..first + 2000 {
         cache.set(&key(n), &[1; 100], 0).unwrap();
@@ -134,7 +134,7 @@ fn overwriting_reaches_a_lowered_limit_too() {
         assert_eq!(
             cache.contains(b"same"),
             Ok(true),
-            "evicted while it was in use"
+            "an item in use was evicted"
         );
     });
 }
@@ -221,7 +221,7 @@ fn usage_never_passes_a_configured_limit() {
             let cache = Cache::new(region.bytes(), &config).unwrap();
             fill(&cache, &[10, 100, 1000, 10_000, 50]);
             assert!(audited(&cache).peak_used <= limit as u64);
-            // With exact LRU, a tenth may be dead.
+            // With exact LRU, a tenth of the granules may be dead.
             let least = if policy == PolicyKind::Lru { 80 } else { 90 };
             assert!(
                 audited(&cache).total_used >= limit as u64 * least / 100,
@@ -232,7 +232,7 @@ fn usage_never_passes_a_configured_limit() {
     }
 }
 
-/// Bytes of the region that are no free page's.
+/// Bytes of the region outside free pages.
 fn touched(stats: &CacheStats) -> u64 {
     stats.region_bytes - u64::from(stats.pages_free) * u64::from(stats.page_size)
 }
@@ -259,9 +259,9 @@ fn pages_in_use_never_hold_more_than_a_configured_limit() {
     }
 }
 
-/// Nothing that is held can go, so the limit alone ends this.
+/// Pinned items cannot be evicted, so the sets end at the limit.
 #[test]
-fn what_is_held_does_not_lift_a_configured_limit() {
+fn pinned_items_do_not_raise_a_configured_limit() {
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
         let mut region = Region::new(300 * KIB);
         let mut config = config(policy, 1);
@@ -301,7 +301,7 @@ fn a_limit_out_of_range_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_limit_below_what_one_item_needs_is_refused_at_the_start() {
+fn a_limit_too_low_for_one_item_is_refused_at_the_start() {
     let mut config = config(PolicyKind::Default, 1);
     config.memory_limit = 1000;
     let mut region = Region::new(MIB);
@@ -369,7 +369,7 @@ fn a_value_that_never_fits_evicts_nothing_and_keeps_the_old_one() {
     });
 }
 
-/// Stores one value of a quarter of the limit after the other, in a cache full of others.
+/// Stores successive values of a quarter of the limit in a cache full of smaller ones.
 fn store_quarters(cache: &Cache<'_>, lens: &[usize]) {
     fill(cache, lens);
     let value = vec![0x77; cache.memory_limit() / 4];
@@ -389,9 +389,9 @@ fn store_quarters(cache: &Cache<'_>, lens: &[usize]) {
 }
 
 #[test]
-fn a_value_of_a_quarter_of_the_limit_is_stored_whatever_fills_the_cache() {
+fn a_value_of_a_quarter_of_the_limit_is_stored_in_any_full_cache() {
     let sizes = (12..=23).flat_map(|shift| [1 << shift, (1 << shift) + (1 << shift) / 3]);
-    // In 4 KiB, the longest value is shorter than that by a few bytes.
+    // In 4 KiB, the longest value is a few bytes shorter than a quarter of the limit.
     let sizes = sizes.map(|size| size.max(4096 + 32));
     for size in sizes.filter(|&size| size <= 8 * MIB) {
         for policy in [PolicyKind::Default, PolicyKind::Lru] {
@@ -431,7 +431,7 @@ fn a_pass_over_a_lowered_limit_ends() {
                 }
             }
             let _ = cache.set_memory_limit(size - rng.log_uniform(1, size / 2));
-            // Each step looks at a granule or copies one, and nothing is looked at for ever.
+            // Each step looks at a granule or copies one, so the number of steps is bounded.
             let mut steps = 0;
             while !cache.optimize(64).unwrap().done {
                 steps += 64;

@@ -1,5 +1,4 @@
-//! What `Cache::limits` says is what the cache takes: each key and value up to its limit can be stored, one byte
-//! more is `TooLarge`.
+//! `Cache::limits` is exact: each key and value up to its limit can be stored, and one byte more is `TooLarge`.
 
 mod common;
 
@@ -38,7 +37,7 @@ fn try_one(cache: &Cache<'_>, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<(
     cache.set(key, value, ttl_ms)
 }
 
-/// Each key and value at the limits is stored and read back, and none beyond is.
+/// Checks that keys and values at the limits are stored and read back, and that longer ones are refused.
 fn keeps_its_limits(cache: &Cache<'_>, config: &Config) {
     let limits = cache.limits().unwrap();
     let longest = vec![b'k'; limits.key_len_max + 1];
@@ -144,7 +143,7 @@ fn a_full_cache_takes_the_longest_value() {
 fn a_longer_ttl_is_shortened_to_the_longest() {
     let mut region = Region::new(64 << 10);
     let cache = Cache::new(region.bytes(), &Config::default().clock(now_ms)).unwrap();
-    // Long beyond what a clock of 41 bits shows, which the longest TTL does not depend on.
+    // The longest TTL does not depend on the time, even beyond a clock of 41 bits.
     for day in [0, 1, 400, 20_000, 25_000, 50_000, 1_000_000_000] {
         set_now(day * DAY);
         let longest = cache.limits().unwrap().ttl_ms_max;
@@ -162,7 +161,7 @@ fn a_longer_ttl_is_shortened_to_the_longest() {
 }
 
 #[test]
-fn a_callback_that_asks_for_limits_is_turned_away() {
+fn a_callback_that_asks_for_limits_is_busy() {
     let mut region = Region::new(64 << 10);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
     cache.set(b"key", b"value", 0).unwrap();

@@ -6,14 +6,14 @@ use common::{Region, Rng, audited, checked, key, set_now};
 use larder::{Cache, Config, Error, PolicyKind};
 use std::collections::VecDeque;
 
-/// Keys, the least recently used first.
+/// The reference LRU: keys, the least recently used first.
 #[derive(Default)]
 struct Reference {
     order: VecDeque<u64>,
 }
 
 impl Reference {
-    /// Whether the key is there, which makes it the most recently used.
+    /// Makes the key the most recently used. Returns whether the key exists.
     fn promote(&mut self, key: u64) -> bool {
         let held = self.take(key);
         if held {
@@ -34,13 +34,13 @@ struct Pair<'c> {
     value: [u8; 512],
 }
 
-/// The length of a key's value: any, but always the same.
+/// The length of a key's value, a fixed function of the key.
 fn len_of(n: u64) -> usize {
     (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % 9 * 8 * (n as usize % 8)
 }
 
 impl Pair<'_> {
-    /// Sets, and follows the evictions that the cache reports; returns how many.
+    /// Sets a key, and checks the cache's evictions against the reference. Returns their number.
     fn set(&mut self, n: u64) -> u64 {
         let before = self.cache.stats();
         let len = len_of(n);
@@ -54,11 +54,11 @@ impl Pair<'_> {
             assert_eq!(
                 self.cache.contains(&key(oldest)),
                 Ok(false),
-                "{oldest} had to go first"
+                "{oldest} must be evicted first"
             );
         }
         self.reference.order.push_back(n);
-        // An item gives back three times its bytes, and a little more, at most.
+        // A set evicts at most three times its bytes and a little more.
         assert!(evictions <= 48, "{evictions} evictions for one set");
         evictions
     }
@@ -133,7 +133,7 @@ fn follow_the_reference(region: usize, ops: usize, seed: u64) {
         evictions > ops as u64 / 20,
         "too few evictions to show anything"
     );
-    // Ten percent may be dead, and a few pages wait for their turn.
+    // Ten percent may be dead, and a few pages are not yet cleaned.
     let stats = cache.stats();
     let least = if stats.region_bytes > 8192 { 75 } else { 55 };
     assert!(

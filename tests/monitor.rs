@@ -1,5 +1,5 @@
-//! The monitor: checks at its interval, optimizes above the high watermark until pressure is below the
-//! low one or the pass is through, remembers samples, and ticks in a thread where there are threads.
+//! The monitor checks at its interval and stores samples. Above the high watermark it optimizes, until pressure is
+//! below the low one or the pass is complete. With the feature `hosted` it runs in a thread.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn pressure(cache: &Cache<'_>) -> u32 {
     cache.stats().memory_pressure
 }
 
-/// Stores items that expire at `expiry` until pressure is that high.
+/// Stores items with this TTL until pressure is `percent`.
 fn press(cache: &Cache<'_>, percent: u32, ttl_ms: u64) {
     let mut n = cache.stats().sets;
     while pressure(cache) < percent {
@@ -118,14 +118,14 @@ fn pressure_above_the_high_watermark_is_optimized_away() {
     assert_eq!(
         (after.item_count, after.evictions),
         (0, 0),
-        "expired items go, others do not"
+        "only expired items are removed"
     );
     assert!(after.memory_pressure < 70);
     monitor.poll(2100).unwrap();
     assert_eq!(
         monitor.stats().unwrap().optimizations,
         1,
-        "nothing to do any more"
+        "there is no work left"
     );
     checked(&cache);
 }
@@ -146,7 +146,7 @@ fn live_items_are_not_evicted_for_pressure() {
 }
 
 #[test]
-fn a_pass_in_slices_goes_on_below_the_high_watermark_down_to_the_low_one() {
+fn a_pass_in_slices_continues_from_the_high_to_the_low_watermark() {
     let mut region = Region::new(MIB);
     let cache = cache_on_test_clock(&mut region);
     let mut config = config(1);
@@ -166,7 +166,7 @@ fn a_pass_in_slices_goes_on_below_the_high_watermark_down_to_the_low_one() {
     assert!(levels.is_sorted_by(|a, b| a >= b), "pressure only falls");
     assert!(
         levels.windows(2).all(|pair| pair[0] - pair[1] <= 3),
-        "no check frees much at once"
+        "one check freed more than a slice"
     );
     assert!(
         (30..40).contains(&rest),
@@ -174,7 +174,7 @@ fn a_pass_in_slices_goes_on_below_the_high_watermark_down_to_the_low_one() {
     );
     assert!(
         levels.last().is_some_and(|&level| level < 5),
-        "what has expired goes at every check"
+        "every check removes expired items"
     );
     assert!(monitor.stats().unwrap().optimizations > 10);
     press(&cache, 79, 1_000_000);
@@ -183,7 +183,7 @@ fn a_pass_in_slices_goes_on_below_the_high_watermark_down_to_the_low_one() {
     assert_eq!(
         monitor.stats().unwrap().optimizations,
         before,
-        "starts again above 80% only"
+        "optimizing starts again only above 80%"
     );
 }
 
@@ -222,7 +222,7 @@ fn the_last_samples_are_remembered_oldest_first() {
 
 // ---- the thread ------------------------------------------------------------------------------------
 
-/// Waits until a monitor has checked so many times; panics after ten seconds.
+/// Waits until a monitor has made `checks` checks. Panics after ten seconds.
 #[cfg(all(feature = "hosted", feature = "spin"))]
 fn wait_for_checks(monitor: &Monitor<'_>, checks: u64) {
     let start = Instant::now();
@@ -251,8 +251,8 @@ fn a_thread_checks_until_it_is_stopped_and_can_start_again() {
     for round in 1..=3 {
         assert!(!monitor.stats().unwrap().running);
         monitor.start().unwrap();
-        assert_eq!(monitor.start(), Err(Error::Busy), "it runs already");
-        assert_eq!(monitor.during(|| ()), Err(Error::Busy), "it runs already");
+        assert_eq!(monitor.start(), Err(Error::Busy), "the thread runs");
+        assert_eq!(monitor.during(|| ()), Err(Error::Busy), "the thread runs");
         assert!(monitor.stats().unwrap().running);
         wait_for_checks(&monitor, round * 5);
         monitor.stop().unwrap();
@@ -262,7 +262,7 @@ fn a_thread_checks_until_it_is_stopped_and_can_start_again() {
         assert_eq!(
             monitor.stats().unwrap().checks_performed,
             checks,
-            "it checks after its end"
+            "the thread checked after its end"
         );
     }
 }
@@ -287,7 +287,7 @@ fn a_running_thread_follows_a_new_interval_at_once() {
     });
     assert!(
         stopped.unwrap().elapsed() < Duration::from_secs(1),
-        "it waits for the interval to end"
+        "the thread waits for the old interval"
     );
 }
 
@@ -301,7 +301,7 @@ fn a_thread_optimizes_beside_others_that_use_the_cache() {
     let monitor = Monitor::new(&cache, &config(1)).unwrap();
     let work = |thread: u64| {
         for n in 0..20_000 {
-            // Those that stay fill the cache on the slowest machine, too.
+            // Items without a TTL fill the cache even on the slowest machine.
             let ttl_ms = if n % 2 == 0 { 5 } else { larder::TTL_NEVER };
             cache
                 .set(&key(thread + 2 * (n % 3000)), &[thread as u8; 400], ttl_ms)
@@ -331,7 +331,7 @@ fn a_thread_optimizes_beside_others_that_use_the_cache() {
 
 #[test]
 #[cfg(all(feature = "hosted", feature = "spin"))]
-fn a_thread_ends_with_what_it_runs_during() {
+fn a_thread_ends_with_the_closure_of_during() {
     let mut region = Region::new(MIB);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();
     let monitor = Monitor::new(&cache, &config(1)).unwrap();

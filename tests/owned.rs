@@ -1,4 +1,4 @@
-//! The cache that owns its region: misses, time, limit, threads, closures, batches, views, items, and what is freed.
+//! The cache that owns its region: misses, time, limit, threads, closures, batches, views, items, freed memory.
 #![cfg(feature = "alloc")]
 #![allow(unsafe_code)]
 
@@ -17,27 +17,27 @@ use std::time::Duration;
 thread_local! {
     /// Bytes that this thread allocated and has not freed.
     static LIVE: Cell<isize> = const { Cell::new(0) };
-    /// Larger allocations of this thread are refused.
+    /// The largest allocation of this thread; larger ones fail.
     static SIZE_MAX: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// The system's heap, which counts for each thread, and refuses.
+/// The system's heap, which counts bytes for each thread and fails above a size.
 struct Heap;
 
-// SAFETY: the system's answers, and NULL, which is an answer, too.
+// SAFETY: returns the system's answers, or NULL, which an allocator may return.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() > SIZE_MAX.get() {
             return std::ptr::null_mut();
         }
         LIVE.set(LIVE.get() + layout.size() as isize);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         LIVE.set(LIVE.get() - layout.size() as isize);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Heap {
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// What a call answers while this thread's heap refuses more than `bytes` at a time.
+/// The answer of a call while this thread's heap fails allocations above `bytes`.
 fn refusing<R>(bytes: usize, call: impl FnOnce() -> R) -> R {
     SIZE_MAX.set(bytes);
     let answer = call();
@@ -53,7 +53,7 @@ fn refusing<R>(bytes: usize, call: impl FnOnce() -> R) -> R {
     answer
 }
 
-/// A clock that a test sets, and a cache that goes by it.
+/// A clock that a test sets, and a cache with this clock.
 fn with_clock(builder: OwnedCacheBuilder) -> (Arc<AtomicU64>, OwnedCache) {
     let now = Arc::new(AtomicU64::new(5_000));
     let clock = now.clone();
@@ -84,7 +84,7 @@ fn a_miss_is_no_error() {
 }
 
 #[test]
-fn keys_and_values_are_whatever_has_bytes() {
+fn keys_and_values_have_any_type_with_bytes() {
     let cache = cache(64 << 10);
     cache.insert("text", String::from("owned")).unwrap();
     cache.insert([1u8, 2], vec![3u8, 4]).unwrap();
@@ -99,7 +99,7 @@ fn keys_and_values_are_whatever_has_bytes() {
 }
 
 #[test]
-fn values_of_every_length_come_back() {
+fn values_of_every_length_are_read_back() {
     let cache = cache(1 << 20);
     let mut value = Vec::new();
     for len in [0, 1, 255, 256, 257, 1023, 4096, 20_000, 200_000] {
@@ -135,7 +135,7 @@ fn a_vector_is_used_again_and_empty_after_a_miss() {
 }
 
 #[test]
-fn a_read_is_counted_once_whatever_its_length() {
+fn a_read_of_any_length_is_counted_once() {
     let cache = cache(1 << 20);
     let keys = ["short", "long"];
     cache.insert(keys[0], [1; 10]).unwrap();
@@ -200,7 +200,7 @@ fn items_expire_by_the_clock_that_was_given() {
 }
 
 #[test]
-fn a_default_ttl_is_for_items_that_are_given_none() {
+fn the_default_ttl_is_for_items_set_without_one() {
     let hour = Duration::from_secs(3600);
     let (now, cache) = with_clock(OwnedCache::builder(64 << 10).default_ttl(hour));
     cache.insert("default", "value").unwrap();
@@ -285,7 +285,7 @@ fn a_full_cache_evicts_and_stays_within_its_limit() {
 }
 
 #[test]
-fn a_configuration_is_what_the_builder_starts_from() {
+fn the_builder_starts_from_a_configuration() {
     let mut config = Config::default();
     (config.default_ttl_ms, config.item_tags, config.shards) = (1_000, true, 2);
     let (_, cache) = with_clock(OwnedCache::builder(64 << 10).config(&config).shards(3));
@@ -301,7 +301,7 @@ fn a_configuration_is_what_the_builder_starts_from() {
 }
 
 #[test]
-fn what_is_out_of_range_is_no_cache() {
+fn numbers_out_of_range_are_refused() {
     let build = |builder: OwnedCacheBuilder| builder.build().err();
     assert_eq!(build(OwnedCache::builder(0)), Some(Error::NoMemory));
     assert_eq!(build(OwnedCache::builder(100)), Some(Error::NoMemory));
@@ -356,7 +356,7 @@ fn a_heap_that_refuses_is_an_error_and_nothing_else() {
     let no = Some(Error::NoMemory);
     assert_eq!(refused, (no, no, no, no, no, no));
     let stored = refusing(100, || cache.insert("other", [3; 20_000]));
-    assert_eq!(stored, Ok(()), "nothing of this is on the heap");
+    assert_eq!(stored, Ok(()), "an insert allocates nothing");
     assert_eq!(cache.get("short"), Ok(Some(vec![1; 200])));
     assert_eq!(cache.get("long"), Ok(Some(vec![2; 50_000])));
 }
@@ -374,7 +374,7 @@ fn a_cache_moves_to_another_thread() {
     assert_eq!(cache.join().unwrap().len(), 2);
 }
 
-/// Without `hosted`, threads are not told apart: while one tells of an event, the others are busy.
+/// Without `hosted`, all threads count as one: while one reports an event, calls of the others are `Busy`.
 #[test]
 #[cfg(all(feature = "spin", feature = "hosted"))]
 fn threads_share_a_cache() {
@@ -441,7 +441,7 @@ fn a_value_is_made_on_a_miss_alone() {
 }
 
 #[test]
-fn the_value_that_is_stored_first_is_the_one_of_all() {
+fn all_threads_return_the_value_that_is_stored_first() {
     let cache = cache(64 << 10);
     let second = cache.get_or_insert_with("key", || {
         cache.insert("key", "first").unwrap();
@@ -452,7 +452,7 @@ fn the_value_that_is_stored_first_is_the_one_of_all() {
 }
 
 #[test]
-fn a_value_that_the_cache_cannot_take_is_returned_all_the_same() {
+fn a_value_that_the_cache_cannot_store_is_still_returned() {
     let cache = cache(64 << 10);
     let large = vec![7; 64 << 10];
     assert_eq!(cache.get_or_insert_with("key", || large.clone()), Ok(large));
@@ -481,7 +481,7 @@ fn a_closure_that_panics_leaves_the_cache_usable() {
 }
 
 #[test]
-fn events_are_told_and_a_call_from_inside_is_busy() {
+fn events_are_reported_and_a_call_from_inside_is_busy() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let place = Arc::new(std::sync::OnceLock::<std::sync::Weak<AtCache>>::new());
     let (told, inside) = (events.clone(), place.clone());
@@ -512,7 +512,7 @@ fn events_are_told_and_a_call_from_inside_is_busy() {
     assert_eq!(cache.0.stats().evictions, items);
 }
 
-/// A cache that one thread uses, whatever features are built in.
+/// A cache that is `Sync` without the feature `spin`, too. Only one thread uses it.
 struct AtCache(OwnedCache);
 
 // SAFETY: the test above has one thread.
@@ -577,13 +577,13 @@ fn a_view_is_a_slice_or_pieces() {
     assert_eq!(view("empty").contiguous().unwrap().as_ref(), b"");
 
     assert_eq!((cache.clear(), cache.len()), (Ok(()), 0));
-    assert_eq!(slice.as_ref(), b"value", "a view keeps its bytes then, too");
+    assert_eq!(slice.as_ref(), b"value", "the view still keeps its bytes");
     drop((slice, pieces));
     assert_eq!(cache.stats().views, 0);
 }
 
 #[test]
-fn the_iterator_meets_every_item_once() {
+fn the_iterator_returns_every_item_once() {
     let builder = OwnedCache::builder(4 << 20).shards(3);
     let cache = builder.build().unwrap();
     let mut rng = Rng::new(3);
@@ -606,7 +606,7 @@ fn the_iterator_meets_every_item_once() {
 
 // ---- the rest --------------------------------------------------------------------------------------
 
-/// What the borrowed cache and the owned one say of themselves.
+/// The borrowed cache and the owned one have the same statistics.
 #[test]
 fn the_borrowed_cache_is_the_same_one() {
     fn set(cache: &Cache<'_>) {

@@ -1,4 +1,4 @@
-//! Views and reservations: bytes that stay where they are, whatever the cache does meanwhile.
+//! Views and reservations: their bytes neither move nor change during other calls of the cache.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 const KIB: usize = 1024;
 
-/// A value that tells its key and length.
+/// A value computed from its key and length.
 fn value(n: u64, len: usize) -> Vec<u8> {
     let mut rng = Rng::new(n << 20 | len as u64);
     (0..len).map(|_| rng.next() as u8).collect()
@@ -106,7 +106,7 @@ fn a_view_outlives_delete_set_eviction_and_expiry() {
 }
 
 #[test]
-fn an_expired_item_that_was_pinned_goes_after_any_time() {
+fn an_expired_item_that_was_pinned_is_removed_after_any_time() {
     with_cache(
         64 * KIB,
         |_| {},
@@ -114,7 +114,7 @@ fn an_expired_item_that_was_pinned_goes_after_any_time() {
             set_now(0);
             cache.set(b"held", b"value", 1_000).unwrap();
             let view = cache.pin(b"held").unwrap();
-            // Past the reach of an instant, with the page's base renewed by the sweep and by new items.
+            // Later than an instant can express. The sweep and new items renew the page's base.
             for day in 1..40 {
                 set_now(day * 86_400_000);
                 cache.set(&key(day), b"other", 1_000).unwrap();
@@ -152,7 +152,7 @@ fn integers_and_ttls_change_beside_a_view() {
 }
 
 #[test]
-fn as_many_are_held_as_the_configuration_says() {
+fn pins_are_limited_by_the_configuration() {
     for most in [0, 1, 7, 15] {
         with_cache(
             4 * KIB,
@@ -184,7 +184,7 @@ fn as_many_are_held_as_the_configuration_says() {
 }
 
 #[test]
-fn what_is_held_counts_against_the_limit_and_never_breaks_it() {
+fn pinned_items_count_against_the_limit_and_never_exceed_it() {
     with_cache(
         256 * KIB,
         |_| {},
@@ -193,7 +193,7 @@ fn what_is_held_counts_against_the_limit_and_never_breaks_it() {
                 cache.set(&key(n), &value(n, 8 * KIB), 0).unwrap();
             }
             let views: Vec<_> = (0..16).map(|n| cache.pin(&key(n)).unwrap()).collect();
-            // Nothing but what is held is left in the end.
+            // In the end only pinned items and the newest ones are left.
             let mut refused = 0;
             for n in 100..3_000 {
                 let set = cache.set(&key(n), &value(n, 1_000), 0);
@@ -201,7 +201,7 @@ fn what_is_held_counts_against_the_limit_and_never_breaks_it() {
                 refused += u32::from(set.is_err());
                 assert!(cache.memory_usage() <= cache.memory_limit());
             }
-            assert_eq!(refused, 0, "what is not held can go");
+            assert_eq!(refused, 0, "unpinned items can be evicted");
             cache.set_memory_limit(128 * KIB).unwrap();
             cache.optimize(0).unwrap();
             assert_eq!(
@@ -220,7 +220,7 @@ fn what_is_held_counts_against_the_limit_and_never_breaks_it() {
 }
 
 #[test]
-fn a_reservation_is_nobodys_before_its_commit() {
+fn a_reservation_is_not_found_before_its_commit() {
     with_cache(
         64 * KIB,
         |_| {},
@@ -239,15 +239,11 @@ fn a_reservation_is_nobodys_before_its_commit() {
                 set_now(now_ms() + 600);
                 reservation.commit().unwrap();
                 assert_eq!(read(&cache.pin(b"k").unwrap()), value(3, len));
-                assert_eq!(
-                    cache.ttl(b"k"),
-                    Ok(1_000),
-                    "a TTL counts from the commit on"
-                );
+                assert_eq!(cache.ttl(b"k"), Ok(1_000), "a TTL starts at the commit");
                 assert_eq!(cache.stats().reservations, 0);
                 checked(cache);
 
-                // Whatever happens to the key, the one who comes later comes too late.
+                // After any change of the key the commit of an older reservation is stale.
                 let late = [0; 3].map(|_| cache.reserve(b"k", len, 0).unwrap());
                 let changes: [fn(&Cache<'_>); 3] = [
                     |cache| cache.set(b"k", b"newer", 0).unwrap(),
@@ -283,7 +279,7 @@ fn a_reservation_is_nobodys_before_its_commit() {
     );
 }
 
-/// Random operations with up to a dozen views and reservations held; a model knows every value.
+/// Random operations with up to a dozen views and reservations. A model stores every value.
 fn stress(seed: u64, size: usize, policy: PolicyKind, shards: u32, zero_on_free: bool) {
     let mut region = Region::new(size);
     let mut config = Config::default().clock(now_ms);
@@ -355,7 +351,7 @@ fn stress(seed: u64, size: usize, policy: PolicyKind, shards: u32, zero_on_free:
 }
 
 #[test]
-fn whatever_happens_views_keep_their_bytes() {
+fn views_keep_their_bytes_through_random_operations() {
     let mut seed = 0;
     for size in [8 * KIB, 24 * KIB, 100 * KIB, 1024 * KIB] {
         for policy in [PolicyKind::Default, PolicyKind::Lru] {
@@ -367,10 +363,10 @@ fn whatever_happens_views_keep_their_bytes() {
     }
 }
 
-/// Dead bytes beside what is held cannot be given back: a pass finds that out in the first shard, and comes to the
-/// others all the same.
+/// Pages with pinned items cannot be cleaned. A pass must detect this in the first shard and continue with the
+/// others.
 #[test]
-fn a_pass_in_slices_comes_to_every_shard() {
+fn a_pass_in_slices_reaches_every_shard() {
     let mut region = Region::new(256 * KIB);
     let mut config = Config::default();
     (config.shards, config.pins_max) = (4, 32);
@@ -378,7 +374,7 @@ fn a_pass_in_slices_comes_to_every_shard() {
     for n in 0..1_200 {
         cache.set(&key(n), &[1; 100], TTL_NEVER).unwrap();
     }
-    // One item in about ten stays in each page, and some pages have one that is held.
+    // About one item in ten stays in each page, and some pages have a pinned item.
     let held: Vec<View<'_>> = (0..1_200)
         .step_by(24)
         .filter_map(|n| cache.pin(&key(n)).ok())
@@ -405,9 +401,9 @@ fn a_pass_in_slices_comes_to_every_shard() {
     checked(&cache);
 }
 
-/// All spans at once are those that come one by one.
+/// `spans` returns the same spans as single calls of `span`.
 #[test]
-fn spans_come_at_once() {
+fn spans_returns_all_spans_in_order() {
     with_cache(
         64 * KIB,
         |_| {},

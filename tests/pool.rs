@@ -1,4 +1,4 @@
-//! The pool against a model: a map of blocks and a byte for each byte of the region.
+//! The pool agrees with a model: a map of blocks, and a flag for each byte of the region.
 
 mod common;
 
@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 /// Bytes of a block's header.
 const HEAD: usize = 16;
 
-/// A pool and what must be true of it.
+/// A pool and its model.
 struct Model<'p> {
     pool: &'p Pool<'p>,
     base: usize,
     keep_on_free: bool,
     /// By address.
     blocks: BTreeMap<usize, Block<'p>>,
-    /// Bytes of the region that were ever a block's.
+    /// For each byte of the region, whether it was ever part of a block.
     touched: Vec<bool>,
     stats: PoolStats,
 }
@@ -66,7 +66,7 @@ impl<'p> Model<'p> {
         self.check();
     }
 
-    /// The block lies apart from all others, and is zero where it must be.
+    /// Checks that a new block overlaps no other, and is zero where it must be.
     fn accept(&mut self, mut block: Block<'p>, size: usize) {
         let at = block.as_ptr() as usize;
         let end = at + block.capacity();
@@ -84,7 +84,7 @@ impl<'p> Model<'p> {
         let (had_reuses, now) = (self.stats.reuses, self.pool.stats().unwrap());
         let reused = now.reuses - had_reuses;
         let was_touched = bytes.contains(&true);
-        assert!(reused == 1 || !was_touched, "reuse was counted as fresh");
+        assert!(reused == 1 || !was_touched, "a reuse counts as a miss");
         assert!(now.reuses + now.misses == now.allocations && reused <= 1);
         bytes.fill(true);
         self.blocks.insert(at, block);
@@ -108,7 +108,7 @@ impl<'p> Model<'p> {
         self.release(at);
     }
 
-    /// All statistics that the model knows; sums and bounds of the others.
+    /// Checks all statistics that the model has, and sums and bounds of the others.
     fn check(&mut self) {
         let (old, now) = (self.stats, self.pool.stats().unwrap());
         let taken = now.total_size - now.free_size;
@@ -130,7 +130,7 @@ impl<'p> Model<'p> {
         self.stats = now;
     }
 
-    /// The classes add up to the whole, but for the runs.
+    /// Checks that the classes add up to the pool's statistics, without the runs.
     fn check_classes(&self) {
         let classes: Vec<_> = (0..).map_while(|i| self.pool.class_stats(i).ok()).collect();
         assert_eq!(classes.len(), self.stats.class_count as usize);
@@ -179,7 +179,7 @@ fn random_blocks_agree_with_the_model() {
                 let mut rng = Rng::new(seed);
                 let steps = 6_000;
                 for step in 0..steps {
-                    // Phases of filling and of emptying, and sizes that shift.
+                    // The pool fills and empties by turns, and the sizes shift.
                     let filling = step / 200 % 2 == 0;
                     let most = region_size >> (step / 300 % 5 * 2);
                     if rng.one_in(if filling { 3 } else { 2 }) && !model.blocks.is_empty() {

@@ -1,5 +1,5 @@
-//! Closures that the cache calls: one that calls back is turned away instead of waiting for its own
-//! lock, and one that panics leaves the cache as it was.
+//! Closures that the cache calls. A call of the cache from inside a closure is `Busy` and does not deadlock. A panic
+//! in a closure leaves the cache as it was.
 
 mod common;
 
@@ -15,11 +15,11 @@ fn with_cache(shards: u32, test: impl FnOnce(&Cache<'_>)) {
     let cache = Cache::new(region.bytes(), &config).unwrap();
     cache.set(b"key", b"value", 0).unwrap();
     test(&cache);
-    assert_eq!(cache.get(b"key", &mut [0; 8]), Ok(5), "the cache goes on");
+    assert_eq!(cache.get(b"key", &mut [0; 8]), Ok(5), "the cache works");
     checked(&cache);
 }
 
-/// Every call answers that the cache is busy.
+/// Checks that every call is `Busy`.
 fn all_busy(cache: &Cache<'_>) {
     let busy = Err(Error::Busy);
     assert_eq!(cache.get(b"key", &mut [0; 8]), Err(Error::Busy));
@@ -38,7 +38,7 @@ fn all_busy(cache: &Cache<'_>) {
 }
 
 #[test]
-fn a_scan_that_calls_back_is_turned_away() {
+fn a_call_from_inside_a_scan_is_busy() {
     for shards in [1, 4] {
         with_cache(shards, |cache| {
             let all = cache.scan(&mut Cursor::default(), |_| {
@@ -51,7 +51,7 @@ fn a_scan_that_calls_back_is_turned_away() {
 }
 
 #[test]
-fn an_inspection_that_calls_back_is_turned_away() {
+fn a_call_from_inside_an_inspection_is_busy() {
     for shards in [1, 4] {
         with_cache(shards, |cache| {
             assert_eq!(cache.inspect(b"key", |_| all_busy(cache)), Ok(()))
@@ -62,7 +62,7 @@ fn an_inspection_that_calls_back_is_turned_away() {
 type Call = fn() -> Result<(), Error>;
 
 thread_local! {
-    /// What a clock calls from inside the call that reads it, and what that answered.
+    /// The call that a clock makes inside the call that reads the clock, and its result.
     static FROM_CLOCK: Cell<Option<Call>> = const { Cell::new(None) };
     static ANSWER: Cell<Option<Result<(), Error>>> = const { Cell::new(None) };
     static CACHE: OnceCell<&'static Cache<'static>> = const { OnceCell::new() };
@@ -75,10 +75,10 @@ fn clock_that_calls_back() -> u64 {
     0
 }
 
-/// Without a lock, nothing is reached twice at once, whatever a hook does.
+/// Without a lock, a hook's call is `Busy`, so no state is borrowed twice.
 #[test]
 #[allow(unsafe_code)]
-fn a_clock_that_calls_back_is_turned_away_where_there_is_no_lock() {
+fn a_call_from_inside_a_clock_is_busy_without_a_lock() {
     let region = common::for_ever(Region::new(64 << 10)).bytes();
     let config = Config::default().clock(clock_that_calls_back);
     // SAFETY: this thread alone calls the cache.
@@ -95,7 +95,7 @@ fn a_clock_that_calls_back_is_turned_away_where_there_is_no_lock() {
 
 #[test]
 #[cfg(feature = "hosted")]
-fn a_time_that_is_turned_away_leaves_the_clock_running() {
+fn a_busy_set_time_leaves_the_clock_running() {
     with_cache(1, |cache| {
         cache.set(b"short", b"value", 5).unwrap();
         let refused = cache.inspect(b"short", |_| cache.set_time(0)).unwrap();

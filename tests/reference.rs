@@ -1,4 +1,4 @@
-//! The reference policies against plain ones, and the optimum against every possible choice.
+//! The reference policies agree with plain implementations, and the optimum with a search over all choices.
 
 mod common;
 #[path = "reference/mod.rs"]
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 const KEYS: usize = 40;
 const CAPACITIES: [usize; 6] = [2, 3, 7, 10, 16, 39];
 
-/// Requests in which small numbers are frequent and some stretches go in order.
+/// Requests with frequent small numbers and some ascending runs.
 fn requests(seed: u64, len: usize) -> Vec<u32> {
     let mut rng = Rng::new(seed);
     let mut ids = Vec::new();
@@ -26,7 +26,7 @@ fn requests(seed: u64, len: usize) -> Vec<u32> {
     ids
 }
 
-/// A queue from oldest to newest; a hit moves its key to the end where `renews`.
+/// Hits of a queue from oldest to newest. With `renews`, a hit moves its key to the end.
 fn plain_queue_hits(ids: &[u32], capacity: usize, renews: bool) -> u64 {
     let mut queue = VecDeque::new();
     let mut hits = 0;
@@ -50,7 +50,7 @@ fn plain_queue_hits(ids: &[u32], capacity: usize, renews: bool) -> u64 {
     hits
 }
 
-/// Pairs of key and mark from oldest to newest, and the hand as an index into them.
+/// Hits of SIEVE: pairs of key and mark from oldest to newest, with the hand as an index.
 fn plain_sieve_hits(ids: &[u32], capacity: usize) -> u64 {
     let mut items: Vec<(u32, bool)> = Vec::new();
     let (mut hand, mut hits) = (0, 0);
@@ -67,7 +67,7 @@ fn plain_sieve_hits(ids: &[u32], capacity: usize) -> u64 {
                 hand = (hand + 1) % capacity;
             }
             items.remove(hand);
-            // At the newest item's place the hand starts again, not at what comes next.
+            // A hand behind the newest item restarts at the oldest one, before the new item is added.
             hand %= items.len().max(1);
         }
         items.push((id, false));
@@ -75,7 +75,7 @@ fn plain_sieve_hits(ids: &[u32], capacity: usize) -> u64 {
     hits
 }
 
-/// The most hits over every choice of whom to evict, or not to let in.
+/// The maximum number of hits over all choices of evictions and rejections.
 fn best_hits(ids: &[u32], held: &[u32], capacity: usize) -> u64 {
     let Some((&id, rest)) = ids.split_first() else {
         return 0;
@@ -105,7 +105,7 @@ fn lru_is_a_queue_that_hits_renew() {
 }
 
 #[test]
-fn fifo_is_a_queue_that_hits_leave_alone() {
+fn fifo_is_a_queue_that_hits_do_not_change() {
     for (seed, capacity) in CAPACITIES.into_iter().enumerate() {
         let ids = requests(seed as u64, 3_000);
         let expected = plain_queue_hits(&ids, capacity, false);
@@ -160,7 +160,7 @@ fn no_policy_holds_more_than_its_capacity_or_beats_the_optimum() {
 }
 
 #[test]
-fn what_was_just_asked_for_hits_in_every_policy_that_admits_all() {
+fn a_repeated_request_hits_in_every_policy_that_admits_all() {
     for kind in Kind::ALL {
         let mut cache = kind.cache(10, KEYS);
         for id in requests(7, 2_000) {

@@ -1,4 +1,4 @@
-//! `Cache::required_size` keeps its promise for any configuration: an error, or a size at which the same
+//! `Cache::required_size` for any configuration returns an error or a sufficient size. With that size, the same
 //! configuration makes a cache that holds all items without evicting.
 
 mod common;
@@ -8,7 +8,7 @@ use larder::{Cache, Config, Error, PolicyKind};
 use proptest::prelude::*;
 
 prop_compose! {
-    /// Any configuration that C or Rust can give, and what it is to hold.
+    /// Any configuration that C or Rust can pass, and the items that its cache must hold.
     fn requests()(
         memory_limit in prop_oneof![
             2 => Just(0usize), 1 => 1usize..8_192, 2 => 8_192usize..(4 << 20), 1 => any::<usize>()
@@ -46,12 +46,12 @@ fn limited_to(mut config: Config, limit: usize) -> Config {
     config
 }
 
-/// Keys of this length that are all different.
+/// The number of different keys of this length.
 fn keys_of(len: usize) -> u64 {
     1u64.checked_shl(8 * len as u32).unwrap_or(u64::MAX)
 }
 
-/// Fills the cache; all items are there in the end, and none was evicted for another.
+/// Fills the cache. Checks that it holds all items in the end and evicted none.
 fn holds_all(cache: &Cache<'_>, items: u64, key_len: usize, value_len: usize) {
     let value = vec![9; value_len];
     for n in 0..items {
@@ -69,7 +69,7 @@ fn holds_all(cache: &Cache<'_>, items: u64, key_len: usize, value_len: usize) {
     );
 }
 
-/// A region of the required size makes a cache, and where filling it is affordable, it holds all.
+/// Checks that a region of the required size makes a cache. If the size is at most `REGION_MAX`, also fills it.
 fn size_keeps_its_promise(config: &Config, items: u64, key_len: usize, value_len: usize) {
     let Ok(size) = Cache::required_size(config, items, key_len, value_len) else {
         return;
@@ -83,7 +83,7 @@ fn size_keeps_its_promise(config: &Config, items: u64, key_len: usize, value_len
     holds_all(&cache, items, key_len, value_len);
 }
 
-/// The largest region that is written.
+/// The largest region that the test fills.
 const REGION_MAX: usize = 32 << 20;
 
 fn made<'r>(config: &Config, region: &'r mut [u8]) -> Cache<'r> {
@@ -113,7 +113,7 @@ proptest! {
         size_keeps_its_promise(&config, items, key_len, value_len);
     }
 
-    /// The limit is what decides: those around the size that is required without one.
+    /// Limits around the size that is required without a limit.
     #[test]
     fn a_limit_around_the_required_size_is_enough_or_refused(
         (config, items, key_len, value_len) in requests(),

@@ -1,11 +1,11 @@
-//! A scan of keys that never come again leaves the items in use where they are.
+//! A scan of keys that are requested once does not evict the items in use.
 
 mod common;
 
 use common::{Region, Rng, key};
 use larder::{Cache, Config, PolicyKind};
 
-/// Requests in `count` that hit, of keys whose n-th is asked for 1/n as often as the first.
+/// Hits of `count` requests, in which the n-th key is requested 1/n as often as the first.
 fn zipf_hits(cache: &Cache<'_>, rng: &mut Rng, keys: u64, count: u64) -> u64 {
     let mut hits = 0;
     for _ in 0..count {
@@ -15,7 +15,7 @@ fn zipf_hits(cache: &Cache<'_>, rng: &mut Rng, keys: u64, count: u64) -> u64 {
     hits
 }
 
-/// A cache's user: asks, and fills on a miss.
+/// Gets an item, and sets it on a miss. Returns whether it was a hit.
 fn fetch(cache: &Cache<'_>, n: u64) -> bool {
     if cache.get(&key(n), &mut [0; 64]).is_ok() {
         return true;
@@ -24,8 +24,8 @@ fn fetch(cache: &Cache<'_>, n: u64) -> bool {
     false
 }
 
-/// Points of hit ratio that a scan of ten times the cache costs the requests behind it; as many as
-/// there are items, and ten times as many.
+/// Points of hit ratio lost after a scan of ten times the cache, for two numbers of requests: as many as the cache has
+/// items, and ten times as many.
 fn cost_of_a_scan(policy: PolicyKind, size: usize) -> [f64; 2] {
     let run = |scan: bool| {
         let mut region = Region::new(size);
@@ -59,7 +59,7 @@ fn a_scan_of_ten_times_the_cache_costs_two_points_at_most() {
         let [lru_near, lru_far] = cost_of_a_scan(PolicyKind::Lru, size);
         println!("{size}: {near:.2} and {far:.2} points; LRU {lru_near:.2} and {lru_far:.2}");
         assert!(near <= 2.0 && far <= 2.0);
-        // The workload is one that a scan does harm.
+        // The scan harms LRU, so the workload can show a difference.
         assert!(lru_near > 10.0);
     }
 }

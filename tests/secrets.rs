@@ -1,5 +1,5 @@
-//! With `zero_on_free` nothing of a value, or of a key, stays in the region once its item is gone: whoever
-//! took it out, and wherever it had been moved to. And nothing that the cache tells of itself has any.
+//! With `zero_on_free` no byte of a key or value stays in the region after its item was removed, for any cause of
+//! removal and after any moves. The cache's reports contain no bytes of keys or values.
 
 mod common;
 
@@ -13,12 +13,12 @@ use std::collections::{HashMap, HashSet};
 const KIB: usize = 1024;
 const KEYS: usize = 90;
 const CALLS: usize = 700;
-/// Bytes in a row that are no chance.
+/// The minimum length of a run that cannot match by chance.
 const TRACE: usize = 6;
 const MARKER: usize = 16;
 const MARKED: u64 = (1 << (8 * TRACE)) - 1;
 
-/// All runs of bytes, as long as a trace, of a value that repeats these.
+/// All runs of `TRACE` bytes in a value that repeats this marker.
 fn traces(marker: &[u8]) -> impl Iterator<Item = u64> {
     let twice = marker.repeat(2);
     (0..marker.len()).map(move |at| {
@@ -27,7 +27,7 @@ fn traces(marker: &[u8]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Runs that lie somewhere in these bytes, of those that must not.
+/// The number of runs in these bytes that must not be there.
 fn found(bytes: &[u8], gone: &HashSet<u64>) -> usize {
     let mut run = 0;
     let runs = bytes.iter().map(|&byte| {
@@ -50,13 +50,13 @@ fn value(marker: &[u8], len: usize) -> Vec<u8> {
     marker.iter().copied().cycle().take(len).collect()
 }
 
-/// Who knows which values are in the cache, and which were.
+/// A record of the values in the cache, and of the removed ones.
 struct Witness {
     rng: Rng,
     keys: Vec<[u8; MARKER]>,
-    /// What lies under a key unless it is gone.
+    /// The last value of each key; its item may have been removed.
     set: HashMap<usize, Vec<u8>>,
-    /// Markers that somebody holds.
+    /// Markers of pinned values.
     held: Vec<Vec<u8>>,
     gone: HashSet<u64>,
     longest: usize,
@@ -78,7 +78,7 @@ impl Witness {
         }
     }
 
-    /// Another value takes the place of the one under a key.
+    /// Records another value of a key.
     fn put(&mut self, n: usize, marker: &[u8]) {
         if let Some(old) = self.set.insert(n, marker.to_vec()) {
             self.lose(&old);
@@ -91,7 +91,7 @@ impl Witness {
         }
     }
 
-    /// Whoever is not met any more is gone.
+    /// Scans the cache, and records the items that the scan does not find as removed.
     fn count(&mut self, cache: &Cache<'_>) {
         let mut met = HashSet::new();
         let all = cache.scan(&mut Cursor::default(), |item| {
@@ -109,7 +109,7 @@ impl Witness {
         }
     }
 
-    /// One call of those that store, take out, move or change.
+    /// Makes a random call that stores, removes, moves or changes items.
     fn call<'c>(&mut self, cache: &'c Cache<'c>, guests: &mut Guests<'c>) {
         let n = self.rng.below(KEYS);
         let key = self.keys[n];
@@ -123,7 +123,7 @@ impl Witness {
                     self.put(n, &new);
                 }
             }
-            // Shorter and longer, in its place.
+            // Shorter and longer values in place.
             8 => {
                 for len in [40, 20, 36, 8, 41] {
                     let new = marker(&mut self.rng);
@@ -164,7 +164,7 @@ impl Witness {
             17 => self.reserve(cache, n, len, ttl, &new, guests),
             18 => {
                 self.let_go(guests);
-                // What expired meanwhile goes now.
+                // Removes the items that expired meanwhile.
                 cache.optimize(0).expect("nobody else is inside");
             }
             _ if self.rng.one_in(20) && guests.none() => cache.clear().expect("nothing is held"),
@@ -175,7 +175,7 @@ impl Witness {
         }
     }
 
-    /// Room that is filled, then committed, given back, or kept for later.
+    /// Reserves and fills a value, then commits it, drops it, or keeps the reservation.
     fn reserve<'c>(
         &mut self,
         cache: &'c Cache<'c>,
@@ -210,7 +210,7 @@ impl Witness {
         }
     }
 
-    /// Whatever is held is given back.
+    /// Releases all views and reservations.
     fn let_go(&mut self, guests: &mut Guests<'_>) {
         guests.views.clear();
         guests.rooms.clear();
@@ -222,7 +222,7 @@ impl Witness {
     }
 }
 
-/// What is held.
+/// Views and reservations in use.
 #[derive(Default)]
 struct Guests<'c> {
     views: Vec<View<'c>>,
@@ -256,7 +256,7 @@ fn no_trace_stays(policy: PolicyKind, size: usize, seed: u64) {
     let mut region = Region::new(size);
     let base = region.bytes().as_ptr();
     Cache::new(region.bytes(), &config).expect("large enough");
-    // Three owners, each of whom leaves something held.
+    // Three owners of the region; each leaves views or reservations behind.
     for _ in 0..3 {
         let mut report = AttachReport::default();
         let cache = Cache::attach(region.bytes(), &config, &mut report).expect("a cache");
@@ -275,7 +275,7 @@ fn no_trace_stays(policy: PolicyKind, size: usize, seed: u64) {
         }
         checked(&cache);
         std::mem::forget(guests);
-        // Void from here on: nobody holds anything any more.
+        // The attach voids all views and reservations.
         let cache = Cache::attach(region.bytes(), &config, &mut report).expect("a cache");
         witness.count(&cache);
         witness.let_go(&mut Guests::default());
@@ -297,7 +297,7 @@ fn no_trace_stays(policy: PolicyKind, size: usize, seed: u64) {
 }
 
 #[test]
-fn nothing_stays_of_what_is_gone_by_default() {
+fn no_trace_of_removed_items_stays_by_default() {
     for seed in 0..6 {
         no_trace_stays(
             PolicyKind::Default,
@@ -308,14 +308,14 @@ fn nothing_stays_of_what_is_gone_by_default() {
 }
 
 #[test]
-fn nothing_stays_of_what_is_gone_under_lru() {
+fn no_trace_of_removed_items_stays_under_lru() {
     for seed in 6..12 {
         no_trace_stays(PolicyKind::Lru, [5, 8, 32][seed as usize % 3] * KIB, seed);
     }
 }
 
 #[test]
-fn what_is_not_zeroed_is_found() {
+fn traces_are_found_without_zero_on_free() {
     let mut config = config(PolicyKind::Default, 1);
     config.zero_on_free = false;
     let mut region = Region::new(8 * KIB);
@@ -346,7 +346,7 @@ fn a_deleted_key_is_gone_too() {
     }
 }
 
-/// Of the same number of granules, so that it lies where the longer one did.
+/// The shorter value has the same number of granules, so it replaces the longer one in place.
 #[test]
 fn nothing_stays_behind_a_shorter_value() {
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
@@ -362,7 +362,7 @@ fn nothing_stays_behind_a_shorter_value() {
 }
 
 #[test]
-fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
+fn no_report_has_bytes_of_keys_or_values() {
     let mut region = Region::new(16 * KIB);
     let cache = Cache::new(region.bytes(), &config(PolicyKind::Default, 1)).unwrap();
     let monitor = Monitor::new(&cache, &MonitorConfig::default()).unwrap();
@@ -407,24 +407,24 @@ fn nothing_that_is_told_has_a_byte_of_keys_or_values() {
     }
 }
 
-/// Leaves the stack full of what is not to be seen.
+/// Fills the stack with bytes that must not appear in a region.
 #[inline(never)]
 fn soil_the_stack() {
     let mut dirt = [0x5c_u8; 64 * KIB];
     std::hint::black_box(&mut dirt);
 }
 
-/// The least that a hook takes, its context included.
+/// The minimum size of a hook with its context.
 const HOOK: usize = 16;
 
-/// The longest run of it.
+/// The longest run of the stack's bytes.
 fn longest_dirt(bytes: &[u8]) -> usize {
     let runs = bytes.split(|&byte| byte != 0x5c);
     runs.map(<[u8]>::len).max().unwrap_or(0)
 }
 
 #[test]
-fn a_region_has_nothing_of_the_stack_of_whoever_made_it() {
+fn a_new_region_has_no_bytes_of_the_stack() {
     for policy in [PolicyKind::Default, PolicyKind::Lru] {
         for size in [3 * KIB, 4 * KIB, 64 * KIB, 1024 * KIB] {
             soil_the_stack();
@@ -432,7 +432,7 @@ fn a_region_has_nothing_of_the_stack_of_whoever_made_it() {
             let mut region = Region::new(size);
             soil_the_stack();
             Cache::new(region.bytes(), &config).unwrap();
-            // What is left is padding, and what a smaller variant of an enum leaves.
+            // Only padding, and unused bytes of enums, may hold such bytes.
             assert!(longest_dirt(region.bytes()) < HOOK);
             soil_the_stack();
             Cache::attach(region.bytes(), &config, &mut AttachReport::default()).unwrap();

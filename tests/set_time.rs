@@ -1,4 +1,4 @@
-//! A time that is set by hand: where there is no clock (`hosted` is off) it starts at 0 and runs by that alone.
+//! Time that the host sets. Without a clock (`hosted` is off), time starts at 0 and only `set_time` changes it.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn a_time_set_before_the_first_item_moves_by_differences() {
             assert_eq!(cache.ttl(b"short"), Ok(1));
             cache.set_time(start + 100).unwrap();
             assert_eq!(get(&cache, b"short"), Err(Error::NotFound));
-            // A smaller time moves nothing.
+            // A smaller time changes nothing.
             cache.set_time(start).unwrap();
             assert_eq!(cache.ttl(b"default"), Ok(400));
             cache.set_time(start + 400).unwrap();
@@ -70,10 +70,10 @@ fn without_a_clock_the_time_is_0_until_it_is_set() {
     }
 }
 
-/// Firmware that learns the calendar's time late: what was stored before is older than its TTL then.
+/// Firmware that learns the calendar's time late. Items stored before are then older than their TTLs.
 #[cfg(not(feature = "hosted"))]
 #[test]
-fn a_first_time_after_years_expires_what_was_stored_before() {
+fn a_first_time_after_years_expires_items_stored_before() {
     for config in configs() {
         let mut region = Region::new(256 << 10);
         let cache = Cache::new(region.bytes(), &config).unwrap();

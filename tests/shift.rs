@@ -1,4 +1,4 @@
-//! Memory follows the values when their size shifts, at the pace of the bytes that are set.
+//! When the size of values shifts, memory is reassigned in proportion to the bytes set.
 
 mod common;
 
@@ -7,12 +7,12 @@ use larder::{Cache, Config, PolicyKind};
 
 const MIB: usize = 1 << 20;
 
-/// What a new size has after one region's worth of its bytes.
+/// The state after one region's worth of bytes of the new size was set.
 #[derive(Debug)]
 struct Outcome {
-    /// Of the items that the region could hold, percent that are there.
+    /// Items of the new size in the cache, in percent of those that the region can hold.
     resident: usize,
-    /// Most items evicted by one set.
+    /// The highest number of items evicted by one set.
     evictions_max: u64,
 }
 
@@ -22,7 +22,7 @@ fn config(policy: PolicyKind) -> Config {
     config
 }
 
-/// Items of this value size that fill the region.
+/// The number of items of this value size that fill the region.
 fn capacity(region: usize, policy: PolicyKind, value: &[u8]) -> u64 {
     let mut region = Region::new(region);
     let cache = Cache::new(region.bytes(), &config(policy)).unwrap();
@@ -67,7 +67,7 @@ fn memory_follows(from: usize, to: usize) {
         for size in [4 * MIB, 16 * MIB] {
             let outcome = shift(size, policy, from, to);
             assert!(outcome.resident >= 90, "{outcome:?}");
-            // A set gives back three times its bytes, and a little more, at most.
+            // A set evicts at most three times its bytes and a little more.
             let most = 3 * (to + 24) / (from + 24) + 16;
             assert!(outcome.evictions_max <= most as u64, "{outcome:?}");
         }
@@ -84,7 +84,7 @@ fn memory_follows_values_that_shrink() {
     memory_follows(1000, 100);
 }
 
-/// Bytes set, in regions' worth, until a working set of new values is hit throughout, each fetched and set in turn.
+/// Bytes set, in regions' worth, until every request for a working set of new values hits. Each miss is set.
 fn worth_until_held(size: usize, from: usize, to: usize, keys: u64) -> f64 {
     let (mut region, value) = (Region::new(size), vec![0x33; to]);
     let cache = Cache::new(region.bytes(), &Config::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Large items that nobody asks for again do not push out small ones in use.
+//! Large items without further requests do not evict small items in use.
 
 mod common;
 
@@ -7,8 +7,7 @@ use larder::{Cache, Config, PolicyKind};
 
 const LARGE: usize = 6 << 10;
 
-/// Requests for small items that hit, of those made while large ones came between them, one for
-/// `every` requests; 0 = none.
+/// The hit ratio of requests for small items. One large item is set for `every` requests; 0 = none.
 fn small_hit_ratio(policy: PolicyKind, size: usize, every: u64) -> f64 {
     let mut region = Region::new(size);
     let mut config = Config::default();
@@ -44,7 +43,7 @@ fn large_cold_items_push_out_few_small_warm_ones() {
             let lru_with = small_hit_ratio(PolicyKind::Lru, size, every);
             println!("{size} {every}: {without:.3} -> {with:.3}; LRU {lru:.3} -> {lru_with:.3}");
             assert!(with > without - 0.05);
-            // The large items are many enough to do harm.
+            // There are enough large items to harm LRU.
             assert!(lru_with < lru - 0.1);
         }
     }

@@ -1,5 +1,4 @@
-//! `Cache::required_size` promises a region that is large enough, and a region of any size either
-//! makes a cache that works or is refused.
+//! A region of `Cache::required_size` is large enough. A region of any size makes a working cache or is refused.
 
 mod common;
 
@@ -21,14 +20,14 @@ fn configs() -> impl Iterator<Item = Config> {
     })
 }
 
-/// A key of this length, different for each of 2^32 numbers where the length allows.
+/// A key of this length for a number. Keys of 4 bytes and more differ for different numbers.
 fn long_key(n: u32, len: usize) -> Vec<u8> {
     let mut bytes = n.to_le_bytes().to_vec();
     bytes.resize(len, b'k');
     bytes
 }
 
-/// Stores the items with a time to live, which is what takes most; returns how many are left.
+/// Stores the items with a TTL, which makes them largest. Returns how many are left.
 fn store_all(cache: &Cache<'_>, items: u32, key_len: usize, value_len: usize) -> u64 {
     let value = vec![9; value_len];
     for n in 0..items {
@@ -69,7 +68,7 @@ fn a_region_of_the_required_size_holds_all_items() {
     }
 }
 
-/// Of what is required, how much the items themselves do not take.
+/// Checks the part of the required size that the items themselves do not use.
 #[test]
 fn the_required_size_is_not_much_more_than_the_items_take() {
     for (items, value_len, allowance) in [(1_000, 100, 60), (10_000, 100, 45), (100_000, 1_000, 90)]
@@ -151,7 +150,7 @@ fn every_small_region_is_refused_or_stores_items() {
         let needed = Cache::required_size(&config, 0, 0, 0).unwrap();
         assert!(
             smallest.is_none_or(|size| size <= needed),
-            "{smallest:?} works, {needed} is asked for"
+            "{smallest:?} works, but {needed} is required"
         );
     }
 }
@@ -187,7 +186,7 @@ fn a_region_of_any_length_is_used_to_its_end() {
 }
 
 #[test]
-fn what_no_cache_can_hold_is_refused() {
+fn items_that_no_cache_can_hold_are_refused() {
     let config = Config::default();
     assert_eq!(
         Cache::required_size(&config, 1, 256, 0),

@@ -1,5 +1,5 @@
-//! Many threads and one cache or pool, whatever features are built in: shared where there is a lock, the library's or
-//! the host's; behind a mutex where there is none.
+//! Many threads use one cache or pool, with any features. With a lock, the library's or the host's, they share it.
+//! Without a lock it is behind a mutex.
 #![allow(unsafe_code)]
 
 mod common;
@@ -17,7 +17,7 @@ const ROUNDS: usize = if cfg!(debug_assertions) {
     200_000
 };
 
-/// Calls with the number of each of four threads.
+/// Calls `work` in four threads, with the thread's number.
 fn on_threads(work: impl Fn(u64) + Sync) {
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -33,7 +33,7 @@ fn config(shards: u32) -> Config {
     config
 }
 
-/// Sets, gets and deletes; each value that is read is one that was set under its key.
+/// Sets, gets and deletes. Checks that each value read was set for its key.
 fn use_cache(thread: u64, with: impl Fn(&mut dyn FnMut(&Cache<'_>))) {
     let mut rng = Rng::new(thread);
     for _ in 0..ROUNDS {
@@ -52,7 +52,7 @@ fn use_cache(thread: u64, with: impl Fn(&mut dyn FnMut(&Cache<'_>))) {
     }
 }
 
-/// Takes blocks and gives them back; none is another's meanwhile.
+/// Allocates and frees blocks. Checks that no other thread changes them.
 fn use_pool(thread: u64, pool: &Pool<'_>) {
     let mut rng = Rng::new(thread);
     let mut blocks = Vec::new();
@@ -139,10 +139,10 @@ fn hooks(lock_number: usize) -> LockHooks {
     }
 }
 
-/// What the host shares, since it has given a lock.
+/// A value that threads share under the host's lock.
 struct Shared<T>(T);
 
-// SAFETY: the hooks keep threads apart.
+// SAFETY: the hooks exclude each other.
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {

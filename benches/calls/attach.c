@@ -1,4 +1,4 @@
-/* attach.c: how long it takes to take a full cache over, and to fill it anew: processor time, best of some runs.
+/* attach.c: the time to attach to a full cache, and the time to fill it again: processor time, best of several runs.
  *
  *   attach [ITEMS] [checksum] */
 #define _POSIX_C_SOURCE 200809L
@@ -37,7 +37,7 @@ static void fill(larder_cache *cache, uint64_t items)
     }
 }
 
-/* What the keys cost by themselves. */
+/* The time for making the keys alone. */
 static double time_of_keys(uint64_t items)
 {
     char key[17];

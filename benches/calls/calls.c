@@ -1,9 +1,9 @@
-/* calls.c: one fixed sequence of calls on a full cache, of which the slowest can be counted in instructions.
+/* calls.c: a fixed sequence of calls on a full cache, whose slowest calls can be counted in instructions.
  *
  *   calls time ITEMS SHAPE          prints "number kind" of the calls to count: the slowest of each kind, and samples
  *   calls count ITEMS SHAPE LIST    under callgrind: dumps the instructions of each call in LIST
  *
- * The slowest are found by the shortest of three times, so that no interruption makes a call look slow. SHAPE is
+ * The time of a call is the shortest of three runs, so that an interruption does not make a call slow. SHAPE is
  * "64" for values of 64 bytes or "mixed" for 8 to 2,000. See calls.sh. */
 #include <larder.h>
 
@@ -45,7 +45,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* 16 to 32 bytes. */
+/* Makes a key of 16 to 32 bytes. */
 static size_t make_key(uint64_t id, unsigned char key[32])
 {
     uint64_t word = mix(id);
@@ -61,7 +61,7 @@ static size_t value_len_of(uint64_t id, int mixed)
     return mixed ? 8 + (size_t)(mix(id ^ 77) % (VALUE_MAX >> mix(id) % 8)) : 64;
 }
 
-/* Half of the gets ask for what was set lately, which is there mostly. */
+/* Half of the gets are for recently set keys, most of which are in the cache. */
 static struct call call_number(uint64_t n, uint64_t items, int mixed)
 {
     uint64_t random = mix(n * 3 + 1);
@@ -106,13 +106,13 @@ static larder_cache *full_cache(void *region, size_t size, uint64_t items, int m
     return cache;
 }
 
-/* A set is of a new key, or over a value that the key has. */
+/* Whether a set overwrites a value. */
 static int is_over(larder_cache *cache, const struct call *call, const unsigned char *key, size_t key_len)
 {
     return call->kind == 2 && larder_cache_contains(cache, key, key_len) == LARDER_OK;
 }
 
-/* A get or a delete is a hit or a miss by what it answers. */
+/* The kind of a call. A get or a delete is a hit or a miss by its status. */
 static int kind_of(const struct call *call, int over, larder_status status)
 {
     if (call->kind == 2)

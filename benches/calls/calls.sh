@@ -1,7 +1,7 @@
 #!/bin/sh
-# What batches and threads bring; how long a full cache takes to be taken over; and the instructions of single calls
-# through the C interface: the median of each kind, and the longest of 200,000 calls on a full cache; at the end in the
-# table of medians and longest calls. Needs `make lib target/examples/threads`, a C compiler and valgrind.
+# Measures the gain by batches and threads, the time to attach to a full cache, and the instructions of single calls
+# through the C interface. Prints a table at the end: the median of each kind, and the longest of 200,000 calls on a
+# full cache. Needs `make lib target/examples/threads`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls
@@ -20,7 +20,7 @@ command -v valgrind >/dev/null || { echo 'bench-calls: needs valgrind'; exit 1; 
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -g -Wall -Wextra -Iinclude benches/calls/calls.c \
     -o "$out/calls" target/lib/liblarder.a -lpthread -lm
 
-# The lines below as one table: a row for each call, a column for each number of items.
+# Makes one table of the lines: a row for each call, a column for each number of items.
 table() {
     awk '
         { column = ($1 == "mixed" ? $1 : $1 " B") ", " $2 " items" }
@@ -48,7 +48,7 @@ for shape in ${SHAPES:-64 mixed}; do
         "$out/calls" time "$items" "$shape" >"$out/list"
         valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file="$out/dump" \
             "$out/calls" count "$items" "$shape" "$out/list" 2>"$out/log"
-        # What the marks around a call cost is in all of them alike: some ten instructions.
+        # Every count includes the marks around the call: some ten instructions.
         for dump in "$out"/dump.*; do
             awk '/^desc: Trigger: Client Request: / { kind = $5; why = $6 } /^summary: / { sum = $2 }
                  /^totals: / { if (!sum) sum = $2 } END { if (kind != "") print kind, why, sum }' "$dump"

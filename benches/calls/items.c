@@ -1,5 +1,5 @@
-/* items.c: N calls of one kind on a full cache, to be counted under callgrind: two runs of different N, and their
- * difference is what a call takes.
+/* items.c: makes N calls of one kind on a full cache under callgrind. The difference between two runs of different N
+ * gives the instructions of a call.
  *
  *   items KIND FLAGS N     KIND is a name below, FLAGS those of larder_cache_config */
 #include <larder.h>
@@ -84,7 +84,7 @@ static void call_set_append(const unsigned char *key)
 static const struct {
     const char *name;
     void (*call)(const unsigned char *key);
-    int is_old; /* of keys that were set lately */
+    int is_old; /* whether the calls are on recently set keys */
 } kinds[] = {
     { "get", call_get, 1 },
     { "get_item", call_get_item, 1 },

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Instructions of the calls that tell, change or promise more than a get or a set, beside those: in a cache that keeps
-# neither tags nor versions, and in one that keeps both. Needs `make lib`, a C compiler and valgrind.
+# Instructions of calls that return, change or reserve more than a get or a set, beside those of get and set. Measured
+# in a cache without tags and versions, and in one with both. Needs `make lib`, a C compiler and valgrind.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/calls

@@ -1,5 +1,5 @@
-/* many.c: larder_cache_get_many and larder_cache_set_many beside as many single calls, in turns on one full cache:
- * the median of the ratios of their times.
+/* many.c: larder_cache_get_many and larder_cache_set_many against the same number of single calls, by turns on one
+ * full cache: the median of the ratios of their times.
  *
  *   many [ITEMS]     default 3,200,000 */
 #include <larder.h>
@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* 16 to 32 bytes. */
+/* Makes a key of 16 to 32 bytes. */
 static size_t make_key(uint64_t id, unsigned char key[KEY_MAX])
 {
     uint64_t word = mix(id);
@@ -127,7 +127,7 @@ static double set_ratio(larder_cache *cache)
     return single / many;
 }
 
-/* A full cache; `huge`: over huge pages, where the system has them. */
+/* Makes a full cache. `huge`: in huge pages, if the system has them. */
 static larder_cache *full_cache(uint64_t items, int huge)
 {
     size_t size = ((size_t)items * 112 + 65536 + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     }
     printf("%llu items, batches of %d: get_many %.2f, set_many %.2f times as fast as single calls\n",
            (unsigned long long)items, BATCH, median(get), median(set));
-    /* Two that hold the same. */
+    /* Two caches with the same items. */
     larder_cache *pages[] = { full_cache(items, 0), full_cache(items, 1) };
     for (int turn = 0; turn < TURNS; turn++)
         huge[turn] = huge_ratio(pages[0], pages[1], items);

@@ -1,7 +1,7 @@
 //! The comparison at equal bytes: object and byte miss ratios of traces with sizes.
 //!
-//! A get that misses is followed by a set; a trace's sets and deletes are done as they come; its
-//! times are the cache's clock. LRU counts keys and values alone, so it has a larger cache.
+//! A get that misses is followed by a set. The trace's sets and deletes are made in order, and its times are the
+//! cache's clock. LRU counts only keys and values, so it has a larger cache.
 
 use crate::cache::{Cache, Policy, Setup};
 use crate::grid::in_parallel;
@@ -11,7 +11,7 @@ use crate::trace::{Op, Request, SizedTrace};
 
 const REGIONS: [usize; 4] = [64 << 10, 1 << 20, 16 << 20, 64 << 20];
 
-/// Who is compared.
+/// The contenders.
 #[derive(Clone, Copy)]
 enum Contender {
     ByteLru,
@@ -24,7 +24,7 @@ const CONTENDERS: [(Contender, &str); 3] = [
     (Contender::Larder(Policy::Lru), "larder-lru"),
 ];
 
-/// What answers requests.
+/// A cache that serves requests.
 trait Store {
     fn get(&mut self, request: &Request) -> bool;
     fn set(&mut self, request: &Request);
@@ -66,7 +66,7 @@ impl Store for Cache {
     }
 }
 
-/// Gets, and those of them that missed.
+/// Gets and misses.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
     gets: u64,
@@ -107,7 +107,7 @@ impl Tally {
     }
 }
 
-/// A trace, a region's size, and how each contender did.
+/// A trace, a region's size, and the results of each contender.
 pub(crate) struct ByteCell {
     trace: String,
     region_size: usize,
@@ -139,13 +139,13 @@ pub(crate) fn run_larder(
     region_size: usize,
 ) -> (Tally, Cache) {
     let longest = requests.clone().map(|request| request.item.value_len).max();
-    // No value longer than the region fits in any case.
+    // A value longer than the region never fits.
     let longest = longest.unwrap_or(0).min(region_size);
     let mut cache = Cache::new(region_size, setup, longest).expect("the region makes a cache");
     (Tally::of(requests, &mut cache), cache)
 }
 
-/// Runs everyone with each region that is smaller than what the trace asks for.
+/// Runs all contenders with each region that is smaller than the trace's footprint.
 pub(crate) fn run(trace: &SizedTrace, options: &Options) -> Vec<ByteCell> {
     let footprint = trace.footprint();
     let regions = REGIONS.map(|size| (size as u64) < footprint);

@@ -1,4 +1,4 @@
-//! A larder through its C functions, in a region of its own.
+//! A larder cache, used by its C functions, with its own region.
 #![allow(unsafe_code)]
 
 use crate::common::Region;
@@ -16,18 +16,18 @@ use larder::ffi::cache_whole::{
 use larder::ffi::status::{LARDER_NOT_FOUND, LARDER_OK, LARDER_TOO_LARGE};
 use std::ptr;
 
-/// Bytes of a key's number, with which each key and, as far as it fits, each value begins.
+/// Bytes of a key's number. Each key starts with the number, and so does each value that is long enough.
 const NUMBER: usize = size_of::<u32>();
 const KEY_LEN_MAX: usize = 250;
 
-/// Whom the cache evicts.
+/// The eviction policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
     Default,
     Lru,
 }
 
-/// What a cache is made with.
+/// The configuration of a cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) policy: Policy,
@@ -42,7 +42,7 @@ impl Setup {
         // SAFETY: there is room for a configuration.
         let status = unsafe { larder_cache_config_init(config.as_mut_ptr(), size) };
         assert_eq!(status, LARDER_OK);
-        // SAFETY: the call wrote it.
+        // SAFETY: the call wrote the configuration.
         let mut config = unsafe { config.assume_init() };
         config.policy = match self.policy {
             Policy::Default => LARDER_POLICY_DEFAULT,
@@ -52,7 +52,7 @@ impl Setup {
         config
     }
 
-    /// Bytes of a region for so many items.
+    /// Bytes of a region for `items` items.
     pub(crate) fn region_size(&self, items: usize, item: Item) -> usize {
         let mut size = 0;
         let (items, key_len) = (items as u64, item.key_len());
@@ -75,7 +75,7 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// Room for the key's number, and no more than any cache takes.
+    /// The key's length, at least that of its number and at most the maximum of every cache.
     pub(crate) fn key_len(self) -> usize {
         self.key_len.clamp(NUMBER, KEY_LEN_MAX)
     }
@@ -86,18 +86,18 @@ pub(crate) struct Cache {
     key: [u8; KEY_LEN_MAX],
     value: Vec<u8>,
     buffer: Vec<u8>,
-    /// What `handle` points into.
+    /// The memory that `handle` points to.
     _region: Region,
 }
 
 impl Cache {
-    /// For values of at most so many bytes; `None` where the region is too small for anything.
+    /// A cache for values of at most `value_len_max` bytes. `None` if the region is too small for a cache.
     pub(crate) fn new(region_size: usize, setup: &Setup, value_len_max: usize) -> Option<Self> {
         let mut region = Region::new(region_size);
         let memory = region.bytes().as_mut_ptr().cast();
         let mut handle = ptr::null_mut();
         let config = setup.config();
-        // SAFETY: the region lives as long as the cache, and nobody else touches it.
+        // SAFETY: the region lives as long as the cache, and only the cache accesses it.
         let status =
             unsafe { larder_cache_init(memory, region_size, &raw const config, &raw mut handle) };
         let value_len_max = value_len_max.max(NUMBER);
@@ -115,7 +115,7 @@ impl Cache {
         self.key.as_ptr().cast()
     }
 
-    /// Whether the item is there; its value begins with its number then.
+    /// Whether the item exists. Checks that its value starts with its number.
     pub(crate) fn get(&mut self, id: u32, key_len: usize) -> bool {
         let key = self.key(id);
         let (buffer, capacity) = (self.buffer.as_mut_ptr().cast(), self.buffer.len());
@@ -132,7 +132,7 @@ impl Cache {
         true
     }
 
-    /// Stores an item, unless it is too large: then there is none with this key.
+    /// Stores an item. If it is too large, deletes the key instead.
     pub(crate) fn set(&mut self, id: u32, item: Item, ttl_ms: Option<u64>) {
         self.value[..NUMBER].copy_from_slice(&id.to_le_bytes());
         let (key, key_len) = (self.key(id), item.key_len());

@@ -1,4 +1,4 @@
-//! Whose hits are counted.
+//! The contenders whose hits are counted.
 
 use crate::cache::Policy;
 use crate::reference::{Kind, optimum_hits};
@@ -12,14 +12,14 @@ pub(crate) enum Contender {
     Larder(Policy),
 }
 
-/// What everyone else is measured against.
+/// The contender that all others are compared with.
 pub(crate) const BASELINE: Contender = Contender::Reference(Kind::Lru);
 
-/// How a contender does with a trace and a number of items.
+/// The result of a contender for a trace and a number of items.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Score {
     pub(crate) hits: u64,
-    /// What a larder held.
+    /// The items of a larder.
     pub(crate) held: Option<Held>,
 }
 

@@ -1,12 +1,12 @@
 //! The region that holds a given number of items of one size, by bisection.
 //!
-//! A region's items come by the page, so no region need hold exactly so many.
+//! The number of items grows by whole pages, so there may be no region for the exact number.
 
 use crate::cache::{Cache, Item, Setup};
 
-/// A number of items is near if it is off by one in so many.
+/// A number of items is near if it differs by at most one in `NEAR`.
 const NEAR: usize = 400;
-/// Distinct keys with which a cache is filled, for each item wanted.
+/// Distinct keys set in a cache, for each item wanted.
 const FILL: usize = 3;
 const STEP: usize = larder::ALIGN;
 
@@ -15,18 +15,18 @@ const STEP: usize = larder::ALIGN;
 pub(crate) struct Fit {
     pub(crate) region_size: usize,
     pub(crate) item: Item,
-    /// Items held when full.
+    /// Items of the full cache.
     pub(crate) held: usize,
 }
 
 impl Fit {
-    /// How many items too many or too few.
+    /// The number of items too many or too few.
     pub(crate) fn error(&self, items: usize) -> usize {
         self.held.abs_diff(items)
     }
 }
 
-/// The nearest fit that the search comes by.
+/// The nearest fit that the search finds.
 pub(crate) fn fit(items: usize, item: Item, setup: &Setup) -> Fit {
     let required = setup.region_size(items, item);
     let (mut low, mut high) = (required / 2, required * 5 / 4);
@@ -50,7 +50,7 @@ pub(crate) fn fit(items: usize, item: Item, setup: &Setup) -> Fit {
             high = region_size;
         }
     }
-    best.expect("the bounds lie apart")
+    best.expect("the search tries at least one size")
 }
 
 fn held_when_full(region_size: usize, items: usize, item: Item, setup: &Setup) -> usize {

@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The fewest items of a cache whose size is a share of the keys.
+/// The minimum number of items of a cache whose size is a share of the keys.
 const ITEMS_MIN: usize = 64;
-/// A cell counts in the summary if the optimum gains so much on LRU.
+/// A cell counts in the summary if the optimum's hit ratio is at least this much above LRU's.
 const GAIN_MIN: f64 = 0.002;
 
 /// A size of the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Size {
     Items(usize),
-    /// A part of the distinct keys, and at least 64.
+    /// A share of the distinct keys, but at least 64 items.
     Share(f64),
 }
 
@@ -30,7 +30,7 @@ impl Size {
     }
 }
 
-/// How the contenders did with one trace and one size.
+/// The results of the contenders for one trace and one size.
 pub(crate) struct Cell {
     pub(crate) trace: String,
     pub(crate) requests: usize,
@@ -55,19 +55,19 @@ impl Cell {
         Some(self.hit_ratio(contender)? - self.hit_ratio(BASELINE)?)
     }
 
-    /// The part of the baseline's misses that a contender has not.
+    /// The share of the baseline's misses that a contender avoids.
     pub(crate) fn reduction(&self, contender: Contender) -> Option<f64> {
         Some(self.gain(contender)? / (1.0 - self.hit_ratio(BASELINE)?))
     }
 
-    /// Whether there is anything to gain.
+    /// Whether a gain is possible, so that the cell counts.
     pub(crate) fn counts(&self) -> bool {
         self.gain(Contender::Optimum)
             .is_some_and(|gain| gain >= GAIN_MIN)
     }
 }
 
-/// The sizes for a trace in ascending order; none that holds every key.
+/// The sizes for a trace in ascending order, without those that hold every key.
 fn sizes(trace: &Trace, options: &Options) -> Vec<usize> {
     let sizes = options.sizes.iter().map(|size| size.items(trace.keys));
     let sizes: BTreeSet<usize> = sizes.filter(|&items| items < trace.keys).collect();
@@ -101,7 +101,7 @@ pub(crate) fn run(trace: &Trace, options: &Options) -> Vec<Cell> {
     sizes.into_iter().zip(rows).map(cell).collect()
 }
 
-/// Calls with each number below `count`, in so many threads; the answers come in order.
+/// Calls the function with each number below `count`, in `threads` threads. Returns the results in order.
 pub(crate) fn in_parallel<T: Send>(
     threads: usize,
     count: usize,
@@ -111,7 +111,7 @@ pub(crate) fn in_parallel<T: Send>(
     let done = Mutex::new(Vec::with_capacity(count));
     let work = || {
         loop {
-            // The last jobs are the longest ones: they are begun first.
+            // The last jobs are the longest, so they start first.
             let taken = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = count.checked_sub(taken + 1) else {
                 break;

@@ -45,7 +45,7 @@ fn run_cells(trace: &Trace, options: &Options) -> Result<Vec<Cell>, Box<dyn Erro
     Ok(cells)
 }
 
-/// What `read` makes of a file, unless the trace is longer than asked for.
+/// The result of `read` for a file. `None` if the trace is longer than the options allow.
 fn read<T>(
     path: &Path,
     options: &Options,

@@ -1,4 +1,4 @@
-//! What the command line and the environment ask for.
+//! The options on the command line and in the environment.
 
 use crate::contender::{BASELINE, Contender};
 use crate::grid::Size;
@@ -7,12 +7,12 @@ use crate::trace::files_in;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 
-/// The directory of traces that are run without arguments.
+/// The environment variable with the directory of the default traces.
 const DIRECTORY: &str = "LARDER_TRACES";
 const QUICK_REQUESTS: usize = 2_000_000;
 
 pub(crate) struct Options {
-    /// Traces; none: generated workloads.
+    /// Traces; if empty, generated workloads.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) sizes: Vec<Size>,
@@ -73,7 +73,7 @@ fn command() -> Command {
         .arg(path("csv", "FILE", "Write every hit ratio to a file"))
         .arg(path("svg", "DIR", "Write a plot for each trace to a directory"))
         .arg(flag("quick").help("Leave out traces of more than 2 million requests"))
-        // Cargo adds it to what any benchmark is called with.
+        // Cargo passes this argument to every benchmark.
         .arg(flag("bench").hide(true))
 }
 
@@ -100,7 +100,7 @@ fn parse_size(text: &str) -> Result<Size, String> {
     size.ok_or_else(|| "a size is a number of items, at least 2, or a percentage".to_owned())
 }
 
-/// Those that were named, LRU and the optimum, in the order in which they are listed.
+/// The named contenders, LRU and the optimum, in the order of the list.
 fn contenders(named: &[Contender]) -> Vec<Contender> {
     let needed = [BASELINE, Contender::Optimum];
     let mut all = Contender::all();

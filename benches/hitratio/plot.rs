@@ -9,7 +9,7 @@ use std::path::Path;
 
 const SIZE: (u32, u32) = (900, 560);
 const FONT: &str = "sans-serif";
-/// After M. Okabe and K. Ito, so that colour-blind readers tell them apart.
+/// The colours of M. Okabe and K. Ito, which colour-blind readers can distinguish.
 const COLORS: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
@@ -68,7 +68,7 @@ fn point(cell: &Cell, contender: Contender) -> Option<(f64, f64)> {
     Some((cell.items as f64, 100.0 * cell.hit_ratio(contender)?))
 }
 
-/// The highest point, and a little air.
+/// The top of the axis: a little above the highest point.
 fn top(cells: &[Cell]) -> f64 {
     let points = cells.iter().flat_map(|cell| {
         let all = cell.scores.iter();

@@ -1,7 +1,7 @@
-//! What larder hits in regions of given sizes, one line each: builds with different features are compared by it.
+//! Hit ratios of larder in regions of given sizes, one line each, to compare builds with different features.
 //!
-//! Where a trace tells no sizes, keys have 16 bytes and values 8 to 127, the same for a key each time. Hit ratios are
-//! means over seeds of the hash, from `--seed` on: in a small cache single ones differ by points.
+//! For traces without sizes, keys have 16 bytes and values 8 to 127, always the same for a key. Hit ratios are means
+//! over several seeds of the hash, starting at `--seed`: in a small cache single ones differ by points.
 
 use crate::bytes::run_larder;
 use crate::cache::{Item, Policy, Setup};
@@ -42,7 +42,7 @@ pub(crate) fn print_sized(trace: &SizedTrace, options: &Options) {
     print_each(&name, requests, trace.footprint(), options);
 }
 
-/// A line for each region that is smaller than what the trace asks for.
+/// Prints a line for each region that is smaller than the trace's footprint.
 fn print_each(
     name: &str,
     requests: impl Iterator<Item = Request> + Clone + Sync,

@@ -1,8 +1,8 @@
-//! A larder over a trace, in a region in which it holds the wanted number of items.
+//! Replays a trace through a larder, in a region that holds the wanted number of items.
 //!
-//! How many items a region holds depends a little on the keys, through the index, and so on the trace:
-//! the trace is run again in a corrected region until the mean number held is near, and with values of
-//! other lengths where the pages are too coarse for that.
+//! The number of items in a region depends a little on the keys, through the index, and so on the trace. The
+//! trace is run again in a corrected region until the mean number of items is near. If pages are too coarse for
+//! that, values of other lengths are tried.
 
 use crate::cache::{Cache, Item, Policy, Setup};
 use crate::contender::Score;
@@ -10,38 +10,39 @@ use crate::fit::{Fit, fit};
 use crate::trace::Trace;
 
 const KEY_LEN: usize = 8;
-/// Bytes by which values may be longer.
+/// Bytes added to the values' length, tried in this order.
 const LONGER: [usize; 12] = [0, 4, 8, 12, 16, 20, 24, 32, 40, 56, 84, 112];
-/// Times that a trace is run with values of one length, at most.
+/// The maximum number of runs of a trace with values of one length.
 const RUNS: usize = 4;
-/// The mean is near if it is off by so much, in parts of the wanted number, and usable
+/// The mean is near if it differs by at most this share of the wanted number.
 const NEAR: f64 = 0.004;
-/// if it is off by so much. By so many items it may be off in any case.
+/// The mean is usable if it differs by at most this share.
 const USABLE: f64 = 0.01;
+/// A difference of this number of items is always near.
 const NEAR_ITEMS: f64 = 0.75;
-/// A fit that is off by one in so many is not worth a run, where there is a better one.
+/// A fit that differs by more than one in `COARSE` is not run if there is a better one.
 const COARSE: usize = 50;
 
-/// What a larder is run with.
+/// The options of a larder's run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LarderOptions {
     pub(crate) value_len: usize,
     pub(crate) seed: u64,
 }
 
-/// Items that a larder held.
+/// The number of items in a larder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     /// Bytes of the region.
     pub(crate) region_size: usize,
-    /// Mean over the misses, from the first one on for which an item was evicted.
+    /// The mean over the misses since the first eviction.
     pub(crate) mean: f64,
-    /// The most at any time.
+    /// The maximum at any time.
     pub(crate) max: usize,
 }
 
 impl Held {
-    /// How far the mean is from the wanted number, in parts of it.
+    /// The difference between the mean and the wanted number, as a share of it.
     fn excess(&self, items: usize) -> f64 {
         self.mean / items as f64 - 1.0
     }
@@ -54,7 +55,7 @@ impl Held {
         self.excess(items).abs() <= USABLE.max(NEAR_ITEMS / items as f64)
     }
 
-    /// The less the better.
+    /// The cost of a run; lower is better.
     fn cost(&self, items: usize) -> f64 {
         let excess = self.excess(items);
         if excess > USABLE.max(NEAR_ITEMS / items as f64) {
@@ -65,7 +66,7 @@ impl Held {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy)]
 struct Run {
     hits: u64,
@@ -129,7 +130,7 @@ impl Search<'_> {
         }
     }
 
-    /// Makes the region larger and smaller, within what was tried; returns the best run so far.
+    /// Corrects the region's size between the sizes tried so far. Returns the best run.
     fn approach(&mut self, mut fit: Fit) -> Run {
         let (mut low, mut high) = (0, usize::MAX);
         let mut best = self.run(&fit);

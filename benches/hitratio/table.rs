@@ -1,4 +1,4 @@
-//! The comparison at equal numbers of items, in lines.
+//! The lines of the comparison at equal numbers of items.
 
 use crate::contender::{BASELINE, Contender};
 use crate::grid::Cell;
@@ -15,7 +15,7 @@ pub(crate) fn print_head(options: &Options) {
     println!();
 }
 
-/// Hit ratios in percent. `held`: the items that the first larder of the line held.
+/// Prints hit ratios in percent. `held`: the mean number of items in the first larder of the line.
 pub(crate) fn print_cell(cell: &Cell) {
     let held = cell.scores.iter().find_map(|(_, score)| score.held);
     let held = held.map_or_else(String::new, |held| format!("{:.1}", held.mean));
@@ -29,7 +29,7 @@ pub(crate) fn print_cell(cell: &Cell) {
     println!("{}", if cell.counts() { "" } else { "  (left out)" });
 }
 
-/// Mean over cells, and the cell with the least.
+/// The mean over cells, and the worst cell.
 struct Summary<'c> {
     reduction: f64,
     worst: f64,
@@ -37,7 +37,7 @@ struct Summary<'c> {
 }
 
 impl<'c> Summary<'c> {
-    /// Of what `measure` says of each cell: reduction and gain.
+    /// The summary of reduction and gain, as `measure` returns them for each cell.
     fn of(cells: &[&'c Cell], measure: impl Fn(&Cell) -> Option<(f64, f64)>) -> Option<Self> {
         let measured: Option<Vec<_>> = cells.iter().map(|cell| measure(cell)).collect();
         let measured = measured?;
@@ -61,7 +61,7 @@ impl<'c> Summary<'c> {
     }
 }
 
-/// The reference policy with the most hits, chosen with hindsight in each cell.
+/// The reference policy with the most hits in this cell, chosen with hindsight.
 fn best_reference(cell: &Cell) -> Option<Contender> {
     let references = cell.scores.iter();
     let references = references.filter(|(one, _)| matches!(one, Contender::Reference(_)));
@@ -94,7 +94,7 @@ pub(crate) fn print_summary(cells: &[Cell], options: &Options) {
     }
 }
 
-/// A line for each cell and contender.
+/// Writes a line for each cell and contender.
 pub(crate) fn write_csv(path: &Path, cells: &[Cell]) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create(path)?);
     writeln!(

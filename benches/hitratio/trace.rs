@@ -47,7 +47,7 @@ pub(crate) enum Op {
     Delete,
 }
 
-/// What a file's name says that it is.
+/// The format of a file, by its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Ids,
@@ -133,7 +133,7 @@ impl SizedTrace {
         }))
     }
 
-    /// Bytes of the keys and values that the trace leaves behind.
+    /// Bytes of the keys and values in an unlimited cache at the trace's end.
     pub(crate) fn footprint(&self) -> u64 {
         let mut bytes = vec![0; self.keys];
         for request in &self.requests {
@@ -175,7 +175,7 @@ impl Request {
     }
 }
 
-/// Numbers keys from 0 in the order in which they come; returns how many there are.
+/// Numbers keys from 0 in the order of their first requests. Returns their number.
 fn renumber<'a>(ids: impl Iterator<Item = &'a mut u32>) -> usize {
     let mut numbers = HashMap::new();
     for id in ids {

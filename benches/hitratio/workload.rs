@@ -1,4 +1,4 @@
-//! Made-up requests, for where there is no trace. The same in every run.
+//! Generated requests, for runs without a trace. They are equal in every run.
 
 use crate::common::Rng;
 use crate::trace::Trace;
@@ -7,10 +7,10 @@ const REQUESTS: usize = 1_000_000;
 const KEYS: usize = 100_000;
 const EXPONENT: f64 = 0.99;
 const LOOP_KEYS: usize = 15_000;
-/// A scan asks for so many keys, once each.
+/// A scan requests this number of keys, once each.
 const SCAN_KEYS: usize = 10_000;
 const SCAN_EVERY: usize = 50_000;
-/// So often, so many keys change their places in the order of popularity.
+/// After this number of requests, `SHIFT_KEYS` keys change their rank of popularity.
 const SHIFT_EVERY: usize = 20_000;
 const SHIFT_KEYS: usize = 1_000;
 
@@ -25,7 +25,7 @@ pub(crate) fn all() -> Vec<Trace> {
     .into()
 }
 
-/// Numbers of which the n-th is drawn with a probability of 1 / (n + 1) ^ EXPONENT, not normalised.
+/// Random numbers; the n-th has the probability 1 / (n + 1) ^ EXPONENT, not normalised.
 struct Zipf {
     sums: Vec<f64>,
     rng: Rng,

@@ -53,7 +53,7 @@ static larder_status delete(larder_cache *cache, uint64_t id)
     return larder_cache_delete(cache, key, KEY_LEN);
 }
 
-/* A cache that holds so many items and, where it `evicts`, no more. */
+/* Makes a cache for `items` items; with `evicts`, for no more than these. */
 static larder_cache *full_cache(size_t items, int evicts)
 {
     size_t size;
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     const size_t items = strtoull(argv[2], NULL, 10), calls = strtoull(argv[3], NULL, 10);
     larder_cache *cache = full_cache(items, !strcmp(kind, "set"));
     const uint64_t fresh = (uint64_t)1 << 40;
-    /* Each item is read once: from then on, its count of uses changes now and then. */
+    /* Reads each item once; later reads change its count of uses only sometimes. */
     for (uint64_t id = 0; id < items && !strcmp(kind, "hit"); id++)
         must(get(cache, id));
     if (!strcmp(kind, "hit"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every instruction of a call by what it is for, and the lines of memory that a call fetches.
+"""The purpose of every instruction of a call, and the lines of memory that a call fetches.
 
 Two runs of benches/paths/paths.c under callgrind that differ in the number of calls: the difference is what the calls
 cost. The line table says which inlined function each instruction comes from, and the first pattern of PURPOSES that the
@@ -19,7 +19,7 @@ ITEMS, FEW, MANY = 20_000, 2_000, 12_000
 CACHES = ["--cache-sim=yes", "--D1=49152,12,64", "--I1=32768,8,64", "--LL=2097152,16,64"]
 BEYOND = 100_000
 
-# What is inner decides before what is outer. Each pattern is looked for in "function file" of a chain, innermost first.
+# Inner functions decide before outer ones. Each pattern is searched in "function file" of a chain, innermost first.
 PURPOSES = [
     ("copy", r"copy_|memcpy|memmove|copy_nonoverlapping region"),
     ("compare", r"key_is|\bsame\b|\bequal\b|bcmp|memcmp"),
@@ -45,7 +45,7 @@ def callgrind(program, kind, calls, out, items=ITEMS, options=()):
 
 
 def instructions(path):
-    """Instructions executed at each address, and the object and function it is of."""
+    """Instructions executed at each address, with the address's object and function."""
     cost, where, names = collections.Counter(), {}, {"ob": {}, "fn": {}}
     current, address, skip = {"ob": None, "fn": None}, 0, False
     for line in open(path, errors="replace"):
@@ -90,7 +90,7 @@ def purpose(function, chain, text):
     links = [link.replace("/src/", " ") for link in chain] + [function]
     if not any("larder" in link or "hashbrown" in link for link in links):
         return "copy" if "mem" in function else "loop"
-    # Stack traffic of the function itself is a spill, whatever line it is charged to.
+    # Stack traffic of the function itself is a spill, on any line.
     if re.match(r"(push|pop|ret)|mov\S* .*\(%rsp\)|(sub|add) \$0x[0-9a-f]+,%rsp", text):
         return "spills"
     for link in links:
@@ -125,7 +125,7 @@ def instructions_of(program, kind, calls, work):
 
 
 def lines_fetched(program, kind, work):
-    """Lines that come from memory for a call, of a cache far larger than the processor's."""
+    """Lines fetched from memory for a call, in a cache far larger than the processor's."""
     totals = []
     for calls in (FEW, MANY):
         out = os.path.join(work, f"{kind}-{calls}-lines")

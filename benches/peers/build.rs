@@ -1,4 +1,4 @@
-//! leveldb's cache takes part where its header is installed.
+//! leveldb's cache is included if its header is installed.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-/* check.h: counts what holds and what does not, and says where it does not. */
+/* check.h: counts checks that hold and checks that do not, and prints the place of the latter. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -21,7 +21,7 @@ static inline bool check_claim(bool holds, const char *claim, const char *file, 
     return holds;
 }
 
-/* What holds for a cache after every call: each byte and each item is accounted for. */
+/* The statistics of a cache. Checks what holds after every call: the sums of bytes and of items. */
 static inline larder_cache_stats_t checked_stats(const larder_cache *cache)
 {
     larder_cache_stats_t stats = LARDER_CACHE_STATS_INIT;

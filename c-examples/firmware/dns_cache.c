@@ -1,10 +1,10 @@
-/* dns_cache.c: a cache in 4 KiB of static memory. Keys are host names, values are addresses, and the cache drops each
+/* dns_cache.c: a cache in 4 KiB of static memory. Keys are host names, values are addresses. The cache expires each
  * answer when its time is over. */
 #include "dns_cache.h"
 
 #include <string.h>
 
-/* The count, and behind it the addresses that there are: an answer of one address takes 5 bytes. */
+/* A value is the count and this number of addresses: an answer of one address takes 5 bytes. */
 #define ANSWER_SIZE(count) (1 + 4 * (size_t)(count))
 
 _Alignas(LARDER_ALIGN) static unsigned char region[DNS_REGION_SIZE];
@@ -26,7 +26,7 @@ static void event_hook(void *ctx, const larder_event *event)
 larder_status dns_cache_open(uint64_t *uptime_ms)
 {
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
-    config.flags = LARDER_SINGLE_THREAD; /* one task calls, and no interrupt handler */
+    config.flags = LARDER_SINGLE_THREAD; /* one task calls the cache; interrupt handlers do not */
     config.now_ms = clock_hook;
     config.now_ctx = uptime_ms;
     config.on_event = event_hook;

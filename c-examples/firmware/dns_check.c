@@ -1,8 +1,7 @@
-/* dns_check.c: what the DNS cache has to hold to, on a clock that this file moves.
+/* dns_check.c: checks of the DNS cache, on a clock that this file sets.
  *
- * Beside the cache there is a list of all hosts with what was stored for them and until when. What is found has to be
- * what was stored last and may not be too old; what is not found was never stored, is too old, or was evicted, and the
- * cache owns up to as many evictions. */
+ * A list of all hosts has the answer stored last for each, and its end. An answer found must be that answer, before its
+ * end. An answer not found was never stored, has expired, or was evicted. The cache must count as many evictions. */
 #include "check.h"
 #include "dns_cache.h"
 #include "parts.h"
@@ -18,7 +17,7 @@ static uint64_t uptime_ms;
 static uint32_t lost; /* answers that were gone before their time */
 
 static struct host {
-    uint32_t ends_ms; /* 0 = nothing is stored */
+    uint32_t ends_ms; /* 0 = no answer is stored */
     uint16_t version;
 } hosts[HOSTS];
 
@@ -30,7 +29,7 @@ static const char *name_of(unsigned host)
     return name;
 }
 
-/* Every answer tells its host and version, and they differ in length. */
+/* Every answer contains its host and version. Answers have different lengths. */
 static struct dns_answer answer_of(unsigned host, unsigned version)
 {
     struct dns_answer answer = { .count = (uint8_t)(version % (DNS_ADDRESSES_MAX + 1)) };
@@ -51,7 +50,7 @@ static bool is_alive(const struct host *host)
     return host->ends_ms > uptime_ms;
 }
 
-/* Asks the cache, and compares. */
+/* Gets an answer from the cache, and compares it. */
 static bool find(unsigned number)
 {
     struct host *host = &hosts[number];
@@ -69,7 +68,7 @@ static bool find(unsigned number)
     return false;
 }
 
-/* What the name server would say now. */
+/* Stores the name server's next answer. */
 static void keep(unsigned number, uint32_t ttl_s)
 {
     struct host *host = &hosts[number];
@@ -115,7 +114,7 @@ static void monitor_open(void)
     CHECK(larder_monitor_init(&monitor, dns_cache_handle(), &config) == LARDER_OK);
 }
 
-/* What a timer would do. */
+/* The work of a timer's interrupt. */
 static void tick(void)
 {
     uptime_ms += TICK_MS;
@@ -133,7 +132,7 @@ static void monitor_counted(void)
 
 /* ---- the parts ---- */
 
-/* Few answers: nothing is evicted, so each is there to its last millisecond. */
+/* With few answers none is evicted, so each is found until its last millisecond. */
 static void few_answers(void)
 {
     for (unsigned host = 0; host < 6; host++)
@@ -166,7 +165,7 @@ static void odd_answers(void)
     CHECK(dns_cache_forget("no-such-host.example.com") == LARDER_NOT_FOUND);
 }
 
-/* More answers than there is room for, some asked for much more often than others. */
+/* More answers than fit; some are requested much more often than others. */
 static void many_lookups(uint32_t lookups)
 {
     for (uint32_t i = 0; i < lookups; i++) {
@@ -205,7 +204,7 @@ static void forget_all(void)
 {
     for (unsigned host = 0; host < HOSTS; host++)
         forget(host);
-    CHECK(larder_cache_optimize(dns_cache_handle(), 0, NULL) == LARDER_OK); /* those whose time is over */
+    CHECK(larder_cache_optimize(dns_cache_handle(), 0, NULL) == LARDER_OK); /* removes expired answers */
     CHECK(larder_cache_item_count(dns_cache_handle()) == 0);
 }
 
@@ -214,7 +213,7 @@ void dns_check(void)
     CHECK(dns_cache_open(&uptime_ms) == LARDER_OK);
     few_answers();
     odd_answers();
-    uptime_ms = 0; /* the host's clock steps back: larder's stands still meanwhile */
+    uptime_ms = 0; /* the host's clock steps back, which leaves the cache's time as it is */
     monitor_open();
     many_lookups(LOOKUPS);
     lower_limit();

@@ -2,10 +2,10 @@
  * sector cache in 32 KiB; packet buffers from a pool, and scratch memory from an arena. Every answer is compared with
  * what it must be.
  *
- * How to use the caches in firmware: dns_cache.c, sector_cache.c. What they have to hold to: dns_check.c,
- * sector_check.c. What a board needs: boards/.
+ * How to use the caches in firmware: dns_cache.c, sector_cache.c. The checks of these caches: dns_check.c,
+ * sector_check.c. The code for a board: boards/.
  *
- * Build and run, on a Cortex-M3 that QEMU plays (README.md in this folder has more boards):
+ * Build and run, on a Cortex-M3 emulated by QEMU (README.md in this folder has more boards):
  *    cd c-examples/firmware
  *    arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -Os -DLARDER_BARE_METAL -DWITH_SECTOR_CACHE -I../../include \
  *        -Iboards -nostartfiles --specs=nano.specs --specs=rdimon.specs -Lboards -T boards/mps2-an385.ld \
@@ -13,14 +13,14 @@
  *    qemu-system-arm -M mps2-an385 -nographic -monitor none -serial none \
  *        -semihosting-config enable=on,target=native -kernel /tmp/firmware.elf
  *
- * Prints, where all is well (the numbers depend on the version):
+ * Prints on success (the numbers depend on the version):
  *    dns: N hits, N misses, N evicted, N expired, N checks of the monitor
  *    sectors: N hits, N reads of the flash, N evicted
  *    packets: N of 60 bytes in 2048 bytes, 20 times
  *    scratch: N parts of 24 bytes in 768 bytes, 20 times
  *    stack: N of N bytes
  *    firmware: N passed, 0 failed
- * and ends with status 1 where a check failed, 100 after a fault.
+ * Ends with status 1 if a check failed, 100 after a fault.
  */
 #include "check.h"
 #include "parts.h"
@@ -42,7 +42,7 @@ unsigned checks, checks_failed;
 
 _Alignas(LARDER_ALIGN) static unsigned char packet_region[2048];
 
-/* Takes buffers until there are no more, each filled with its own number. */
+/* Allocates buffers until there is no room, and fills each with its own number. */
 static unsigned packets_take_all(larder_pool *pool, larder_block *packets)
 {
     unsigned taken = 0;
@@ -76,7 +76,7 @@ static void packets(void)
     unsigned count = 0;
     for (int round = 0; round < 20; round++) {
         unsigned taken = packets_take_all(pool, packets);
-        CHECK(taken >= 8 && (count == 0 || taken == count)); /* as many in each round: nothing leaks */
+        CHECK(taken >= 8 && (count == 0 || taken == count)); /* equal in each round: no leak */
         count = taken;
         for (unsigned i = 0; i < taken; i++)
             CHECK(packet_is(&packets[i], i + 1)); /* no two overlap */

@@ -1,11 +1,11 @@
-/* parts.h: the parts of firmware.c that have a file of their own. */
+/* parts.h: the parts of firmware.c in other files. */
 #ifndef PARTS_H
 #define PARTS_H
 
-/* Drives the DNS cache and the monitor that watches it. */
+/* Runs the DNS cache and its monitor. */
 void dns_check(void);
 
-/* Drives the flash sector cache. */
+/* Runs the flash sector cache. */
 void sector_check(void);
 
 #endif

@@ -20,7 +20,7 @@ static void keep(const struct sector *sector)
     larder_status status =
         larder_cache_set(cache, &number, sizeof number, sector, sizeof *sector, LARDER_TTL_NEVER);
     if (status != LARDER_OK)
-        larder_cache_delete(cache, &number, sizeof number); /* an old version must not stay behind */
+        larder_cache_delete(cache, &number, sizeof number); /* the cache must not keep an old version */
 }
 
 void sector_read(uint32_t number, struct sector *out)

@@ -1,4 +1,4 @@
-/* sector_cache.h: sectors of a slow flash, the often read ones in RAM. Writes go through to the flash. */
+/* sector_cache.h: sectors of a slow flash, with frequently read ones in RAM. A write is made to the flash at once. */
 #ifndef SECTOR_CACHE_H
 #define SECTOR_CACHE_H
 
@@ -10,13 +10,13 @@
 
 larder_status sector_cache_open(void);
 
-/* From the cache, or else from the flash, and then the cache has it. */
+/* Reads a sector from the cache. On a miss, reads it from the flash and stores it in the cache. */
 void sector_read(uint32_t number, struct sector *out);
 
-/* To the flash, and to the cache. */
+/* Writes a sector to the flash and to the cache. */
 void sector_write(const struct sector *sector);
 
-/* For statistics, and to move the limit. */
+/* For statistics, and to change the limit. */
 larder_cache *sector_cache_handle(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* sector_check.c: what the sector cache has to hold to: every sector read is what was written last, and the flash is
- * read on a miss alone. */
+/* sector_check.c: checks of the sector cache: a read returns the sector written last, and the flash is read only on a
+ * miss. */
 #include "check.h"
 #include "parts.h"
 #include "sector_cache.h"
@@ -25,7 +25,7 @@ static void write_next_version(uint32_t number)
     sector_write(&sector);
 }
 
-/* As long as there is room, the flash is read once for each sector. */
+/* While all sectors fit, the flash is read once for each sector. */
 static void few_sectors(void)
 {
     for (uint32_t turn = 0; turn < 3; turn++)
@@ -34,7 +34,7 @@ static void few_sectors(void)
     CHECK(flash_reads() == 20);
 }
 
-/* A file system: a table that is read all the time, data now and then, and one in ten is a write. */
+/* As a file system: a table is read often, data sometimes, and one request in ten is a write. */
 static void many_sectors(uint32_t turns)
 {
     for (uint32_t turn = 0; turn < turns; turn++) {
@@ -52,7 +52,7 @@ static void half_limit(void)
 {
     larder_cache *cache = sector_cache_handle();
     CHECK(larder_cache_set_memory_limit(cache, SECTOR_REGION_SIZE / 2) == LARDER_OK);
-    many_sectors(TURNS / 8); /* each write lets a few sectors go */
+    many_sectors(TURNS / 8); /* each write evicts a few sectors */
     CHECK(larder_cache_optimize(cache, 0, NULL) == LARDER_OK);
     CHECK(larder_cache_memory_usage(cache) <= SECTOR_REGION_SIZE / 2);
     many_sectors(TURNS / 8);

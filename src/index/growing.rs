@@ -1,4 +1,4 @@
-//! A directory that grows by an entry at a time, over segments that split, merge, and move out of sparse pages.
+//! A directory that grows by one entry at a time. Its segments split, merge, and move out of sparse pages.
 //!
 //! # Layout
 //! ```text
@@ -6,20 +6,20 @@
 //!
 //! directory  entry i -> segment      i < len, 2^level <= len < 2^(level+1)
 //!            index = hash mod 2^(level+1); if that is >= len: mod 2^level
-//! entries    16 of them inline, the others in chunks, each a page
+//! entries    16 of them inline, the others in chunks; each chunk is a page
 //! segments   the first one before the pages; the others in a slab
 //! ```
-//! A segment of depth d with prefix p holds the hashes whose directory bits end in p (d bits); all
-//! entries i with i mod 2^d == p name it.
+//! A segment of depth d with prefix p holds the hashes whose directory bits end in p (d bits). All
+//! entries i with i mod 2^d == p name the segment.
 //!
 //! # Invariants (walked by [`Index::check`])
-//! 1. Every entry below `len` names a live segment whose prefix it ends in.
-//! 2. No segment is deeper than `level`, or than `level + 1` where its upper half is addressed.
+//! 1. Every entry below `len` names a live segment. The entry's number ends in the segment's prefix.
+//! 2. No segment is deeper than `level`, or than `level + 1` if the directory has its upper half's entry.
 //! 3. `depths[d]` counts the segments of depth d.
 //!
 //! # Source
-//! Extendible hashing: R. Fagin et al., ACM TODS 4 (1979); the directory that doubles an entry at a
-//! time borrows its addressing from linear hashing: W. Litwin, VLDB 1980.
+//! Extendible hashing: R. Fagin et al., ACM TODS 4 (1979). The addressing of a directory that doubles one entry
+//! at a time is that of linear hashing: W. Litwin, VLDB 1980.
 
 #![forbid(unsafe_code)]
 
@@ -36,10 +36,10 @@ use crate::segment::{Buckets, Segment};
 use crate::slab::Slab;
 use plan::{AHEAD, LEVEL_MAX};
 
-/// Directory bits start above those that hashbrown picks the bucket with.
+/// The directory's bits of a hash start above the bits that select hashbrown's bucket.
 const DIRECTORY_SHIFT: u32 = 7;
 const INLINE: u32 = 16;
-/// Directory entries that one call adds: usually, and where a segment is about to be full.
+/// Directory entries that one call adds. The larger number is for a segment that is almost full.
 const GROW_STEPS: u32 = 16;
 const GROW_STEPS_MAX: u32 = 1024;
 
@@ -47,22 +47,22 @@ const GROW_STEPS_MAX: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Index {
     plan: Plan,
-    /// Whether segments remember what was evicted.
+    /// Whether segments keep ghosts.
     pub(super) ghosts: bool,
     /// Whether the part is larger than the processor's caches are likely to be.
     pub(super) is_far: bool,
     level: u32,
-    /// The lowest `level + 1` bits.
+    /// A mask of the lowest `level + 1` bits.
     wide: u32,
     len: u32,
     inline: [Id; INLINE as usize],
-    /// Where each chunk begins.
+    /// The first granule of each chunk.
     chunks: Table<Id>,
     chunks_held: u32,
     depths: Table<u32>,
     slab: Slab,
     pub(crate) segments: u32,
-    /// How often hashes were given other segments.
+    /// Number of times that directory entries changed to another segment.
     pub(crate) moves: u32,
     pub(crate) rebuilds: u64,
     pub(crate) splits: u64,
@@ -71,11 +71,10 @@ pub(crate) struct Index {
 /// The first segment.
 const ROOT: Segment = Segment(Id(0));
 
-/// Which of 16 roots eight bits of the hash belong to: root i gets a share of 2^(i/16) of them.
+/// The root, of 16, for each value of eight bits of the hash. The share of root i is proportional to 2^(i/16).
 ///
-/// Were all shares equal, all segments would fill up, and split, at the same time, and the index would
-/// cost twice as much after a storm of splits as before. With these shares the segments' loads are
-/// spread evenly at any time.
+/// With equal shares all segments would fill up and split at the same time. After these splits the index
+/// would take twice the memory. With these shares the segments' loads are spread evenly at any time.
 const ROOTS: [u8; 256] = {
     // 2^(i/16), scaled so that the sixteen add up to 256.
     let shares = [
@@ -95,7 +94,7 @@ const ROOTS: [u8; 256] = {
     roots
 };
 
-/// The root's number, and above it further bits of the hash.
+/// The root's number in the lowest four bits, further bits of the hash above it.
 #[inline(always)]
 fn directory_bits(hash: Hash) -> u32 {
     let bits = (hash >> DIRECTORY_SHIFT) as u32;
@@ -104,7 +103,7 @@ fn directory_bits(hash: Hash) -> u32 {
 }
 
 impl Index {
-    /// An index that [`Index::start`] is to give its first segment, which lies before the pages.
+    /// An index without segments. [`Index::start`] makes the first segment, before the pages.
     pub(crate) fn new(
         cutter: &mut Cutter,
         plan: Plan,
@@ -132,7 +131,7 @@ impl Index {
         })
     }
 
-    /// Starts anew with one segment, over pages that hold none.
+    /// Starts with one empty segment. No page belongs to the index.
     pub(crate) fn start(&mut self, pages: &mut Pages) {
         self.chunks_held = 0;
         self.slab.forget();
@@ -157,16 +156,16 @@ impl Index {
         self.plan.buckets
     }
 
-    /// Whether a segment with so many entries left may be due for [`Index::merge`].
+    /// Whether a segment with `len` entries left may be due for [`Index::merge`].
     #[inline(always)]
     pub(super) fn is_sparse(&self, len: usize) -> bool {
-        // Now and then is often enough to look at the neighbour.
+        // A look at the neighbour at every eighth length is enough.
         len.is_multiple_of(8) && len <= self.plan.buckets.merge_at() / 2
     }
 
     // ---- directory -----------------------------------------------------------------------------
 
-    /// Where entry `i` lies behind the inline ones.
+    /// The granule of entry `i`, which is not inline.
     #[inline(always)]
     fn entry_at(&self, i: u32) -> u32 {
         let chunk = *self.chunks.at(i >> self.plan.chunk_shift);
@@ -189,7 +188,7 @@ impl Index {
         pages.set_word(self.entry_at(i), segment.0.0);
     }
 
-    /// The segment of a hash: until segments are split, joined or moved.
+    /// The segment of a hash. Valid until a segment is split, merged or moved.
     #[inline(always)]
     pub(crate) fn segment(&self, pages: &Pages, hash: Hash) -> Segment {
         let i = directory_bits(hash) & self.wide;
@@ -206,7 +205,7 @@ impl Index {
         self.wide = (2 << level) - 1;
     }
 
-    /// Lets every entry that names a segment of this depth and prefix name another one.
+    /// Sets every directory entry for this depth and prefix to the segment `to`.
     fn point(&mut self, pages: &mut Pages, depth: u32, prefix: u32, to: Segment) {
         self.moves = self.moves.wrapping_add(1);
         let mut i = prefix;
@@ -255,7 +254,7 @@ impl Index {
         *self.depths.at(depth)
     }
 
-    /// Adds entries after a split, so that the next segments find their halves addressed.
+    /// Adds directory entries after a split, so that later splits find the entries for their halves.
     fn grow_ahead(&mut self, pages: &mut Pages) {
         for _ in 0..GROW_STEPS {
             if self.len >= AHEAD * self.segments || !self.extend(pages) {
@@ -264,8 +263,8 @@ impl Index {
         }
     }
 
-    /// Halves a directory that is twice as large as it has to be where no segment needs its
-    /// upper half, and gives one chunk back.
+    /// Halves a directory of more than twice the planned size, if no segment needs its upper half. Then
+    /// releases one unused chunk.
     fn shrink(&mut self, pages: &mut Pages) {
         if self.len <= 2 * AHEAD * self.segments {
             return;
@@ -290,7 +289,7 @@ impl Index {
 
     // ---- growing -------------------------------------------------------------------------------
 
-    /// Splits the segment of this hash where it is due for that.
+    /// Splits the segment of this hash if it is due for a split.
     pub(crate) fn grow(&mut self, pages: &mut Pages, hash: Hash, rehash: Rehash<'_>) {
         if self.wants_split(pages, hash) {
             self.split(pages, hash, rehash);
@@ -304,7 +303,7 @@ impl Index {
         if len < self.plan.buckets.split_at() || self.slab.per_page() == 0 {
             return false;
         }
-        // The nearer the segment is to being full, the more entries are added at once.
+        // A nearly full segment may add more entries in one call.
         let steps = if len + 4 < self.plan.buckets.capacity() {
             GROW_STEPS
         } else {
@@ -327,7 +326,7 @@ impl Index {
             || depth == self.level && segment.prefix(pages) + (1 << self.level) < self.len
     }
 
-    /// Splits the segment of this hash, if a slot is to be had for its other half.
+    /// Splits the segment of this hash. Does nothing if no slot is available for the other half.
     fn split(&mut self, pages: &mut Pages, hash: Hash, rehash: Rehash<'_>) {
         let Some((slot, _)) = self.slab.alloc(pages) else {
             return;
@@ -353,7 +352,7 @@ impl Index {
         self.grow_ahead(pages);
     }
 
-    /// Joins the segment of this hash with its neighbour, if the two are nearly empty.
+    /// Merges the segment of this hash with its neighbour, if both are nearly empty.
     pub(crate) fn merge(&mut self, pages: &mut Pages, hash: Hash, rehash: Rehash<'_>) {
         let segment = self.segment(pages, hash);
         let (depth, prefix) = (segment.depth(pages), segment.prefix(pages));
@@ -365,7 +364,7 @@ impl Index {
         if twin.depth(pages) != depth || len > self.plan.buckets.merge_at() {
             return;
         }
-        // The first segment is in no slab: it stays.
+        // The first segment is in no slab, so it must stay.
         let (stays, goes) = if twin == ROOT {
             (twin, segment)
         } else {
@@ -386,8 +385,8 @@ impl Index {
         self.shrink(pages);
     }
 
-    /// Moves the segments of the sparsest page to others, where they have room for all of them; returns how many
-    /// entries moved. O(pages of segments).
+    /// Moves the segments of the sparsest page to other pages, if these have enough free slots. Returns the number
+    /// of entries moved. O(pages of segments).
     pub(crate) fn compact(&mut self, pages: &mut Pages, rehash: Rehash<'_>) -> u32 {
         let Some(page) = self.slab.sparsest(pages) else {
             return 0;
@@ -424,8 +423,8 @@ impl Index {
 
     // ---- walker --------------------------------------------------------------------------------
 
-    /// Walks directory and segments; calls `is_item` with each entry, and its hash by `rehash` must
-    /// lead back to the same segment. Returns the number of entries, `None` where one is wrong.
+    /// Checks directory and segments: `is_item` must hold for each entry, and the hash from `rehash` must
+    /// find the entry. Returns the number of entries, `None` if one is wrong.
     pub(crate) fn check(
         &self,
         pages: &Pages,

@@ -1,4 +1,4 @@
-//! How a growing index is laid out over the pages of a part.
+//! The sizes of a growing index over the pages of a part.
 
 #![forbid(unsafe_code)]
 
@@ -7,16 +7,16 @@ use crate::region::Table;
 use crate::segment::Buckets;
 
 pub(super) const LEVEL_MAX: u32 = 25;
-/// Directory entries for each segment: enough that a segment due for a split finds its halves addressed.
+/// Directory entries for each segment: with that number, most segments due for a split find their halves' entries.
 pub(super) const AHEAD: u32 = 4;
 
-/// How an index is laid out over the pages of a part.
+/// The sizes of an index over the pages of a part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) buckets: Buckets,
-    /// Entries of a chunk: their number is a power of two.
+    /// A chunk has `1 << chunk_shift` entries.
     pub(super) chunk_shift: u32,
-    /// The directory's deepest level: it has two to that power of entries at most.
+    /// The directory has at most `1 << level` entries.
     level: u32,
     pub(super) chunks_max: u32,
 }
@@ -25,7 +25,7 @@ impl Plan {
     pub(crate) fn new(page_size: usize, area: usize, _: usize) -> Self {
         let buckets = Buckets::for_page(page_size);
         let chunk_shift = (page_size / GRANULE).trailing_zeros();
-        // Not even items of eight bytes could fill more segments.
+        // Even items of eight bytes, the smallest, cannot fill more segments.
         let segments = area / (buckets.split_at() * 8) + 1;
         let level = (usize::BITS - segments.leading_zeros())
             .max(4)
@@ -39,7 +39,7 @@ impl Plan {
         }
     }
 
-    /// Depths that a segment can have: one more than the directory's deepest level.
+    /// Number of depths that a segment can have: 0 to `level + 1`.
     pub(super) fn depths(&self) -> u32 {
         self.level + 2
     }
@@ -55,9 +55,9 @@ impl Plan {
         (self.buckets.size() / GRANULE) as u32
     }
 
-    /// Pages that the index over so many items takes at most, whatever the order in which they came.
+    /// The maximum number of pages of an index over `items` items, in any order of their sets.
     pub(crate) fn pages_for(&self, items: u64, page_size: usize) -> u64 {
-        // Loads lie between half of the load that splits a segment and all of it, 0.72 on average.
+        // Loads are between half of `split_at` and all of it, 0.72 of it on average.
         let segments = items / (self.buckets.split_at() as u64 * 11 / 20).max(1) + 2;
         let per_page = (page_size / self.buckets.size()) as u64;
         let chunks = ((u64::from(AHEAD) * segments) >> self.chunk_shift) + 2;
@@ -67,7 +67,7 @@ impl Plan {
         shares(segments, per_page) + chunks
     }
 
-    /// Items that an index without pages of its own holds.
+    /// The maximum number of items of an index with its first segment alone.
     pub(crate) fn root_capacity(&self) -> u64 {
         self.buckets.capacity() as u64
     }

@@ -4,7 +4,7 @@
 
 use crate::limits::narrow;
 
-/// What a value is; it comes back as what it was.
+/// The type of a value. A read returns the type that was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Type {
@@ -32,7 +32,7 @@ impl Type {
     }
 }
 
-/// The longest key: its length has eight bits.
+/// The longest key in bytes: the length is stored in eight bits.
 pub const KEY_LEN_MAX: usize = 255;
 
 pub(super) const KEY: u32 = 0xff;
@@ -47,20 +47,20 @@ pub(super) const STATE: u32 = 3 << STATE_SHIFT;
 const HELD: u32 = 1 << STATE_SHIFT;
 const UNREAD: u32 = 2 << STATE_SHIFT;
 pub(super) const FORM_SHIFT: u32 = 29;
-/// Forms from this one on are long items'.
+/// The lowest form of a long item.
 pub(super) const LONG: u32 = 5;
 pub(super) const LONG_WORDS: u32 = 2;
 /// The form of a lease.
 const LEASE: u32 = LONG + LEASE_TYPE as u32;
-/// What a lease's draft says that it is.
+/// The value type of a lease's draft.
 pub(crate) const LEASE_TYPE: Type = Type::I64;
 
-/// What a log may do with an item.
+/// An item's state, which limits what a log may do with the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Anything.
+    /// In the index: may be moved, evicted and overwritten.
     Live = 0,
-    /// Read by a holder of a view: neither moved nor evicted nor overwritten.
+    /// In the index, and pinned by a view: neither moved nor evicted nor overwritten.
     Pinned = 1,
     /// Not in the index: being written, or read by the last holder of a view.
     Pending = 3,
@@ -72,7 +72,7 @@ pub(crate) enum State {
 pub(crate) struct Head(pub(crate) u32);
 
 impl Head {
-    /// Nothing lives in so many granules.
+    /// The first word of a dead run of `granules` granules.
     #[inline(always)]
     pub(crate) fn dead(granules: u32) -> Self {
         Self(granules << VALUE_SHIFT)
@@ -155,14 +155,14 @@ impl Head {
         self.0 >= LONG << FORM_SHIFT
     }
 
-    /// Whether this is no value, but the promise of one: see `shard::leases`. It is as long as a number in two pieces
-    /// would be, which there is not.
+    /// Whether the item is a lease, which has no value yet: see `shard::leases`. A lease has the form of a long
+    /// `I64`, which no value has: numbers are never long.
     #[inline(always)]
     pub(crate) fn is_lease(self) -> bool {
         self.0 >> FORM_SHIFT == LEASE
     }
 
-    /// The type that a draft of the same item has.
+    /// The value type for a draft of the same item.
     pub(crate) fn draft_type(self) -> Type {
         if self.is_lease() {
             LEASE_TYPE
@@ -220,7 +220,7 @@ impl Head {
         Type::of(self.0 >> FORM_SHIFT)
     }
 
-    /// What stays the same wherever the item lies and however it is used.
+    /// Key length and type: the bits that neither a move nor a use changes.
     pub(super) fn identity(self) -> u32 {
         self.0 & KEY | (self.value_type() as u32) << FORM_SHIFT
     }

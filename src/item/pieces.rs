@@ -1,4 +1,4 @@
-//! Where the value of an item lies, piece by piece.
+//! The pieces of an item's value.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use super::head::Head;
 use crate::page::{GRANULE, Id, Page, Pages};
 use crate::region::copy;
 
-/// Bytes in one piece: where, and how many.
+/// One piece of a value: byte offset in the shard's bytes, and length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) at: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Piece {
 }
 
 impl Items {
-    /// Where the value of an item lies, piece by piece; its first word may not be there yet.
+    /// The pieces of an item's value. `head` is the item's first word, stored or not.
     pub(crate) fn pieces(self, pages: &Pages, id: Id, head: Head) -> Pieces {
         let at = self.key_at(id, head) + head.key_len();
         let (rest, chain) = self.long_pages(pages, id, head);
@@ -41,7 +41,7 @@ impl Items {
         }
     }
 
-    /// Writes the value of an item whose header is written, and whose first word is to be `head`.
+    /// Writes the value of an item whose header is written. `head` is the item's first word, not yet stored.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn write_value(self, pages: &mut Pages, id: Id, head: Head, value: &[u8]) {
         if head.is_long() {
@@ -56,7 +56,7 @@ impl Items {
         self.write_at(pages, id, head, 0, value);
     }
 
-    /// Writes a part of the value from `offset` on: it lies inside the value.
+    /// Writes a part of the value from `offset`. The part is inside the value.
     pub(crate) fn write_at(
         self,
         pages: &mut Pages,
@@ -74,7 +74,7 @@ impl Items {
         }
     }
 
-    /// Copies the value of an item into that of another one, from `offset` on, where it has room for it.
+    /// Copies an item's value into another item's value, from `offset` on. Bytes that do not fit are left out.
     pub(crate) fn copy_value(
         self,
         pages: &mut Pages,
@@ -98,7 +98,7 @@ impl Items {
             skip -= skipped;
             let len = piece.len - skipped;
             if len > 0 {
-                // The next one again, as far as it was not skipped.
+                // The part of the piece that was not skipped is the next piece.
                 pieces.left += len;
                 pieces.first = Some(Piece {
                     at: piece.at + skipped,
@@ -109,7 +109,7 @@ impl Items {
         pieces
     }
 
-    /// Copies `buffer.len()` bytes of the value from `offset` on; the range lies inside the value.
+    /// Copies `buffer.len()` bytes of the value from `offset`. The range is inside the value.
     pub(crate) fn read(self, pages: &Pages, id: Id, offset: usize, buffer: &mut [u8]) {
         let (mut skip, mut to) = (offset, buffer);
         let mut pieces = self.pieces(pages, id, Self::head(pages, id));
@@ -128,7 +128,7 @@ impl Items {
         }
     }
 
-    /// The value's first bytes: all of them, unless it lies in several pieces.
+    /// The first piece of the value: the whole value if there is only one piece.
     pub(crate) fn first_piece(self, pages: &Pages, id: Id) -> Piece {
         let mut pieces = self.pieces(pages, id, Self::head(pages, id));
         pieces.next(pages).unwrap_or_default()
@@ -143,7 +143,7 @@ impl Items {
         pieces.next(pages)
     }
 
-    /// Pieces that the value lies in. O(1).
+    /// Number of pieces of the value. O(1).
     pub(crate) fn piece_count(self, pages: &Pages, id: Id) -> u32 {
         let head = Self::head(pages, id);
         let pieces = self.pieces(pages, id, head);
@@ -168,7 +168,7 @@ pub(crate) struct Pieces {
     pub(crate) left: usize,
 }
 
-/// Copies a value, as far as `next` tells its pieces.
+/// Copies the pieces that `next` returns, until one of the values ends.
 pub(super) fn copy_pieces(
     pages: &mut Pages,
     mut from: Pieces,
@@ -195,7 +195,7 @@ pub(super) fn copy_pieces(
 }
 
 impl Pieces {
-    /// The next piece that does not lie in a chain.
+    /// The next piece in the log; the chain's pieces are left out.
     pub(super) fn next_in_log(&mut self, pages: &Pages) -> Option<Piece> {
         if self.first.is_none() && self.rest == Page::NONE {
             return None;
@@ -206,7 +206,7 @@ impl Pieces {
         piece
     }
 
-    /// The next piece; an empty value has one, of no bytes.
+    /// The next piece. An empty value has one piece of 0 bytes.
     pub(crate) fn next(&mut self, pages: &Pages) -> Option<Piece> {
         if let Some(first) = self.first.take()
             && (first.len > 0 || self.left == 0)
@@ -226,7 +226,7 @@ impl Pieces {
                 return Some(Piece { at, len });
             }
         }
-        // Where an item's words were damaged, they may name any page.
+        // Damaged words of an item may name any page.
         let page = self.chain.some().filter(|&page| pages.contains(page))?;
         self.chain = pages.get(page).next;
         let len = pages.page_size().min(self.left);

@@ -1,4 +1,4 @@
-//! How an item is divided: optional words, the part in the log, whole pages.
+//! The shape of an item: its optional words, its part in the log, its whole pages.
 
 #![forbid(unsafe_code)]
 
@@ -6,27 +6,27 @@ use super::head::{Head, KEY_LEN_MAX, LONG_WORDS, Type};
 use crate::expiry::Instant;
 use crate::page::GRANULE;
 
-/// Which optional words every item of a cache has.
+/// The optional words that every item of a cache has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Format {
     /// Words that every item has.
     pub(crate) fixed: u32,
-    /// The time of the last set is among them.
+    /// Items have the time of the last set.
     pub(crate) times: bool,
-    /// A checksum is among them.
+    /// Items have a checksum.
     pub(crate) checksum: bool,
-    /// A tag is among them.
+    /// Items have a tag.
     pub(crate) tags: bool,
-    /// A version is among them.
+    /// Items have a version.
     pub(crate) versions: bool,
 }
 
-/// Words that an item's links are, with exact LRU.
+/// With exact LRU, the positions of an item's links among its words.
 pub(crate) const NEWER: u32 = 1;
 pub(crate) const OLDER: u32 = 2;
 
 impl Format {
-    /// `links`: the policy keeps two links in each item; `wants`: what else is kept, without `fixed`.
+    /// `links`: whether the policy stores two links in each item. `wants`: the other words; its `fixed` is ignored.
     pub(crate) fn new(links: bool, wants: Self) -> Self {
         let Self {
             times,
@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Whether no item has an optional word that all have.
+    /// Whether `fixed` includes no optional word.
     pub(crate) fn is_plain(self) -> bool {
         self.fixed == 1
     }
@@ -52,7 +52,7 @@ impl Format {
         self.fixed - 1 - u32::from(self.times)
     }
 
-    /// Whether a tag or a version is among the words.
+    /// Whether items have a tag or a version.
     #[inline(always)]
     pub(super) fn has_meta(self) -> bool {
         self.tags | self.versions
@@ -74,40 +74,40 @@ impl Format {
         self.fixed + (head.0 >> 26 & 1) + long
     }
 
-    /// The most words of a header.
+    /// The maximum number of words of a header.
     pub(super) fn words_max(self) -> u32 {
         self.fixed + 1 + LONG_WORDS
     }
 
-    /// The most bytes of a header.
+    /// The maximum number of bytes of a header.
     pub(crate) fn size_max(self) -> usize {
         self.words_max() as usize * GRANULE
     }
 
-    /// The longest key in pages of so many bytes: header and key lie in one piece, and with the page's last byte of a
-    /// value behind them, a rest still fits in a page behind its own first word.
+    /// The longest key in pages of `page_size` bytes. Header and key must fit in one page. Even with
+    /// `page_size - 1` value bytes in the log, the rest must fit in a page behind the rest's first word.
     pub(crate) fn key_len_max(self, page_size: usize) -> usize {
         let most = page_size.saturating_sub(self.size_max() + GRANULE);
         most.min(KEY_LEN_MAX)
     }
 }
 
-/// What a new item consists of.
+/// The contents of a new item.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) key: &'a [u8],
-    /// All of it, or nothing where it is written later.
+    /// The whole value, or empty if the value is written later.
     pub(crate) value: &'a [u8],
     pub(crate) value_len: usize,
     pub(crate) value_type: Type,
-    /// Where it has one, and when that is in milliseconds.
+    /// The expiry, if there is one, and the same time in milliseconds.
     pub(crate) expiry: Option<(Instant, u64)>,
     pub(crate) uses: u32,
     pub(crate) meta: Meta,
 }
 
 impl<'a> Draft<'a> {
-    /// Of bytes.
+    /// A draft of an item of [`Type::Bytes`].
     pub(crate) fn of(key: &'a [u8], value: &'a [u8], expiry: Option<(Instant, u64)>) -> Self {
         Self {
             key,
@@ -121,14 +121,14 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// What the host, and the cache, know an item by.
+/// The host's tag of an item, and the cache's version of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Meta {
     pub(crate) tag: u32,
     pub(crate) version: u64,
 }
 
-/// How an item is divided.
+/// The division of an item between the log and whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) long: bool,
@@ -137,7 +137,7 @@ pub(crate) struct Shape {
     pub(crate) key_len: usize,
     /// Value bytes in the log.
     pub(crate) here: usize,
-    /// Whole pages behind them.
+    /// Number of whole pages for the other value bytes.
     pub(crate) chain: u32,
 }
 
@@ -153,7 +153,7 @@ impl Shape {
         self.words + self.key_len.div_ceil(GRANULE) as u32
     }
 
-    /// The same item in two pieces: how, and granules that its first piece has at least.
+    /// The shape of the item in two pieces, and the minimum number of granules of the first piece.
     pub(crate) fn split(&self) -> (Self, u32) {
         let words = self.words + if self.long { 0 } else { LONG_WORDS };
         let split = Self {

@@ -13,7 +13,7 @@ use crate::planted;
 impl Items {
     // ---- tag and version -----------------------------------------------------------------------
 
-    /// The tag and the version, where the cache keeps them; else 0.
+    /// The tag and the version; 0 for each that the cache does not keep.
     pub(crate) fn meta(self, pages: &Pages, id: Id) -> Meta {
         let mut meta = Meta::default();
         if self.format.tags {
@@ -40,7 +40,7 @@ impl Items {
 
     // ---- expiry, set time, checksum ------------------------------------------------------------
 
-    /// The expiry, where the item has one. What it means, its page tells.
+    /// The item's expiry, if it has one. The descriptor of the item's page defines its meaning.
     #[inline]
     pub(crate) fn expiry(self, pages: &Pages, id: Id) -> Option<Instant> {
         Self::head(pages, id)
@@ -62,14 +62,14 @@ impl Items {
         pages.set_word(at, expiry.0);
     }
 
-    /// Encoded time of the last set, where the cache keeps it.
+    /// Encoded time of the last set, if the cache keeps it.
     pub(crate) fn set_time(self, pages: &Pages, id: Id) -> Option<u32> {
         self.format
             .times
             .then(|| pages.word(id.0 + self.format.fixed - 1))
     }
 
-    /// Stores the checksum of an item that is written, where items have one; `head` is to be its first word.
+    /// Stores the checksum of a written item, if items have one. `head` is the item's first word, not yet stored.
     #[inline]
     pub(crate) fn sum_up(self, pages: &mut Pages, id: Id, head: Head, hasher: &KeyHasher) {
         if self.format.checksum {
@@ -78,7 +78,7 @@ impl Items {
         }
     }
 
-    /// Whether an item is what its checksum was made of; true where items have none.
+    /// Whether the item's checksum matches its contents. True if items have no checksum.
     #[inline]
     pub(crate) fn is_intact(self, pages: &Pages, id: Id, hasher: &KeyHasher) -> bool {
         !self.format.checksum

@@ -6,7 +6,7 @@ use super::Log;
 use crate::page::{Owner, Page, Pages};
 
 impl Log {
-    /// Whole pages for a value that another item is to name; all or none.
+    /// Takes `count` whole pages for a value, or none if too few are available. The caller's item must name them.
     pub(crate) fn take_chain(&mut self, pages: &mut Pages, count: u32) -> Option<Page> {
         if pages.available() < count {
             return None;
@@ -27,7 +27,7 @@ impl Log {
         Some(first)
     }
 
-    /// Gives back a chain that no item names.
+    /// Releases a chain that no item names.
     pub(crate) fn give_chain(&mut self, pages: &mut Pages, first: Page) {
         let mut page = first;
         while let Some(here) = page.some() {
@@ -38,7 +38,7 @@ impl Log {
         }
     }
 
-    /// So many pages of a chain belong to an item of another log now.
+    /// Counts a chain of `count` pages to the log `to`: an item of that log names the chain now.
     pub(crate) fn hand_chain(&mut self, to: &mut Self, pages: &Pages, count: u32) {
         let granules = pages.granules_of(count);
         self.chains -= count;

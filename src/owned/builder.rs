@@ -1,4 +1,4 @@
-//! How an owned cache is set up.
+//! The builder of an owned cache.
 
 #![forbid(unsafe_code)]
 
@@ -10,8 +10,7 @@ use crate::policy::PolicyKind;
 use crate::status::Result;
 use core::time::Duration;
 
-/// The configuration of an [`OwnedCache`]: see [`OwnedCache::builder`]. What is not said has its default, and
-/// makes a cache that works.
+/// The configuration of an [`OwnedCache`]: see [`OwnedCache::builder`]. All defaults together make a working cache.
 ///
 /// ```
 /// use larder::{OwnedCache, PolicyKind};
@@ -47,32 +46,32 @@ impl OwnedCacheBuilder {
         }
     }
 
-    /// Starts from a whole configuration, for what this builder has no method: tags, versions, lock hooks. Closures and
-    /// the default time to live that the builder was given stay; all else is the configuration's.
+    /// Replaces the whole configuration, for options without a method here: tags, versions, lock hooks. Closures and
+    /// a default time to live that were set on the builder stay.
     pub fn config(mut self, config: &Config) -> Self {
         self.config = *config;
         self
     }
 
-    /// Time to live of items that are given none. Not said: they never expire.
+    /// Time to live of items set without one. Default: they never expire.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
         self.default_ttl = Some(ttl);
         self
     }
 
-    /// Bytes of the region that may be used. Not said: all of them.
+    /// Bytes of the region that the cache may use. Default: all.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.config.memory_limit = bytes;
         self
     }
 
-    /// Whom to evict.
+    /// The eviction policy.
     pub fn policy(mut self, policy: PolicyKind) -> Self {
         self.config.policy = policy;
         self
     }
 
-    /// Parts with a lock each: see [`Config::shards`]. Not said: 1.
+    /// Number of shards, each with its own lock: see [`Config::shards`]. Default: 1.
     pub fn shards(mut self, shards: u32) -> Self {
         self.config.shards = shards;
         self
@@ -90,13 +89,13 @@ impl OwnedCacheBuilder {
         self
     }
 
-    /// Views and reservations that each shard can have at a time: see [`Config::pins_max`]. Not said: 16.
+    /// Views and reservations that each shard can have at a time: see [`Config::pins_max`]. Default: 16.
     pub fn pins_max(mut self, pins: u32) -> Self {
         self.config.pins_max = pins;
         self
     }
 
-    /// Keeps a checksum of each item, looked at by every read: see [`Config::checksum`].
+    /// Keeps a checksum of each item, which every read compares: see [`Config::checksum`].
     pub fn checksums(mut self, kept: bool) -> Self {
         self.config.checksum = kept;
         self
@@ -108,22 +107,22 @@ impl OwnedCacheBuilder {
         self
     }
 
-    /// Zeroes the bytes of every item that is gone.
+    /// Overwrites the bytes of every removed item with zero.
     pub fn zero_on_free(mut self, zeroed: bool) -> Self {
         self.config.zero_on_free = zeroed;
         self
     }
 
-    /// Seed of the hash: a random number where keys may be crafted. Not said: 0.
+    /// Seed of the hash. Use a random number if attackers may choose keys. Default: 0.
     pub fn hash_seed(mut self, seed: u64) -> Self {
         self.config.hash_seed = seed;
         self
     }
 
-    /// Takes the time from a closure, in milliseconds from any zero point. Not said: see [`Config::clock`].
+    /// Sets the clock: a closure that returns milliseconds since any zero point. Default: see [`Config::clock`].
     ///
-    /// It is called under a lock: it must not call the cache, which would wait for itself. A panic in it aborts the
-    /// program.
+    /// The closure is called under a lock. It must not call the cache, which would deadlock. A panic in it aborts
+    /// the program.
     ///
     /// ```
     /// use larder::OwnedCache;
@@ -146,11 +145,11 @@ impl OwnedCacheBuilder {
         self
     }
 
-    /// Calls a closure with evictions and expirations, added up for each call of the cache.
+    /// Sets a closure that receives evictions and expirations, added up for each call of the cache.
     ///
-    /// No lock is held meanwhile, and one thread at a time is inside. A call of the same cache from inside is `Busy`;
-    /// without the feature `hosted`, which tells threads apart, so is one of another thread meanwhile. A panic in it
-    /// goes on in the call of the cache, whose work is done by then.
+    /// The closure is called without a lock, by one thread at a time. Inside it, a call of the same cache is `Busy`.
+    /// Without the feature `hosted`, a call of another thread at that time is `Busy`, too. A panic in the closure
+    /// continues in the call of the cache, which has done its work by then.
     pub fn on_event(mut self, call: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.hooks.on_event(call);
         self
@@ -159,9 +158,9 @@ impl OwnedCacheBuilder {
     /// Allocates the region and makes the cache in it.
     ///
     /// # Errors
-    /// `NoMemory` where the heap refuses the region, or where it or the limit is too small for a cache; `Invalid` for
-    /// a number out of range: a limit above the region, a default time to live of zero, a region above
-    /// 274,869,518,336 bytes.
+    /// `NoMemory` if the heap has no memory for the region, or if region or limit are too small for a cache;
+    /// `Invalid` for a number out of range: a limit above the region, a default time to live of zero, a region
+    /// above 274,869,518,336 bytes.
     ///
     /// # Time
     /// O(pages of the region).

@@ -1,4 +1,4 @@
-//! All items, one after the other, while the cache is in use.
+//! An iterator over all items while the cache is in use.
 
 #![forbid(unsafe_code)]
 
@@ -28,10 +28,10 @@ pub struct Items<'c> {
 }
 
 impl OwnedCache {
-    /// Copies of all items, key and value, in no particular order. Neither counted nor reported to the policy.
+    /// Copies of all items, key and value, in no particular order. Counts neither as gets nor as uses.
     ///
-    /// This is not a snapshot. No lock is held between two items: one that is stored, moved or replaced meanwhile, by
-    /// this thread or another, may be missed or met twice, and each value is the one of the moment when it is copied.
+    /// This is not a snapshot. No lock is held between two items. An item that any thread stores, moves or replaces
+    /// meanwhile may be left out or returned twice. Each value is the one at the moment of its copy.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -46,8 +46,8 @@ impl OwnedCache {
     /// ```
     ///
     /// # Errors
-    /// An item is `NoMemory` where the heap refuses it, `Corrupt` where its checksum does not fit, `Busy` from inside a
-    /// callback; the iterator ends then.
+    /// An item is `NoMemory` if the heap has no memory for it, `Corrupt` if its checksum does not match, `Busy` from
+    /// inside a callback. The iterator ends after an error.
     pub fn iter(&self) -> Items<'_> {
         Items {
             cache: self,
@@ -66,12 +66,12 @@ impl<'c> IntoIterator for &'c OwnedCache {
     }
 }
 
-/// What was copied of an item under its lock: the key, and the value where it is short.
+/// The copy of an item made under its lock: the key, and the value if it is short.
 struct Met {
     key: [u8; KEY_LEN_MAX],
     key_len: usize,
     short: [u8; SHORT],
-    /// Bytes of the value, and whether they were copied.
+    /// The value's length, and whether the value was copied.
     answer: (usize, bool),
 }
 
@@ -90,14 +90,14 @@ impl Met {
     }
 }
 
-/// Copies bytes to the front of a buffer; whether it is long enough.
+/// Copies bytes to the front of a buffer. Returns whether the buffer is long enough.
 fn fill(buffer: &mut [u8], bytes: &[u8]) -> bool {
     let front = buffer.get_mut(..bytes.len());
     front.map(|front| front.copy_from_slice(bytes)).is_some()
 }
 
 impl Items<'_> {
-    /// The next item that is there; `None` at the end.
+    /// The next item; `None` at the end.
     fn advance(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         loop {
             let mut met = None;
@@ -108,7 +108,7 @@ impl Items<'_> {
             let Some(met) = met else { return Ok(None) };
             let key = met.key.get(..met.key_len).unwrap_or(&[]);
             let value = self.cache.finish(key, &met.short, Ok(met.answer))?;
-            // A longer value may have gone before it was read.
+            // A longer value may be removed before it is read.
             if let Some(value) = value {
                 return Ok(Some((copied(key)?, value)));
             }

@@ -1,4 +1,4 @@
-//! Many requests in one call: see `batch`. As many as it fetches ahead are handed to it at a time.
+//! Many requests in one call: see `batch`, which gets one of its groups at a time.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use crate::shard::{NewValue, SetMode};
 use crate::status::{Error, Result};
 use alloc::vec::Vec;
 
-/// Requests that are handed over together.
+/// Requests of a group, as in `batch`.
 const GROUP: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -27,8 +27,8 @@ struct Set<'k> {
 }
 
 impl OwnedCache {
-    /// Copies of many values, in the order of their keys; `None` for each miss. Faster than single gets where the
-    /// cache is larger than the processor's.
+    /// Copies of many values, in the order of `keys`; `None` for each miss. Faster than single gets if the cache is
+    /// larger than the processor's caches.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -72,11 +72,11 @@ impl OwnedCache {
         )
     }
 
-    /// Stores many values, with the default time to live, in their order where keys are the same.
+    /// Stores many values with the default time to live. Of several values for one key the last one stays.
     ///
     /// # Errors
-    /// As [`OwnedCache::insert`] of the first item that fails; the others are stored. After `Busy`, those behind it
-    /// are not.
+    /// As [`OwnedCache::insert`] of the first item that fails; the others are stored. After `Busy`, the items behind
+    /// it are not stored.
     pub fn insert_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, items: &[(K, V)]) -> Result<()> {
         let mut done = Ok(());
         let mut group = [Set {

@@ -1,8 +1,8 @@
-//! What an owned cache owns: its region, and the closures that it calls.
+//! The owner of an owned cache: its region, and the closures that it calls.
 //!
 //! # Invariants
-//! 1. The cache is lent for no longer than its owner lives, and with it go region and closures.
-//! 2. Each of them is reached by a raw pointer, so that a move of the owner leaves what the cache knows in place.
+//! 1. No borrow of the cache outlives its owner. Dropping the owner frees region and closures.
+//! 2. The cache refers to region and closures by raw pointers to the heap, so the owner may move.
 #![allow(unsafe_code)]
 
 use crate::cache::Cache;
@@ -18,9 +18,9 @@ use core::ptr::NonNull;
 type OnEvent = Box<dyn Fn(&Event) + Send + Sync>;
 type Now = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// A cache, and what it needs to be there.
+/// A cache with its region and its closures.
 pub(super) struct Owner {
-    /// For as long as the owner lives, whatever its type says.
+    /// Valid while the owner lives, in spite of its lifetime `'static`.
     cache: Cache<'static>,
     _memory: Memory,
     _hooks: Hooks,
@@ -39,7 +39,7 @@ impl Owner {
         if let Some(clock) = &hooks.clock {
             config.clock = Clock::hook(read, clock.at());
         }
-        // SAFETY: allocated just now with so many bytes, all zero, and freed with the owner (inv. 1).
+        // SAFETY: `memory` has `bytes` zeroed bytes, which are freed with the owner (inv. 1).
         let cache = unsafe { Cache::new_at(memory.base, bytes, &config) }?;
         Ok(Self {
             cache,
@@ -53,15 +53,15 @@ impl Owner {
     }
 }
 
-/// An allocation for a region, zero at first.
+/// An allocation for a region, zeroed.
 struct Memory {
     base: NonNull<u8>,
     layout: Layout,
 }
 
-// SAFETY: the bytes are the cache's, whose own rules say which threads may reach them.
+// SAFETY: only the cache accesses the bytes, under its own rules for threads.
 unsafe impl Send for Memory {}
-// SAFETY: as above; by itself this is an address.
+// SAFETY: as above; `Memory` itself gives no access to the bytes.
 unsafe impl Sync for Memory {}
 
 impl Memory {
@@ -70,7 +70,7 @@ impl Memory {
         if bytes == 0 {
             return Err(Error::NoMemory);
         }
-        // SAFETY: not of size 0.
+        // SAFETY: the layout's size is not 0 (checked above).
         let base = unsafe { alloc::alloc::alloc_zeroed(layout) };
         let base = NonNull::new(base).ok_or(Error::NoMemory)?;
         Ok(Self { base, layout })
@@ -84,12 +84,12 @@ impl Drop for Memory {
     }
 }
 
-/// A closure that lies still.
+/// A closure at a fixed address.
 struct Hook<T>(NonNull<T>);
 
-// SAFETY: it owns a `T`, as a box would.
+// SAFETY: a hook owns a `T`, as a box does.
 unsafe impl<T: Send> Send for Hook<T> {}
-// SAFETY: it lends a `T`, as a box would.
+// SAFETY: a shared hook gives access to a `&T` alone, as a box does.
 unsafe impl<T: Sync> Sync for Hook<T> {}
 
 impl<T> Hook<T> {
@@ -104,7 +104,7 @@ impl<T> Hook<T> {
 
 impl<T> Drop for Hook<T> {
     fn drop(&mut self) {
-        // SAFETY: leaked in `new`, and no call of the cache is under way (inv. 1).
+        // SAFETY: `new` leaked this box, and no call of the cache is under way (inv. 1).
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
@@ -126,22 +126,22 @@ impl Hooks {
     }
 }
 
-/// Tells a closure of an event.
+/// Calls a closure with an event.
 ///
 /// # Safety
-/// `ctx` is the address of an `OnEvent` that is still there.
+/// `ctx` is the address of a live `OnEvent`.
 unsafe fn tell(_: *const c_void, ctx: *mut c_void, event: &Event) {
-    // SAFETY: by the caller's promise; it is only ever lent.
+    // SAFETY: the caller guarantees that the closure is live; it is never borrowed mutably.
     let call = unsafe { &*ctx.cast::<OnEvent>() };
     call(event);
 }
 
-/// Reads a clock.
+/// Reads the time from a closure.
 ///
 /// # Safety
-/// `ctx` is the address of a `Now` that is still there.
+/// `ctx` is the address of a live `Now`.
 unsafe extern "C" fn read(ctx: *mut c_void) -> u64 {
-    // SAFETY: by the caller's promise; it is only ever lent.
+    // SAFETY: the caller guarantees that the closure is live; it is never borrowed mutably.
     let now_ms = unsafe { &*ctx.cast::<Now>() };
     now_ms()
 }

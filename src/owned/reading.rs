@@ -1,6 +1,6 @@
-//! Values into vectors. The length is asked for under the lock, and room for it is made outside.
+//! Reading values into vectors. The length is read under the lock, and memory is allocated outside the lock.
 //!
-//! The first look counts as the read. Later ones, for a value that is longer than the buffer, peek.
+//! The first look counts as a get. If the value is longer than the buffer, later looks do not count.
 
 #![forbid(unsafe_code)]
 
@@ -10,14 +10,14 @@ use crate::shard::Shard;
 use crate::status::{Error, Result};
 use alloc::vec::Vec;
 
-/// Bytes of a value that is copied by way of the stack: one look is enough for it.
+/// A value of at most this length is copied to the stack at the first look.
 pub(super) const SHORT: usize = 256;
 
-/// Bytes of a value, and whether they were copied.
+/// A value's length, and whether the value was copied.
 pub(super) type Answer = Result<(usize, bool)>;
 
 impl Shard {
-    /// Copies a value where the buffer is long enough. It counts as a get, and as no failure where the buffer is not.
+    /// Copies a value if the buffer is long enough. Counts as a get. A buffer that is too short counts as no failure.
     pub(super) fn get_if_fits(&mut self, hash: Hash, key: &[u8], buffer: &mut [u8]) -> Answer {
         let answer = self.get(hash, key, buffer);
         if matches!(answer, Ok((_, false))) {
@@ -26,7 +26,7 @@ impl Shard {
         answer
     }
 
-    /// The same, neither counted nor reported to the policy.
+    /// As [`Shard::get_if_fits`], but counts neither as a get nor as a use.
     fn peek(&mut self, hash: Hash, key: &[u8], buffer: &mut [u8]) -> Answer {
         let (id, _) = self.lookup(hash, key).ok_or(Error::NotFound)?;
         let len = self.store.layout.value_len(&self.store.pages, id);
@@ -46,14 +46,14 @@ impl OwnedCache {
         })
     }
 
-    /// A copy of a value, counted as a get.
+    /// A copy of a value. Counts as a get.
     pub(super) fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut short = [0; SHORT];
         let answer = self.look(key, &mut short);
         self.finish(key, &short, answer)
     }
 
-    /// The value that the first look found: it lies in `short`, or is too long for that.
+    /// The value that the first look found: in `short`, or read again if it is longer.
     pub(super) fn finish(
         &self,
         key: &[u8],
@@ -71,7 +71,8 @@ impl OwnedCache {
         }
     }
 
-    /// Makes a vector hold the value, and nothing on a miss or an error; whether there is a value. Counted as a get.
+    /// Copies the value into a vector, which is empty after a miss or an error. Returns whether there is a value.
+    /// Counts as a get.
     pub(super) fn read_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         let read = match unless_missing(self.look(key, value)) {
             Ok(Some((len, true))) => {
@@ -88,7 +89,7 @@ impl OwnedCache {
         read
     }
 
-    /// Copies a value, of so many bytes at the last look, into a vector; whether it is still there.
+    /// Copies a value into a vector. `len` is its length at the last look. Returns whether the item still exists.
     fn fill(&self, key: &[u8], value: &mut Vec<u8>, mut len: usize) -> Result<bool> {
         loop {
             grow(value, len)?;
@@ -101,14 +102,14 @@ impl OwnedCache {
                     value.truncate(len);
                     return Ok(true);
                 }
-                // Another thread has set a longer one since.
+                // Another thread has set a longer value since.
                 Some((longer, false)) => len = longer,
             }
         }
     }
 }
 
-/// Makes a vector at least so long. `NoMemory` where the heap refuses.
+/// Extends a vector to at least `len` bytes. `NoMemory` if the heap has no memory.
 fn grow(value: &mut Vec<u8>, len: usize) -> Result<()> {
     let more = len.saturating_sub(value.len());
     value.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;

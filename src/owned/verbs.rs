@@ -1,4 +1,4 @@
-//! The verbs on one item, in the words of Rust's collections.
+//! The verbs on one item, with the names of Rust's collections.
 
 #![forbid(unsafe_code)]
 
@@ -12,8 +12,8 @@ impl OwnedCache {
     /// A copy of a value; `None` on a miss.
     ///
     /// # Errors
-    /// `Invalid` for an empty key; `TooLarge` for one that no item can have; `NoMemory` where the heap refuses;
-    /// `Corrupt` where the item's checksum does not fit, and the item is taken out; `Busy` from inside a callback.
+    /// `Invalid` for an empty key; `TooLarge` for a key longer than the maximum; `NoMemory` if the heap has no
+    /// memory; `Corrupt` if the item's checksum does not match (the item is removed); `Busy` from inside a callback.
     ///
     /// # Time
     /// O(value length). A value of more than 256 bytes is looked up twice.
@@ -21,8 +21,8 @@ impl OwnedCache {
         self.read(key.as_ref())
     }
 
-    /// Copies a value into a vector, whose memory is used again; whether there was one. On a miss, and on an error, the
-    /// vector is empty.
+    /// Copies a value into a vector and reuses the vector's memory. Returns whether there was a value. After a miss
+    /// or an error the vector is empty.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -41,11 +41,11 @@ impl OwnedCache {
         self.read_into(key.as_ref(), value)
     }
 
-    /// Stores a value, with the default time to live. Evicts what has to go for it.
+    /// Stores a value with the default time to live. Evicts other items if there is no room.
     ///
     /// # Errors
-    /// As [`Cache::set`](crate::Cache::set): `Invalid` for an empty key, `TooLarge` for a key or a value that the limit
-    /// can never hold, `NoMemory` where views hold what would have to be evicted, `Busy` from inside a callback.
+    /// As [`Cache::set`](crate::Cache::set): `Invalid` for an empty key; `TooLarge` for a key or a value above the
+    /// maximum; `NoMemory` if the items to evict are pinned; `Busy` from inside a callback.
     ///
     /// # Time
     /// As [`Cache::set`](crate::Cache::set).
@@ -53,8 +53,8 @@ impl OwnedCache {
         self.as_cache().set(key.as_ref(), value.as_ref(), 0)
     }
 
-    /// As [`OwnedCache::insert`], with a time to live: [`Duration::MAX`] = it never expires. Parts of a
-    /// millisecond count as a whole one, and more than 34.8 years as so many.
+    /// As [`OwnedCache::insert`], with a time to live. [`Duration::MAX`] = the item never expires. The time is
+    /// rounded up to milliseconds, and shortened to 34.8 years if it is longer.
     ///
     /// # Errors
     /// As [`OwnedCache::insert`], and `Invalid` for a time of zero.
@@ -68,7 +68,7 @@ impl OwnedCache {
         self.as_cache().set(key.as_ref(), value.as_ref(), ttl_ms)
     }
 
-    /// Takes an item out; whether there was one.
+    /// Removes an item. Returns whether there was one.
     ///
     /// # Errors
     /// `Invalid` and `TooLarge` for keys as in [`OwnedCache::get`]; `Busy` from inside a callback.
@@ -77,7 +77,7 @@ impl OwnedCache {
         Ok(removed.is_some())
     }
 
-    /// Whether there is an item with this key. Neither counted nor reported to the policy.
+    /// Whether there is an item with this key. Counts neither as a get nor as a use.
     ///
     /// # Errors
     /// As [`OwnedCache::remove`].
@@ -85,7 +85,7 @@ impl OwnedCache {
         self.as_cache().contains(key.as_ref())
     }
 
-    /// What an item has left to live, [`Duration::MAX`] if it stays; `None` on a miss.
+    /// The time to live that is left. [`Duration::MAX`] if the item never expires; `None` on a miss.
     ///
     /// ```
     /// use std::time::Duration;
@@ -103,18 +103,18 @@ impl OwnedCache {
         Ok(ttl_ms.map(duration))
     }
 
-    /// Gives an item another time to live, counted from now; whether there was one.
+    /// Sets an item's time to live, counted from now. Returns whether there was an item.
     ///
     /// # Errors
-    /// As [`OwnedCache::remove`]; `Invalid` for a time of zero; `NoMemory` where the item needs room for its first
-    /// time to live and views hold what would have to be evicted.
+    /// As [`OwnedCache::remove`]; `Invalid` for a time of zero; `NoMemory` if the item needs room for its first
+    /// time to live and the items to evict are pinned.
     pub fn touch(&self, key: impl AsRef<[u8]>, ttl: Duration) -> Result<bool> {
         let ttl_ms = milliseconds(ttl)?;
         let touched = unless_missing(self.as_cache().touch(key.as_ref(), ttl_ms))?;
         Ok(touched.is_some())
     }
 
-    /// Holds a value to read it where it lies; `None` on a miss. Counted as a get.
+    /// Pins an item to read its value in place; `None` on a miss. Counts as a get.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -127,18 +127,18 @@ impl OwnedCache {
     /// ```
     ///
     /// # Errors
-    /// As [`OwnedCache::remove`], and `NoMemory` where as many are held as [`Config::pins_max`] allows.
+    /// As [`OwnedCache::remove`], and `NoMemory` if there are already [`Config::pins_max`] pins.
     ///
     /// [`Config::pins_max`]: crate::Config::pins_max
     pub fn view(&self, key: impl AsRef<[u8]>) -> Result<Option<View<'_>>> {
         unless_missing(self.as_cache().pin(key.as_ref()))
     }
 
-    /// The value of a key; on a miss the one that `make` returns, which is stored with the default time to live.
+    /// The value of a key. On a miss, stores and returns the value from `make`, with the default time to live.
     ///
-    /// No lock is held while `make` runs: it may call the cache, and a panic in it changes nothing. Threads that
-    /// miss at the same time each call their own; the value that is stored first is the one that all of them return.
-    /// A value that the cache cannot take is returned all the same; `failed_too_large` or `failed_no_memory` of the
+    /// No lock is held while `make` runs: `make` may call the cache, and a panic in it changes nothing. Threads that
+    /// miss at the same time each call their own `make`. All of them return the value that was stored first.
+    /// A value that the cache cannot store is still returned. `failed_too_large` or `failed_no_memory` of the
     /// [statistics](OwnedCache::stats) count it.
     ///
     /// ```
@@ -159,7 +159,7 @@ impl OwnedCache {
         self.try_get_or_insert_with(key, || Ok::<V, Error>(make()))
     }
 
-    /// As [`OwnedCache::get_or_insert_with`], where making the value may fail.
+    /// As [`OwnedCache::get_or_insert_with`], for a `make` that may fail.
     ///
     /// ```
     /// let cache = larder::OwnedCache::with_memory(1 << 20)?;
@@ -171,7 +171,7 @@ impl OwnedCache {
     /// ```
     ///
     /// # Errors
-    /// What `make` returns, and nothing is stored then; else as [`OwnedCache::get`], converted.
+    /// The error of `make`, after which nothing is stored; else as [`OwnedCache::get`], converted.
     pub fn try_get_or_insert_with<V: Into<Vec<u8>>, E: From<Error>>(
         &self,
         key: impl AsRef<[u8]>,
@@ -184,7 +184,7 @@ impl OwnedCache {
         }
     }
 
-    /// Stores a value, unless there is one by now: that one, then.
+    /// Stores and returns the value, or returns the one that another thread has stored since.
     fn add_or_get(&self, key: &[u8], value: Vec<u8>) -> Result<Vec<u8>> {
         match self.as_cache().add(key, &value, 0) {
             Ok(()) | Err(Error::TooLarge | Error::NoMemory) => Ok(value),

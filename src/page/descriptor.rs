@@ -1,27 +1,27 @@
-//! What the page table says of a page.
+//! The descriptor of a page, one entry of the page table.
 
 #![forbid(unsafe_code)]
 
 use super::Page;
 use crate::region::{Cutter, Table};
 
-/// Who has a page.
+/// The owner of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Owner {
     /// No owner.
     Free = 0,
-    /// The log of newcomers.
+    /// The log of new items.
     Window = 1,
     /// The log of proven items.
     Main = 2,
-    /// One item, whose value fills the page.
+    /// One item whose value fills the page.
     Chain = 3,
     /// A slab of equal slots.
     Slab = 4,
     /// The index's directory.
     Directory = 5,
-    /// The table of what is held.
+    /// The table of pins.
     Pins = 6,
 }
 
@@ -45,23 +45,23 @@ impl Owner {
     }
 }
 
-/// Nothing in the page expires.
+/// The `due` of a page in which no item expires.
 pub(crate) const NO_DUE: u32 = u32::MAX;
 
-/// What the table says of a page.
+/// The page table's entry for a page.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Descriptor {
     pub(crate) next: Page,
     pub(crate) prev: Page,
-    /// Granules (slots, in a slab) in which something lives.
+    /// Live granules; in a slab, used slots.
     pub(crate) live: u16,
-    /// Granule (slot, in a slab) at which the page's own contents begin.
+    /// First granule of the page's own contents; in a slab, a free slot.
     pub(crate) first: u16,
     pub(crate) due: u32,
     pub(crate) era: u16,
     pub(crate) owner: Owner,
-    /// Scratch of `attach`.
+    /// Temporary mark of `attach`.
     pub(crate) mark: u8,
 }
 
@@ -79,7 +79,7 @@ impl Descriptor {
         mark: 0,
     };
 
-    /// The descriptor that an earlier owner of the region left.
+    /// The descriptor that an earlier owner of the region stored in these words.
     pub(crate) fn of_words(words: &[u32; 4]) -> Self {
         let bytes = words.map(u32::to_ne_bytes);
         let half = |word: usize, at: usize| match bytes.get(word) {
@@ -103,8 +103,8 @@ impl Descriptor {
     }
 }
 
-/// How the page table is made: anew, or of what an earlier owner left. Reached through this pointer alone, so that
-/// programs which never attach do not carry the code.
+/// The constructor of the page table: a fresh one, or one from the words of an earlier owner. Only this pointer
+/// names the code for attaching, so the linker removes that code from programs that never attach.
 #[derive(Clone, Copy)]
 pub(crate) struct Tables {
     pub(crate) descriptors: fn(&mut Cutter, u32) -> Option<Table<Descriptor>>,

@@ -1,8 +1,8 @@
 //! Comparing and copying short runs of bytes without a call.
 #![allow(unsafe_code)]
 
-/// Compares two runs of the same length; those of 16 to 32 bytes, as most keys are, by two overlapping
-/// reads.
+/// Compares two runs of the same length. Runs of 16 to 32 bytes take two overlapping reads; most keys have
+/// this length.
 #[cfg_attr(not(feature = "small"), inline(always))]
 pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     match (a.first_chunk::<16>(), b.first_chunk::<16>()) {
@@ -13,8 +13,8 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// Copies as many bytes as both runs have. `copy_from_slice` would panic where they differ, and a compiler
-/// that optimizes for size does not see that they never do.
+/// Copies as many bytes as the shorter run has. `copy_from_slice` contains a panic for different lengths,
+/// which a compiler that optimizes for size does not remove.
 #[cfg_attr(not(feature = "small"), inline(always))]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     let len = to.len().min(from.len());
@@ -22,7 +22,7 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), len) };
 }
 
-/// Copies `N` to `2 * N` bytes by two moves, which overlap; whether there were so many.
+/// Copies `from` by two overlapping moves if it has `N` to `2 * N` bytes. Returns whether it did.
 #[inline(always)]
 fn copy_twice<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     if from.len() > 2 * N {
@@ -40,7 +40,7 @@ fn copy_twice<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     true
 }
 
-/// Copies a run to one of the same length: keys and short values without a call.
+/// Copies a run to another of the same length. Keys and short values are copied without a call.
 #[cfg_attr(not(feature = "small"), inline(always))]
 pub(super) fn copy_short(to: &mut [u8], from: &[u8]) {
     let is_done = !cfg!(feature = "small")

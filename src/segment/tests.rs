@@ -1,4 +1,4 @@
-//! What is relied upon beyond hashbrown's documentation: any version that is taken passes these.
+//! Properties of hashbrown that `segment` needs and hashbrown's documentation does not promise.
 
 use super::*;
 use core::cell::Cell;
@@ -8,14 +8,14 @@ const ALL: [Buckets; 3] = [Buckets::B32, Buckets::B64, Buckets::B128];
 #[repr(align(16))]
 struct Bytes([u8; 1024]);
 
-/// Hands out the one block, as [`Block`] does, and keeps what was asked for.
+/// Allocates the only block, as [`Block`] does, and records the requests.
 struct Counted<'t> {
     block: &'t Block,
     requests: &'t Cell<usize>,
     asked: &'t Cell<usize>,
 }
 
-// SAFETY: as for `Block`; a request beyond the first, or one too large, is refused.
+// SAFETY: as for `Block`; a second request, or one that is too large, fails.
 unsafe impl Allocator for Counted<'_> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.requests.set(self.requests.get() + 1);
@@ -29,8 +29,8 @@ unsafe impl Allocator for Counted<'_> {
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
-/// Calls with a table of that many buckets, made as [`Segment::create`] makes it. Afterwards it has asked
-/// for its block alone, and for no more than was cut for it.
+/// Calls `call` with a table made as [`Segment::create`] makes it. Then checks that the table requested one block,
+/// of at most the size cut for it.
 fn with_table(buckets: Buckets, call: impl FnOnce(&mut HashTable<u32, Counted<'_>>)) {
     let mut bytes = Bytes([0; 1024]);
     let block = Block {
@@ -72,7 +72,7 @@ fn a_table_with_room_never_asks_for_memory() {
         with_table(buckets, |table| {
             let (mut inserted, mut removed, mut refused) = (0, 0, 0);
             for _ in 0..100_000 {
-                // Few hashes, so that probes are long and removals leave marks behind.
+                // Few different hashes make long probes, so removed entries leave marks.
                 let id = next() % 200;
                 let hash = u64::from(id % 50).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 if let Ok(entry) = table.find_entry(hash, |&e| e == id) {
@@ -88,7 +88,7 @@ fn a_table_with_room_never_asks_for_memory() {
                 assert!(table.capacity() <= buckets.capacity());
             }
             assert_eq!(inserted - removed, table.len());
-            assert!(refused > 0, "it was never full");
+            assert!(refused > 0, "the table was never full");
         });
     }
 }
@@ -122,7 +122,7 @@ fn a_cleared_segment_takes_as_many_entries_as_a_fresh_one() {
             let segment = Segment::create(&mut pages, Id(0), buckets, 0, 0);
             let all = 0..buckets.capacity() as u32;
             for _ in 0..3 {
-                // Neighbours in the table, so that those which go leave marks behind.
+                // The entries are neighbours in the table, so removed ones leave marks.
                 let filled = all.clone().all(|i| segment.insert(&mut pages, 1, Id(i)));
                 assert!(filled && !segment.has_room(&pages));
                 assert!(all.clone().all(|i| {

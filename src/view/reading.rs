@@ -9,7 +9,7 @@ use crate::status::{Error, Result};
 use alloc::vec::{self, Vec};
 use core::ops::Deref;
 
-/// A view of a value that lies in one piece: it derefs to its bytes. See [`View::contiguous`].
+/// A view of a value in one piece, which derefs to the value's bytes. See [`View::contiguous`].
 ///
 /// ```
 /// # #[repr(align(16))]
@@ -27,10 +27,10 @@ use core::ops::Deref;
 pub struct Contiguous<'c>(View<'c>);
 
 impl<'c> View<'c> {
-    /// The view as something that derefs to the value's bytes.
+    /// Converts the view into a [`Contiguous`], which derefs to the value's bytes.
     ///
     /// # Errors
-    /// The view itself, where the value lies in several pieces.
+    /// The view itself, if the value is in several pieces.
     pub fn contiguous(self) -> core::result::Result<Contiguous<'c>, Self> {
         match self.bytes() {
             Some(_) => Ok(Contiguous(self)),
@@ -41,8 +41,8 @@ impl<'c> View<'c> {
     /// The value's pieces, in order. See [`Pieces`].
     ///
     /// # Errors
-    /// `Busy` from inside a callback, or where a lock hook fails; `NoMemory` where the heap refuses. Neither
-    /// happens to a value in one piece.
+    /// `Busy` from inside a callback, or if a lock hook fails; `NoMemory` if the heap has no memory. A value in one
+    /// piece has neither error.
     ///
     /// # Time
     /// O(pieces).
@@ -70,7 +70,7 @@ impl<'c> View<'c> {
     /// A copy of the value.
     ///
     /// # Errors
-    /// As [`View::pieces`], and `NoMemory` where the heap refuses the copy.
+    /// As [`View::pieces`], and `NoMemory` if the heap has no memory for the copy.
     ///
     /// # Time
     /// O(value length).
@@ -100,7 +100,7 @@ impl AsRef<[u8]> for Contiguous<'_> {
     }
 }
 
-/// The pieces that a viewed value lies in, one for each of its pages. See [`View::pieces`].
+/// The pieces of a viewed value, one for each of its pages. See [`View::pieces`].
 ///
 /// ```
 /// let cache = larder::OwnedCache::with_memory(1 << 20)?;

@@ -20,11 +20,11 @@ func check(is bool, what string) {
 	}
 }
 
-// pointer gives C bytes, one at least, for one call: larder keeps no pointer to them.
+// pointer returns the address of one or more bytes for one call: larder keeps no pointer to them.
 func pointer(bytes []byte) unsafe.Pointer { return unsafe.Pointer(&bytes[0]) }
 
 func main() {
-	// C's memory, which starts at a multiple of LARDER_ALIGN: Go's may move. It is larder's as long as the cache is used.
+	// The region is C's memory, aligned to LARDER_ALIGN, since Go's may move. Only larder uses it while the cache is used.
 	region := C.malloc(size)
 	defer C.free(region)
 	var cache *C.larder_cache

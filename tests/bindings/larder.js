@@ -25,7 +25,7 @@ const get = lib.func('int larder_cache_get(void *cache, void *key, size_t key_le
 const remove = lib.func('int larder_cache_delete(void *cache, void *key, size_t key_len)');
 const readStats = lib.func('int larder_cache_stats(void *cache, _Inout_ larder_cache_stats_t *out)');
 
-// From malloc, which starts at a multiple of LARDER_ALIGN. It is larder's as long as the cache is used.
+// The region is from malloc, which aligns to LARDER_ALIGN. Only larder uses it while the cache is used.
 const region = koffi.alloc('uint8_t', SIZE);
 const handle = [null];
 assert.equal(init(region, SIZE, null, handle), OK);

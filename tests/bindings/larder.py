@@ -25,7 +25,7 @@ lib.larder_cache_get.argtypes = [cache_type, *key_type, c.c_char_p, c.c_size_t, 
 lib.larder_cache_delete.argtypes = [cache_type, *key_type]
 lib.larder_cache_stats.argtypes = [cache_type, c.POINTER(Stats)]
 
-# The region starts at a page. It is larder's as long as the cache is used, so it is kept.
+# The region starts at a page. Only larder uses it while the cache is used, so the program keeps it alive.
 memory = mmap.mmap(-1, 1 << 20)
 region = (c.c_char * len(memory)).from_buffer(memory)
 cache = cache_type()

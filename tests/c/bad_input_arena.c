@@ -3,7 +3,7 @@
 
 enum { REGION_SIZE = 64 * 1024 };
 
-/* Stands in outputs that must stay unwritten. */
+/* Marks outputs that must stay unwritten. */
 static char unwritten;
 
 struct arena_case {

@@ -1,12 +1,12 @@
 /* bad_input_cache.c: every bad value of every parameter of every cache call is refused and changes nothing.
  *
- * A case is a call and one parameter spoiled. Each starts from the same world of seven items, and compares
- * the world, the outputs and the invariants after the call with what they were before it. */
+ * A case is a call with one bad parameter. Each case starts from the same cache of seven items. It compares cache,
+ * outputs and invariants after the call with those before. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, KEY_LEN_MAX = 255, OUT_SIZE = 256, ITEM_COUNT = 7 };
 
-/* Every parameter that a call on one key may have. */
+/* All parameters of the calls on one key. */
 struct args {
     larder_cache *cache;
     const void *key;
@@ -21,7 +21,7 @@ struct args {
     void *out;
 };
 
-/* Parameters that can be bad; the cache and the key are parameters of every call. */
+/* Parameters that can be bad. The cache and the key are parameters of every call. */
 enum {
     KEYED = 1,
     VALUE = 2,
@@ -29,8 +29,8 @@ enum {
     BUFFER = 8,
     OUT = 16,
     OFFSET = 32,
-    PRESENT = 64, /* the key must be that of an item */
-    LENGTH = 128  /* a buffer that is too short is refused, with the length told */
+    PRESENT = 64, /* the key must have an item */
+    LENGTH = 128  /* a buffer that is too short is refused, and the length is returned */
 };
 
 struct function {
@@ -351,7 +351,7 @@ static const struct spoiling spoilings[] = {
     {"key of no item", missing_key, PRESENT, LARDER_NOT_FOUND},
 };
 
-/* The world before each call: "bytes" holds ten bytes. */
+/* The cache before each call. The item "bytes" has ten bytes. */
 struct world {
     struct region region;
     larder_cache *cache;
@@ -426,7 +426,7 @@ static void check_unchanged(const struct world *world, const struct snapshot *be
     check_cache(world->cache, &world->region);
 }
 
-/* Outputs as they are before a call, and where they are written. */
+/* The outputs of a call, and a copy from before the call. */
 static union {
     unsigned char bytes[OUT_SIZE];
     uint64_t aligned;
@@ -478,7 +478,7 @@ static void spoiled_call_changes_nothing(const struct function *function, const 
     world_end(&world);
 }
 
-/* A short buffer: the length alone is written. No buffer and no capacity asks for it. */
+/* With a short buffer, or with no buffer and capacity 0, only the length is written. */
 static void short_buffer_tells_the_length(const struct function *function, void *at, size_t capacity, size_t len)
 {
     struct world world;
@@ -520,7 +520,7 @@ static void keyed_calls(void)
     }
 }
 
-/* Calls that depend on what the item is. */
+/* Calls whose result depends on the item. */
 struct item_case {
     const char *name;
     larder_status (*call)(const struct args *args);
@@ -584,7 +584,7 @@ static void increment_below_the_smallest(void)
     world_end(&world);
 }
 
-/* Values at the edge that are good. */
+/* Good values at the limits. */
 static void edges_are_accepted(void)
 {
     struct world world;
@@ -601,7 +601,7 @@ static void edges_are_accepted(void)
     CHECK(len == 0);
     CHECK_STATUS(larder_cache_set(cache, "bytes", 5, "0123456789", 10, 0), LARDER_OK);
 
-    /* a capacity above the buffer's is a promise that is not taken up */
+    /* get writes only the value's bytes, even with a capacity above the buffer's */
     CHECK_STATUS(larder_cache_get(cache, "bytes", 5, buffer, SIZE_MAX, &len), LARDER_OK);
     CHECK(len == 10 && memcmp(buffer, "0123456789", 10) == 0 && buffer[10] == DIRT_BYTE);
     CHECK_STATUS(larder_cache_get(cache, "bytes", 5, buffer, 10, &len), LARDER_OK);
@@ -705,7 +705,7 @@ static void other_calls(void)
     CHECK_STATUS(larder_cache_stats(NULL, &stats), LARDER_INVALID);
     CHECK(memcmp(&stats, &dirt, sizeof stats) == 0);
 
-    /* a cursor that scan has not made visits nothing that is not there */
+    /* a scan with a forged cursor visits only existing items */
     static const uint64_t positions[] = {1, 77, UINT32_MAX, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
     for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
         cursor.position = positions[i];
@@ -746,7 +746,7 @@ static const struct numbered_function numbered_functions[] = {
 
 struct numbered_case {
     const char *name;
-    int has_cache, has_out, counts_from_end; /* 1 where `number` is added to how many there are */
+    int has_cache, has_out, counts_from_end; /* 1 if `number` is added to the count */
     uint32_t number;
     larder_status want;
 };
@@ -768,14 +768,14 @@ static const struct numbered_case numbered_cases[] = {
     {"number UINT32_MAX", 1, 1, 0, UINT32_MAX, LARDER_NOT_FOUND},
 };
 
-/* How many there are: each of them is told, and nothing behind the structure is written. */
+/* The number of classes or pages. Checks that each call succeeds and writes only the structure. */
 static uint32_t count_numbers(const struct numbered_function *function, const larder_cache *cache)
 {
     uint32_t count = 0, struct_size = (uint32_t)function->out_size;
     larder_status status;
     for (;; count++) {
         outputs_begin();
-        memcpy(out.bytes, &struct_size, sizeof struct_size); /* a structure that does not say its size is overwritten */
+        memcpy(out.bytes, &struct_size, sizeof struct_size); /* a structure without its size is overwritten */
         status = function->call(cache, count, out.bytes);
         if (status != LARDER_OK || count >= 256)
             break;
@@ -861,7 +861,7 @@ static void limits_of_bad_arguments(void)
     world_end(&world);
 }
 
-/* A value that the limit cannot hold is refused under a lower limit too, and costs nobody their place. */
+/* A value that a lower limit cannot hold is refused, and no item is evicted. */
 static void too_large_for_the_limit_evicts_nothing(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -890,7 +890,7 @@ static void too_large_for_the_limit_evicts_nothing(void)
     region_free(&region);
 }
 
-/* Lower maxima of the configuration are kept as the built-in ones are. */
+/* Lower maxima of the configuration are enforced as the built-in ones are. */
 static void configured_maxima_are_kept(void)
 {
     struct region region = region_new(REGION_SIZE);

@@ -99,7 +99,7 @@ static void monitor_inits(larder_cache *cache)
     CHECK_STATUS(larder_monitor_init(&monitor, NULL, &config), LARDER_INVALID);
     CHECK(memcmp(&monitor, &dirt, sizeof monitor) == 0);
 
-    /* a monitor that was never set up, in memory that is all zero */
+    /* a monitor that was never set up, in zeroed memory */
     set_context("monitor", "never set up");
     memset(&monitor, 0, sizeof monitor);
     CHECK_STATUS(larder_monitor_poll(&monitor, 1000), ANY_ERROR);
@@ -143,7 +143,7 @@ static void monitor_calls(void)
     CHECK_STATUS(larder_monitor_stats(&monitor, &after), LARDER_OK);
     CHECK(memcmp(&before, &after, sizeof before) == 0);
 
-    /* stop is for a monitor that runs, and harmless for one that does not */
+    /* stop succeeds for a monitor that does not run */
     CHECK_STATUS(larder_monitor_stop(&monitor), LARDER_OK);
     CHECK_STATUS(larder_monitor_stop(&monitor), LARDER_OK);
     check_cache(cache, &region);

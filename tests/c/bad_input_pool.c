@@ -4,7 +4,7 @@
 
 enum { REGION_SIZE = 64 * 1024, BLOCK_SIZE = 100 };
 
-/* Stands in outputs that must stay unwritten. */
+/* Marks outputs that must stay unwritten. */
 static char unwritten;
 
 static int32_t lock_nothing(void *ctx)
@@ -81,7 +81,7 @@ static void bad_pool_configs_are_refused(void)
     region_free(&region);
 }
 
-/* The memory is never looked at: it is much smaller than the size that is said. */
+/* The call must not access the memory, which is much smaller than the size passed. */
 static void pools_above_16_gib_are_refused(void)
 {
 #if SIZE_MAX > 0xFFFFFFFF
@@ -98,7 +98,7 @@ static void pools_above_16_gib_are_refused(void)
 #endif
 }
 
-/* Refused calls may be counted as failures; nothing else moves. */
+/* Checks that the pool is unchanged. Refused calls may count as failures. */
 static void check_pool_unchanged(const larder_pool *pool, const larder_pool_stats_t *before)
 {
     larder_pool_stats_t after = pool_stats_of(pool);
@@ -193,7 +193,7 @@ static void bad_blocks_are_refused(larder_pool *pool)
     CHECK_STATUS(larder_block_release(&released), LARDER_STALE);
     check_pool_unchanged(pool, &before);
 
-    /* the same memory in other hands is not the copy's to release */
+    /* a stale copy cannot release the same memory after it was allocated again */
     larder_block heir;
     CHECK_STATUS(larder_pool_alloc(pool, BLOCK_SIZE, &heir), LARDER_OK);
     memset(heir.data, 0x33, heir.size);
@@ -250,8 +250,8 @@ static void pool_calls(void)
     region_free(&region);
 }
 
-/* Blocks beyond 16 GiB, and items of a shard beyond 4 GiB - 128 KiB, could not be reached: such a region is refused
- * before it is looked at. */
+/* Blocks beyond 16 GiB, and items of a shard beyond 4 GiB - 128 KiB, have no address in the library. Such a region is
+ * refused before it is accessed. */
 static void larger_regions_than_can_be_reached_are_refused(void)
 {
     struct region region = region_new(REGION_SIZE);

@@ -1,10 +1,10 @@
-/* bad_input_setup.c: every bad value of every parameter of what sets things up (memory, configurations, sizes) is
- * refused and changes nothing; every status has a text. */
+/* bad_input_setup.c: every bad value of every parameter of the set-up calls (memory, configurations, sizes) is
+ * refused and changes nothing. Every status has a text. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024 };
 
-/* Stands in outputs that must stay unwritten. */
+/* Marks outputs that must stay unwritten. */
 static char unwritten;
 
 /* ---- init(memory, size, out) ---- */
@@ -88,7 +88,7 @@ static void inits_refuse_bad_memory(void)
     region_free(&region);
 }
 
-/* Whatever the size, a region is either taken or left alone, and nothing outside it is touched. */
+/* For any size, a region is either taken or left unchanged, and no byte outside the region is written. */
 static void inits_take_or_leave_any_size(void)
 {
     size_t step = (size_t)check_rounds(13, 401);
@@ -179,7 +179,7 @@ static void config_inits_check_the_size(void)
 struct cache_config_case {
     const char *name;
     void (*spoil)(larder_cache_config *config);
-    int is_about_the_struct; /* required_size refuses it too */
+    int is_about_the_struct; /* required_size refuses the configuration, too */
     larder_status want;
 };
 
@@ -326,10 +326,10 @@ enum { LEFT_ITEMS = 50 };
 
 struct left {
     struct region region;
-    unsigned char image[REGION_SIZE]; /* what the owner left */
+    unsigned char image[REGION_SIZE]; /* the region's bytes when the owner left */
 };
 
-/* Static, since it is large. */
+/* The structure is static, since it is large. */
 static struct left *left_cache(void)
 {
     static struct left left;
@@ -343,7 +343,7 @@ static struct left *left_cache(void)
     return &left;
 }
 
-/* The call is refused, and leaves everything alone; `found`: what the report says, -1 where it says nothing. */
+/* Checks that the call is refused and changes nothing. `found`: the report's answer, -1 if there is none. */
 static void check_no_attach(struct left *left, void *memory, size_t size, const larder_cache_config *config,
                             larder_status want, int found)
 {
@@ -363,7 +363,7 @@ static void check_no_attach(struct left *left, void *memory, size_t size, const 
     CHECK(memcmp(left->region.memory, left->image, REGION_SIZE) == 0);
 }
 
-/* What was refused has not spoiled what the right call finds. */
+/* Checks that a good attach still finds everything after the refused ones. */
 static void check_attach(struct left *left, const larder_cache_config *config)
 {
     larder_attach_report report;
@@ -382,7 +382,7 @@ static void attach_refuses_bad_memory(void)
     larder_cache_config config = config_default();
     for (size_t c = 0; c < sizeof memory_cases / sizeof memory_cases[0]; c++) {
         const struct memory_case *m = &memory_cases[c];
-        /* too small for a cache is where none is */
+        /* a region too small for a cache holds none */
         int is_empty = m->want == LARDER_NO_MEMORY;
         set_context("cache_attach", m->name);
         check_no_attach(left, m->has_memory ? left->region.memory + m->shift : NULL, m->size, &config,
@@ -419,7 +419,7 @@ static void attach_refuses_bad_configs(void)
     region_free(&left->region);
 }
 
-static void attach_tells_what_was_made_otherwise(void)
+static void attach_reports_each_difference_of_the_configuration(void)
 {
     struct left *left = left_cache();
     for (int i = 0; i < 5; i++) {
@@ -441,7 +441,7 @@ static void attach_tells_what_was_made_otherwise(void)
     region_free(&left->region);
 }
 
-/* What a region holds whose byte `at` is another: magic, version, layout and seed of a cache come first. */
+/* The expected answer for a region with another byte `at`: the first bytes are magic, version, layout and seed. */
 static int found_without(size_t at)
 {
     if (at < 4)
@@ -474,7 +474,7 @@ static void attach_looks_at_the_first_bytes(void)
     region_free(&left->region);
 }
 
-/* What is out of range but has no status of its own is taken or refused, never half taken. */
+/* Numbers out of range without a documented status are accepted or refused, never partly accepted. */
 static void huge_config_numbers_are_survived(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -513,7 +513,7 @@ static void huge_config_numbers_are_survived(void)
     region_free(&region);
 }
 
-/* A host that was built with an older, shorter struct: what it does not know has its default. */
+/* A host built with an older, shorter struct: fields that the struct lacks have their defaults. */
 static void shorter_configs_are_honoured(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -534,7 +534,7 @@ static void shorter_configs_are_honoured(void)
     region_free(&region);
 }
 
-static void required_size_refuses_what_no_region_holds(void)
+static void required_size_refuses_items_that_no_region_holds(void)
 {
     size_t size = 77;
     larder_cache_config config = config_default();
@@ -590,11 +590,11 @@ int main(int argc, char **argv)
     bad_cache_configs_are_refused();
     attach_refuses_bad_memory();
     attach_refuses_bad_configs();
-    attach_tells_what_was_made_otherwise();
+    attach_reports_each_difference_of_the_configuration();
     attach_looks_at_the_first_bytes();
     huge_config_numbers_are_survived();
     shorter_configs_are_honoured();
-    required_size_refuses_what_no_region_holds();
+    required_size_refuses_items_that_no_region_holds();
     every_status_has_a_text();
     header_and_library_agree_on_the_version();
     return check_end("bad_input_setup");

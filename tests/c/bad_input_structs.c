@@ -1,5 +1,5 @@
-/* bad_input_structs.c: structures that say their own size: what their initializers hold, and every size that statistics
- * can claim to have. */
+/* bad_input_structs.c: structures with a size field: the contents of their initializers, and all values of the size
+ * field of statistics. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024 };
@@ -64,13 +64,13 @@ static void check_size(const struct sized_call *c, uint32_t size, const unsigned
     memcpy(out.bytes, &size, sizeof size);
     CHECK_STATUS(c->call(out.bytes), is_known ? LARDER_OK : refusal);
     CHECK(memcmp(out.bytes, &size, sizeof size) == 0);
-    if (is_known && sizeof(void *) == 8) /* no byte lies between two fields */
+    if (is_known && sizeof(void *) == 8) /* then there is no padding */
         CHECK(memcmp(out.bytes + sizeof size, whole + sizeof size, written - sizeof size) == 0);
     size_t from = is_known ? written : sizeof size;
     CHECK(all_bytes_are(out.bytes + from, sizeof out.bytes - from, DIRT_BYTE));
 }
 
-/* Any other size is one that was left there by chance: another structure's, for instance. */
+/* Any other size is a random value, for instance another structure's bytes. */
 static void statistics_of_every_size(const struct sized_call *c)
 {
     static union {
@@ -111,8 +111,8 @@ static void initializers_are_the_defaults(void)
     region_free(&region);
 }
 
-/* Byte by byte, where no byte lies between two fields. */
-static void initializers_are_what_config_init_writes(void)
+/* Compares byte by byte where there is no padding. */
+static void initializers_equal_config_init(void)
 {
     static const larder_cache_config cache_config = LARDER_CACHE_CONFIG_INIT;
     static const larder_pool_config pool_config = LARDER_POOL_CONFIG_INIT;
@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     initializers_are_the_defaults();
-    initializers_are_what_config_init_writes();
+    initializers_equal_config_init();
     struct region region = region_new(REGION_SIZE), pool_region = region_new(REGION_SIZE);
     uint64_t now_ms = 1000; /* the longest TTL does not change between two calls */
     larder_cache_config config = config_with_clock(&now_ms);

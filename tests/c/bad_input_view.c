@@ -1,13 +1,13 @@
-/* bad_input_view.c: every bad value of every parameter of the calls on views, reservations and batches, and of those
- * that do not wait, is refused and changes nothing.
+/* bad_input_view.c: every bad value of every parameter of the calls on views, reservations and batches, and of the
+ * calls that do not wait, is refused and changes nothing.
  *
- * A case is a good call and one parameter spoiled. Each starts from the same world, in which a view and a reservation
- * are held and others were given back, and compares world and outputs after the call with what they were before it. */
+ * A case is a good call with one bad parameter. Each case starts from the same cache, with a view and a reservation in
+ * use and others released. It compares cache and outputs after the call with those before. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, KEY_LEN_MAX = 255, VALUE_LEN = 3000, OUT_SIZE = 256, REQUEST_COUNT = 2 };
 
-/* Every parameter that a call may have. */
+/* All parameters of the calls. */
 struct args {
     larder_cache *cache;
     const void *key;
@@ -27,7 +27,7 @@ struct args {
     size_t count;
 };
 
-/* Parameters that can be bad; the cache is a parameter of every call. */
+/* Parameters that can be bad. The cache is a parameter of every call. */
 enum {
     CACHE = 1,
     KEY = 2,
@@ -35,7 +35,7 @@ enum {
     RESERVED = 8, /* a value's length without the value */
     BUFFER = 16,
     OUT = 32,
-    PRESENT = 64, /* the key must be that of an item */
+    PRESENT = 64, /* the key must have an item */
     VIEW = 128,
     RESERVATION = 256,
     SPAN = 512,
@@ -180,7 +180,7 @@ static void world_end(struct world *world)
     region_free(&world->region);
 }
 
-/* Numbers and contents. */
+/* Statistics and contents of a cache. */
 struct snapshot {
     larder_cache_stats_t stats;
     uint64_t items, sum;
@@ -221,7 +221,7 @@ static struct snapshot snapshot_of(const struct world *world)
     return s;
 }
 
-/* What is held can still be read, written and given back. */
+/* Checks that view and reservation can still be read, written and released. */
 static void check_still_held(struct world *world)
 {
     larder_cache *cache = world->cache;
@@ -252,7 +252,7 @@ static union {
 } data_out;
 static size_t len_out;
 
-/* Two gets and two sets, and copies of them. */
+/* Two gets and two sets, and their copies from before the call. */
 static larder_get_request get_batch[REQUEST_COUNT], get_before[REQUEST_COUNT];
 static larder_set_request set_batch[REQUEST_COUNT], set_before[REQUEST_COUNT];
 
@@ -295,7 +295,7 @@ static void check_outputs_unwritten(void)
 
 /* ---- spoilings ---- */
 
-/* The world's tokens, for the spoilings that hand over another one. */
+/* The world's tokens, for the cases that pass another token. */
 static larder_view view_arg, view_gone;
 static larder_reservation reservation_arg, committed, aborted;
 static union {
@@ -409,7 +409,7 @@ static void full_view(struct args *a)
     memset(a->view, 0xFF, sizeof *a->view);
 }
 
-static void view_given_back(struct args *a)
+static void released_view(struct args *a)
 {
     *a->view = view_gone;
 }
@@ -549,7 +549,7 @@ static const struct spoiling spoilings[] = {
     {"view NULL", no_view, VIEW, LARDER_INVALID},
     {"view of zeros", zeroed_view, VIEW, LARDER_STALE},
     {"view of ones", full_view, VIEW, LARDER_STALE},
-    {"view given back", view_given_back, VIEW, LARDER_STALE},
+    {"view given back", released_view, VIEW, LARDER_STALE},
     {"view with another entry", entry_behind_the_last, VIEW, LARDER_STALE},
     {"view with another generation", other_generation, VIEW, LARDER_STALE},
     {"view of a reservation", reservation_for_view, VIEW, LARDER_STALE},
@@ -613,7 +613,7 @@ static void spoiled_call_changes_nothing(const struct function *function, const 
     CHECK(memcmp(&view, &view_arg, sizeof view) == 0);
     CHECK(memcmp(&reservation, &reservation_arg, sizeof reservation) == 0);
 
-    /* a miss is counted */
+    /* a miss counts */
     if (spoiling->spoil == missing_key && function->call != call_try_delete)
         before.stats.misses++;
     struct snapshot after = snapshot_of(&world);
@@ -633,7 +633,7 @@ static void every_call_with_every_spoiling(void)
     }
 }
 
-/* The cache is looked at even where there is nothing to do. */
+/* The cache is checked even if there is no request. */
 static void no_cache_without_requests(void)
 {
     struct args args;
@@ -667,7 +667,7 @@ static void try_get_tells_the_length(void)
     world_end(&world);
 }
 
-/* Values at the edge that are good. */
+/* Good values at the limits. */
 static void edges_are_accepted(void)
 {
     struct world world;
@@ -761,7 +761,7 @@ static void check_try_calls(larder_cache *cache, larder_status want)
     check_outputs_unwritten();
 }
 
-/* Calls that do not wait need a hook that does not, and take no other. */
+/* Calls that do not wait need the hook that does not wait, and never use the other one. */
 static void try_calls_do_not_wait(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -788,7 +788,7 @@ static void try_calls_do_not_wait(void)
     region_free(&region);
 }
 
-/* A cache in which a view and a reservation are held. */
+/* A cache with a view and a reservation in use. */
 struct holder {
     larder_cache *cache;
     larder_view view;
@@ -836,7 +836,7 @@ static void holder_end(struct holder *holder)
     CHECK(len_out == 5 && memcmp(buffer, "other", 5) == 0);
 }
 
-/* A lock that is refused refuses every call, and what is held stays held. */
+/* If the lock is refused, every call is LARDER_BUSY, and views and reservations stay valid. */
 static void refused_locks_refuse(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -868,8 +868,8 @@ static void reenter_on_event(void *ctx, const larder_event *event)
     check_all_busy(holder);
 }
 
-/* A cache whose callback runs refuses every call, too. */
-static void callbacks_are_turned_away(void)
+/* While a callback of the cache runs, every call from inside it is LARDER_BUSY, too. */
+static void callbacks_are_busy(void)
 {
     struct region region = region_new(REGION_SIZE);
     struct holder holder;
@@ -902,6 +902,6 @@ int main(int argc, char **argv)
     configured_maxima_are_kept();
     try_calls_do_not_wait();
     refused_locks_refuse();
-    callbacks_are_turned_away();
+    callbacks_are_busy();
     return check_end("bad_input_view");
 }

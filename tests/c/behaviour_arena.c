@@ -1,10 +1,10 @@
-/* behaviour_arena.c: the arena hands out memory that is aligned, inside its regions and nobody else's, counts it,
- * and takes it all back at once. */
+/* behaviour_arena.c: the arena allocates memory that is aligned, inside its regions and without overlap. It counts
+ * allocations, and a reset frees all of them. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, SPAN_COUNT_MAX = 4096 };
 
-/* Everything handed out since the last reset. */
+/* All allocations since the last reset. */
 struct spans {
     struct {
         unsigned char *start;
@@ -23,7 +23,7 @@ static void spans_clear(void)
     spans.bytes = 0;
 }
 
-/* Fills a span with a byte of its own, so that an overlap shows in spans_check. */
+/* Records a span and fills it with its own byte, so that spans_check finds an overlap. */
 static void spans_add(void *start, size_t size)
 {
     if (!CHECK(spans.count < SPAN_COUNT_MAX))
@@ -169,7 +169,7 @@ static void further_regions_are_used(void)
         region_free(&regions[r]);
 }
 
-/* Random sizes and alignments until nothing fits any more. */
+/* Random sizes and alignments until no allocation fits. */
 static void random_allocations_stay_apart(void)
 {
     uint64_t random = 42;

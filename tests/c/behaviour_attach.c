@@ -1,4 +1,4 @@
-/* behaviour_attach.c: what larder_cache_attach answers, and what checksums find in a cache that lives. */
+/* behaviour_attach.c: the results of larder_cache_attach, and damage that checksums find in a running cache. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, LARGE = 9000 };
@@ -39,8 +39,8 @@ static void fill_large(unsigned char *large)
         large[i] = (unsigned char)(next_random(&random) >> 32);
 }
 
-/* Another address, another limit, other hooks. */
-static void comes_back_elsewhere(uint32_t flags, uint32_t policy)
+/* Attaches at another address, with another limit and other hooks. */
+static void items_are_recovered_elsewhere(uint32_t flags, uint32_t policy)
 {
     static unsigned char large[LARGE];
     struct region region = region_new(REGION_SIZE), other = region_new(REGION_SIZE);
@@ -88,7 +88,7 @@ static void expect_none(const struct region *region, const larder_cache_config *
     CHECK(memcmp(before, region->memory, region->size) == 0);
 }
 
-static void others_are_told_apart(void)
+static void other_regions_are_told_apart(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache_config config = config_default(), other = config;
@@ -109,7 +109,7 @@ static void others_are_told_apart(void)
     region_free(&region);
 }
 
-/* A bit of the value flips while the cache lives: every read finds it, and the item goes. */
+/* A bit of the value flips while the cache is in use. Every read detects this, and the item is removed. */
 static void damage_is_found(int call)
 {
     static unsigned char large[LARGE], buffer[LARGE];
@@ -150,10 +150,10 @@ int main(int argc, char **argv)
     for (uint32_t flags = 0; flags < 16; flags++) {
         if (flags & LARDER_SINGLE_THREAD)
             continue;
-        comes_back_elsewhere(flags, LARDER_POLICY_DEFAULT);
-        comes_back_elsewhere(flags, LARDER_POLICY_LRU);
+        items_are_recovered_elsewhere(flags, LARDER_POLICY_DEFAULT);
+        items_are_recovered_elsewhere(flags, LARDER_POLICY_LRU);
     }
-    others_are_told_apart();
+    other_regions_are_told_apart();
     for (int call = 0; call < 6; call++)
         damage_is_found(call);
     return check_end("behaviour_attach");

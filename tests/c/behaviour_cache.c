@@ -1,4 +1,4 @@
-/* behaviour_cache.c: what set, get and the other verbs do, typed values, time, large values and scans. */
+/* behaviour_cache.c: set, get and the other verbs; typed values, time, large values and scans. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, HOUR_MS = 3600 * 1000 };
@@ -13,7 +13,7 @@ static void fill_pattern(unsigned char *bytes, size_t size, uint64_t seed)
         bytes[i] = (unsigned char)(next_random(&random) >> 32);
 }
 
-/* The value of a key is exactly these bytes. */
+/* Checks that the value of a key is exactly these bytes. */
 static void check_value(larder_cache *cache, const void *key, size_t key_len, const void *value, size_t value_len)
 {
     size_t len = value_len + 1;
@@ -23,8 +23,8 @@ static void check_value(larder_cache *cache, const void *key, size_t key_len, co
     CHECK(len != value_len || len == 0 || memcmp(read_bytes, value, value_len) == 0);
 }
 
-/* Values come back as they went in, whatever their sizes and the keys' bytes are; an update may grow and shrink. */
-static void values_come_back(void)
+/* A get returns the bytes that were set, for all sizes of values and all bytes in keys, after updates of any size. */
+static void values_are_read_back(void)
 {
     static const size_t sizes[] = {10, 0, 1, 3, 4, 5, 500, 499, 2000, 100, 8000, 7, 0, 64, 1, 3000};
     struct region region = region_new(4 * REGION_SIZE);
@@ -61,7 +61,7 @@ static void values_come_back(void)
     region_free(&region);
 }
 
-static void verbs_do_what_they_say(void)
+static void verbs_have_their_effects(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache *cache = cache_new(&region, NULL);
@@ -179,7 +179,7 @@ static void numbers_and_texts_keep_their_type(void)
         double got = 7;
         CHECK_STATUS(larder_cache_set_f64(cache, "n", 1, f64s[i], 0), LARDER_OK);
         CHECK_STATUS(larder_cache_get_f64(cache, "n", 1, &got), LARDER_OK);
-        /* Every bit counts: NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+        /* All bits must be equal: NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
         CHECK(memcmp(&got, &f64s[i], sizeof got) == 0);
         CHECK_STATUS(larder_cache_type(cache, "n", 1, &type), LARDER_OK);
         CHECK(type == LARDER_TYPE_F64);
@@ -300,7 +300,7 @@ static void touch_and_set_move_the_expiry(void)
     region_free(&region);
 }
 
-/* Where the clock steps back, nothing is lost, and an item lives on for its TTL at the most. */
+/* If the clock steps back, no item is lost, and an item lives for at most its TTL from then on. */
 static void clock_may_step_back(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -331,7 +331,7 @@ static void clock_may_step_back(void)
     region_free(&region);
 }
 
-static void time_can_be_told(void)
+static void time_can_be_set(void)
 {
     struct region region = region_new(REGION_SIZE);
     uint64_t now_ms = UINT64_C(1) << 50;
@@ -511,7 +511,7 @@ static void scans_see_each_item_once(void)
     }
     check_cache(cache, &region);
 
-    /* what has expired is not seen */
+    /* expired items are not visited */
     now_ms += HOUR_MS;
     memset(&scan, 0, sizeof scan);
     scan_to_the_end(cache, &scan);
@@ -542,7 +542,7 @@ static int32_t visit_and_reenter(void *ctx, const larder_item_info *item)
     return 0;
 }
 
-static void scan_callback_that_reenters_is_told_busy(void)
+static void scan_callback_that_reenters_is_busy(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache *cache = cache_new(&region, NULL);
@@ -607,7 +607,7 @@ static struct page_sums count_pages(const larder_cache *cache, uint64_t page_siz
     return sums;
 }
 
-/* What owners have is what their pages have when they are counted one by one, and what the statistics say. */
+/* Checks that the owners' numbers equal the sums over their pages, and agree with the statistics. */
 static void check_owners_and_pages(const larder_cache *cache)
 {
     larder_cache_stats_t stats = stats_of(cache);
@@ -637,7 +637,7 @@ static void check_owners_and_pages(const larder_cache *cache)
     CHECK(live == stats.item_count + stats.reservations);
     CHECK(pages == stats.page_count && pages == sums.count && sums.pages[LARDER_OWNER_FREE] == stats.pages_free);
     CHECK(evictions == stats.evictions && dead == stats.dead_bytes);
-    /* Bytes taken: fixed parts, pages of the index, and what lives. All others of the region are free. */
+    /* Used bytes: fixed parts, pages of the index, live bytes. All others of the region are free. */
     uint64_t fixed = stats.region_bytes - pages * page_size;
     CHECK(stats.total_used == fixed + sums.live_bytes[LARDER_OWNER_WINDOW] + sums.live_bytes[LARDER_OWNER_MAIN] +
                                   sums.live_bytes[LARDER_OWNER_INDEX]);
@@ -646,7 +646,7 @@ static void check_owners_and_pages(const larder_cache *cache)
     CHECK(stats.payload_bytes <= sums.live_bytes[LARDER_OWNER_WINDOW] + sums.live_bytes[LARDER_OWNER_MAIN]);
 }
 
-/* Small values and chained ones, short-lived and long-lived, come, change, go, expire and are evicted. */
+/* Small values and chained ones, with short and long TTLs, are set, changed, deleted, expired and evicted. */
 static void mix(larder_cache *cache, uint64_t *now_ms, uint64_t *random, int rounds)
 {
     for (int i = 0; i < rounds; i++) {
@@ -714,18 +714,18 @@ static void owners_and_pages_add_up(void)
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
-    values_come_back();
-    verbs_do_what_they_say();
+    values_are_read_back();
+    verbs_have_their_effects();
     counters_count();
     numbers_and_texts_keep_their_type();
     items_expire_on_time();
     touch_and_set_move_the_expiry();
     clock_may_step_back();
-    time_can_be_told();
+    time_can_be_set();
     item_info_tells_size_age_and_type();
     large_values_are_stored();
     scans_see_each_item_once();
-    scan_callback_that_reenters_is_told_busy();
+    scan_callback_that_reenters_is_busy();
     owners_and_pages_add_up();
     return check_end("behaviour_cache");
 }

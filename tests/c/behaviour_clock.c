@@ -1,5 +1,5 @@
-/* behaviour_clock.c: the clock that a cache has where the host gives none. This program's clock_gettime is in place of
- * the C library's, so that suspend can be played. */
+/* behaviour_clock.c: the clock of a cache without a clock hook. This program replaces the C library's clock_gettime, to
+ * simulate suspend. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -51,7 +51,7 @@ static void time_runs_in_suspend(void)
 #endif
 }
 
-/* An old kernel, or a sandbox that refuses it. */
+/* As on an old kernel, or in a sandbox that refuses CLOCK_BOOTTIME. */
 static void a_system_without_that_clock_has_the_other(void)
 {
     set_context("set", "no CLOCK_BOOTTIME");

@@ -1,5 +1,5 @@
-/* behaviour_hooks.c: events tell all that is evicted and expires, a callback that re-enters its cache is told that
- * it is busy, and locks are given back. */
+/* behaviour_hooks.c: events report all evictions and expirations. A callback that re-enters its cache gets
+ * LARDER_BUSY. Every lock is released. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, HOUR_MS = 3600 * 1000 };
@@ -178,7 +178,7 @@ static void lock_hooks_are_balanced(void)
     check_cache(cache, &region);
     CHECK(lock.depth == 0 && lock.taken == lock.given);
 
-    /* a lock that is refused refuses the call */
+    /* a call whose lock is refused is LARDER_BUSY */
     CHECK_STATUS(larder_cache_set(cache, "a", 1, "1", 1, 0), LARDER_OK);
     lock.refuse = 1;
     CHECK_STATUS(larder_cache_set(cache, "a", 1, "2", 1, 0), LARDER_BUSY);

@@ -63,7 +63,7 @@ static void compare_and_set(void)
     region_free(&area);
 }
 
-/* Every bad field of the structures is refused, and nothing is stored, counted or written. */
+/* Every bad field of the structures is refused. The call stores, counts and writes nothing. */
 static void bad_structures(void)
 {
     larder_cache *cache = cache_begin(0);
@@ -136,7 +136,7 @@ static void values_grow(void)
     region_free(&area);
 }
 
-/* Read from the origin, changed there and deleted here, then stored: too late. */
+/* A value is read from the origin, then the key is deleted here. A later fill with the old value is refused. */
 static void stale_fills(void)
 {
     larder_cache *cache = cache_begin(0);
@@ -184,7 +184,7 @@ static void deletion_by_rule(void)
     region_free(&area);
 }
 
-/* An expired value for those who ask for one, until the grace is over. */
+/* Until its grace is over, an expired value is returned on request. */
 static void stale_while_error(void)
 {
     area = region_new(REGION_SIZE);

@@ -1,5 +1,5 @@
-/* behaviour_limit.c: the limit holds and moves, exact LRU evicts in order, sizes are told before, and optimize brings
- * expired bytes back. */
+/* behaviour_limit.c: the limit holds and can change, exact LRU evicts in order, required sizes are sufficient, and
+ * optimize frees expired bytes. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, LARGE_REGION_SIZE = 1024 * 1024, HOUR_MS = 3600 * 1000 };
@@ -18,7 +18,7 @@ static larder_status get_number(larder_cache *cache, uint64_t key)
     return larder_cache_get(cache, &key, sizeof key, value, sizeof value, &len);
 }
 
-/* Sets new keys from `first` on until something is evicted, and tells the key behind the last. */
+/* Sets new keys from `first` until an item is evicted. Returns the key after the last one. */
 static uint64_t fill(larder_cache *cache, uint64_t first, size_t value_len, uint64_t ttl_ms)
 {
     uint64_t evictions = stats_of(cache).evictions, key = first;
@@ -44,7 +44,7 @@ static int32_t note_present(void *ctx, const larder_item_info *item)
     return 0;
 }
 
-/* Whatever is there was used after everything that is not. */
+/* Checks that every item in the cache was used later than every item that was evicted. */
 static void check_lru_order(larder_cache *cache)
 {
     static unsigned char present[KEY_COUNT];
@@ -145,7 +145,7 @@ static void limit_moves_down_and_up(void)
         CHECK(larder_cache_memory_limit(cache) == limit);
         check_cache(cache, &region);
 
-        /* the rest of the way is gone by the calls that follow; each may be one of the host's own */
+        /* later calls reach the limit; any call of the host makes a slice */
         larder_status status = LARDER_AGAIN;
         larder_optimize_report report;
         memset(&report, 0, sizeof report);
@@ -181,7 +181,7 @@ static void limit_moves_down_and_up(void)
     region_free(&region);
 }
 
-static void required_size_holds_what_it_says(void)
+static void required_size_holds_its_items(void)
 {
     static const struct {
         uint64_t items;
@@ -206,7 +206,7 @@ static void required_size_holds_what_it_says(void)
     }
 }
 
-/* With a limit, the answer is the limit's size, or an error: never a size that init refuses. */
+/* With a limit, the required size is the limit or an error, never a size that init refuses. */
 static void required_size_keeps_to_the_limit(void)
 {
     larder_cache_config config = config_default();
@@ -255,7 +255,7 @@ static void check_limits(larder_cache *cache, unsigned char *bytes)
     CHECK(ttl_ms == limits.ttl_ms_max);
 }
 
-static void limits_are_what_is_taken(void)
+static void limits_are_exact(void)
 {
     unsigned char *bytes = (unsigned char *)calloc(1, LARGE_REGION_SIZE);
     static const size_t sizes[] = {8192, REGION_SIZE, LARGE_REGION_SIZE};
@@ -406,7 +406,7 @@ int main(int argc, char **argv)
     lru_evicts_in_order();
     limit_holds_under_churn();
     limit_moves_down_and_up();
-    required_size_holds_what_it_says();
+    required_size_holds_its_items();
     required_size_keeps_to_the_limit();
     limits_are_what_is_taken();
     advice_says_what_more_memory_brings();

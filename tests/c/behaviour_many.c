@@ -1,4 +1,4 @@
-/* behaviour_many.c: many requests in one call do what the same requests do one by one. */
+/* behaviour_many.c: a batch has the same results as its requests made by single calls. */
 #include "check.h"
 
 enum {
@@ -76,7 +76,7 @@ static void twins_begin(struct twins *twins, const struct setting *setting)
     twins->many = cache_new(&twins->many_region, &config);
 }
 
-/* What was counted and what is held is the same in both. */
+/* Checks that both caches have the same counters and items. */
 static void check_twins(const struct twins *twins)
 {
     larder_cache_stats_t single = stats_of(twins->single), many = stats_of(twins->many);
@@ -105,7 +105,7 @@ static unsigned char many_buffers[BATCH_MAX][BUFFER_SIZE], single_buffer[BUFFER_
 static larder_set_request set_batch[BATCH_MAX], set_before[BATCH_MAX];
 static larder_get_request get_batch[BATCH_MAX], get_before[BATCH_MAX];
 
-/* Writes one of a few hundred keys, eight bytes long or longer, and tells its length. */
+/* Writes one of a few hundred keys of eight or more bytes. Returns its length. */
 static size_t write_key(unsigned char *key, uint64_t random)
 {
     uint64_t number = random % 400;
@@ -193,7 +193,7 @@ static larder_get_request random_get(unsigned char *key, unsigned char *buffer, 
     return request;
 }
 
-/* Everything but the status is as it was. */
+/* Whether only the status changed. */
 static int set_request_is_kept(larder_set_request now, larder_set_request before)
 {
     now.status = before.status;
@@ -213,7 +213,7 @@ static void run_sets(const struct twins *twins, size_t count, uint64_t *random)
     }
 }
 
-/* Everything but the status and, where there is one, the length is as it was. */
+/* Whether only the status and, if the call returns one, the length changed. */
 static int get_request_is_kept(larder_get_request now, larder_get_request before)
 {
     if (now.status == LARDER_OK || now.status == LARDER_BUFFER_TOO_SMALL)
@@ -311,7 +311,7 @@ static void last_set_wins(uint32_t shards)
     region_free(&region);
 }
 
-/* Nine requests, of which every other one is bad. */
+/* Nine requests; every second one is bad. */
 static void bad_requests_do_not_hurt_others(uint32_t shards)
 {
     static const larder_status set_wants[] = {LARDER_OK, LARDER_INVALID,   LARDER_OK, LARDER_INVALID, LARDER_OK,
@@ -415,7 +415,7 @@ static void no_array_is_no_requests(void)
 
 enum { BUSY_COUNT = 20 };
 
-/* The call is turned away as a whole: each request is told so, and nothing is read or written. */
+/* Checks that a whole batch is LARDER_BUSY: each request has that status, and no buffer is written. */
 static void check_all_busy(larder_cache *cache)
 {
     static unsigned char busy_buffers[BUSY_COUNT][8];
@@ -461,7 +461,7 @@ static int32_t reenter_on_visit(void *ctx, const larder_item_info *item)
     return 1;
 }
 
-static void callbacks_are_turned_away(uint32_t shards)
+static void callbacks_are_busy(uint32_t shards)
 {
     static uint64_t numbers[BATCH_MAX];
     struct region region = region_new(2 * REGION_SIZE);
@@ -494,7 +494,7 @@ static void callbacks_are_turned_away(uint32_t shards)
     region_free(&region);
 }
 
-/* A lock that is refused from some time on. */
+/* A lock that is refused after `locks_left` times. */
 static int32_t locks_left;
 
 static int32_t take_lock(void *ctx)
@@ -515,7 +515,7 @@ enum { REFUSED_COUNT = 100 };
 
 static uint64_t refused_numbers[REFUSED_COUNT], refused_values[REFUSED_COUNT];
 
-/* Sets, with the lock refused after `left` times; tells how many requests were served. */
+/* Sets, with the lock refused after `left` times. Returns the number of requests served. */
 static size_t set_until_refused(larder_cache *cache, int32_t left)
 {
     size_t served = 0;
@@ -538,7 +538,7 @@ static size_t set_until_refused(larder_cache *cache, int32_t left)
     return served;
 }
 
-/* Gets likewise: each request is either answered as the set before it says, or left alone. */
+/* The same with gets. Each request returns the value set before, or is left unchanged. */
 static void get_until_refused(larder_cache *cache, int32_t left)
 {
     size_t served = 0;
@@ -565,7 +565,7 @@ static void get_until_refused(larder_cache *cache, int32_t left)
     CHECK(left > 0 || served == 0);
 }
 
-/* Where the lock is refused halfway, some requests are served, and the others are told that it was busy. */
+/* If the lock is refused halfway, some requests are served, and the others are LARDER_BUSY. */
 static void refused_locks_leave_the_rest_busy(uint32_t shards)
 {
     struct region region = region_new(LARGE_REGION_SIZE);
@@ -601,7 +601,7 @@ int main(int argc, char **argv)
         last_set_wins(shards[i]);
         bad_requests_do_not_hurt_others(shards[i]);
         ttls_are_those_of_the_requests(shards[i]);
-        callbacks_are_turned_away(shards[i]);
+        callbacks_are_busy(shards[i]);
         refused_locks_leave_the_rest_busy(shards[i]);
     }
     no_array_is_no_requests();

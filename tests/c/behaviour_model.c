@@ -1,5 +1,5 @@
-/* behaviour_model.c: every configuration works, freed bytes are zeroed where that was asked for, random calls agree
- * with a model of what may be in the cache, and threads share a cache. */
+/* behaviour_model.c: every configuration works, LARDER_ZERO_ON_FREE zeroes freed bytes, random calls agree with a
+ * model of the items, and threads share a cache. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
@@ -22,7 +22,7 @@ static larder_status get_number(larder_cache *cache, uint64_t key)
     return larder_cache_get(cache, &key, sizeof key, value, sizeof value, &len);
 }
 
-/* Sets new keys from `first` on until something is evicted, and tells the key behind the last. */
+/* Sets new keys from `first` until an item is evicted. Returns the key after the last one. */
 static uint64_t fill(larder_cache *cache, uint64_t first, size_t value_len, uint64_t ttl_ms)
 {
     uint64_t evictions = stats_of(cache).evictions, key = first;
@@ -79,8 +79,8 @@ static int region_contains(const struct region *region, const char *text)
     return 0;
 }
 
-/* LARDER_ZERO_ON_FREE: whatever way a value goes, its bytes are gone. Not for memcheck, which minds that the search
- * reads the padding of the cache's tables. */
+/* LARDER_ZERO_ON_FREE: after any removal of a value, its bytes are zero. Skipped under memcheck, which reports that
+ * the search reads padding of the cache's tables. */
 static void freed_bytes_are_zeroed(void)
 {
     static const char first[] = "a secret that nobody may find", second[] = "another secret of other length, longer";
@@ -147,7 +147,7 @@ static void model_get(larder_cache *cache, uint64_t key, struct model_item *item
     CHECK(len == item->value_len && memcmp(got, want, len) == 0);
 }
 
-/* Random calls; what comes back is what was set last, not expired and not deleted. */
+/* Random calls. Every value returned is the last one set, not expired and not deleted. */
 static void random_calls_agree_with_a_model(void)
 {
     static struct model_item items[MODEL_KEY_COUNT];
@@ -203,7 +203,7 @@ static void random_calls_agree_with_a_model(void)
             check_cache(cache, &region);
         }
         uint64_t there_at_most = 0;
-        CHECK_STATUS(larder_cache_optimize(cache, 0, NULL), LARDER_OK); /* what has expired no longer counts */
+        CHECK_STATUS(larder_cache_optimize(cache, 0, NULL), LARDER_OK); /* removes expired items from the counts */
         for (int key = 0; key < MODEL_KEY_COUNT; key++)
             there_at_most += items[key].maybe_there ? 1 : 0;
         CHECK(larder_cache_item_count(cache) <= there_at_most);
@@ -258,7 +258,7 @@ static void threads_share_a_cache(void)
             struct worker worker = {cache, (uint64_t)i + 1, 0, check_rounds(50000, 3000)};
             workers[i] = worker;
             if (pthread_create(&threads[i], NULL, work, &workers[i]) != 0) {
-                fputs("no thread to be had\n", stderr);
+                fputs("the host cannot start a thread\n", stderr);
                 exit(EXIT_FAILURE);
             }
         }

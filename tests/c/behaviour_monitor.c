@@ -1,5 +1,5 @@
-/* behaviour_monitor.c: the monitor checks when its interval has passed, optimizes above its high watermark, keeps
- * a history, and runs on a thread of its own where the host has threads. */
+/* behaviour_monitor.c: the monitor checks when its interval has passed, optimizes above its high watermark and keeps
+ * a history. On hosts with threads it can run in its own thread. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
@@ -93,7 +93,7 @@ static void poll_checks_when_the_interval_has_passed(void)
     region_free(&region);
 }
 
-/* Above the high watermark a check optimizes; a step at a time, so it may take several. */
+/* Above the high watermark a check optimizes by bounded steps, so several checks may be necessary. */
 static void pressure_makes_it_optimize(void)
 {
     struct region region = region_new(REGION_SIZE);
@@ -131,7 +131,7 @@ static void pressure_makes_it_optimize(void)
     CHECK(reports.bytes_freed == stats.memory_freed);
     check_cache(cache, &region);
 
-    /* and once it is low there is nothing to do */
+    /* at low pressure a check does not optimize */
     CHECK_STATUS(larder_cache_optimize(cache, 0, NULL), LARDER_OK);
     uint64_t optimizations = 0;
     for (int i = 0; i < 10; i++) {
@@ -164,7 +164,7 @@ static void history_keeps_samples(void)
         CHECK_STATUS(larder_cache_set(cache, &i, sizeof i, &i, sizeof i, 0), LARDER_OK);
         CHECK_STATUS(larder_monitor_poll(&monitor, now_ms), LARDER_OK);
         if (i == 0)
-            continue; /* the first poll may be no more than the first look at the clock */
+            continue; /* the first poll may only read the clock */
         memset(samples, DIRT_BYTE, sizeof samples);
         CHECK_STATUS(larder_monitor_history(&monitor, samples, SAMPLE_COUNT_MAX, &count), LARDER_OK);
         if (!CHECK(count > 0 && count <= SAMPLE_COUNT_MAX))
@@ -200,7 +200,7 @@ static void sleep_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-/* Waits, not for ever, until the thread has made this many checks. */
+/* Waits for a limited time until the thread has made this many checks. */
 static void await_checks(const larder_monitor *monitor, uint64_t checks)
 {
     uint64_t from_ms = real_ms();
@@ -239,7 +239,7 @@ static void thread_starts_and_stops(void)
     region_free(&region);
 }
 
-/* A thread that waits for an hour hears of a new interval and of its end at once. */
+/* A thread that waits for an hour reacts at once to a new interval and to a stop. */
 static void thread_hears_of_a_new_interval(void)
 {
     struct region region = region_new(REGION_SIZE);

@@ -3,7 +3,7 @@
 
 enum { REGION_SIZE = 256 * 1024, BLOCK_COUNT_MAX = 20000, BLOCK_OVERHEAD_MAX = 32 };
 
-/* What must hold after every call. */
+/* Checks what must hold after every call. */
 static larder_pool_stats_t check_pool(const larder_pool *pool, const struct region *region)
 {
     larder_pool_stats_t stats = pool_stats_of(pool);
@@ -71,8 +71,8 @@ static void block_free(larder_block *block)
     CHECK_STATUS(larder_block_release(block), LARDER_STALE);
 }
 
-/* A released block is zero but for what the pool may keep at its start. In a region that was zero to begin with,
- * every block that is handed out is. */
+/* A freed block is zero, except for the LINK_SIZE bytes at its start that the pool may use. In a region that was zero
+ * at first, every new block is zero. */
 enum { LINK_SIZE = 16 };
 
 static struct region region_of_zeros(void)
@@ -185,7 +185,7 @@ static void kept_blocks_are_not_zeroed(void)
 
 static larder_block blocks[BLOCK_COUNT_MAX];
 
-/* Random sizes, many alive at once, each filled with a pattern of its own. */
+/* Random sizes with many blocks in use, each filled with its own pattern. */
 static void blocks_never_overlap(void)
 {
     enum { ALIVE_MAX = 400 };
@@ -228,7 +228,7 @@ static void blocks_never_overlap(void)
     region_free(&region);
 }
 
-/* Takes blocks of one size until there is no room, gives them all back, and tells how many there were. */
+/* Allocates blocks of one size until there is no room, then frees them. Returns their number. */
 static int fill_and_empty(larder_pool *pool, size_t size, const struct region *region)
 {
     int count = 0;

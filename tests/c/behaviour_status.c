@@ -1,11 +1,11 @@
-/* behaviour_status.c: each status is answered by calls that it is for, and its text says what was wrong. */
+/* behaviour_status.c: calls return each status in the documented cases, and the status's text names the cause. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, VALUE_LEN = 100 };
 
 static unsigned char bytes[REGION_SIZE];
 
-/* A status, and words that its text needs so that it is true of what was called. */
+/* Checks a status, and that its text has these words, so that the text is true of the call. */
 static void check_answer(larder_status status, larder_status want, const char *words)
 {
     char word[32];
@@ -22,7 +22,7 @@ static void check_answer(larder_status status, larder_status want, const char *w
 
 /* ---- setting up ---- */
 
-static void what_is_wrong_with_a_region(void)
+static void bad_regions(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache_config config = config_default();
@@ -51,7 +51,7 @@ static void what_is_wrong_with_a_region(void)
     region_free(&region);
 }
 
-static void what_a_region_holds_already(void)
+static void regions_attached_to(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache_config config = config_default();
@@ -67,7 +67,7 @@ static void what_a_region_holds_already(void)
 
 /* ---- items ---- */
 
-static void what_is_wrong_with_an_item(larder_cache *cache)
+static void bad_items(larder_cache *cache)
 {
     size_t len = 0, size = 0;
     int64_t number = 0;
@@ -84,8 +84,8 @@ static void what_is_wrong_with_an_item(larder_cache *cache)
     check_answer(larder_cache_increment(cache, "n", 1, 1, &number), LARDER_INVALID, "argument,out of range");
 }
 
-/* As many views as the cache allows, and no item is left that could go. */
-static void what_is_held(larder_cache *cache)
+/* The maximum number of views, and a cache in which all items are pinned. */
+static void pinned_items(larder_cache *cache)
 {
     larder_view views[15], more;
     CHECK_STATUS(larder_cache_set(cache, "key", 3, bytes, VALUE_LEN, 0), LARDER_OK);
@@ -104,15 +104,15 @@ static int32_t call_back(void *ctx, const larder_item_info *item)
     return 1;
 }
 
-static void what_is_under_way(larder_cache *cache)
+static void calls_under_way(larder_cache *cache)
 {
     larder_cursor cursor = {0};
     CHECK_STATUS(larder_cache_set(cache, "key", 3, bytes, VALUE_LEN, 0), LARDER_OK);
     check_answer(larder_cache_scan(cache, &cursor, call_back, cache), LARDER_AGAIN, "more to do,call again");
 }
 
-/* The value's bytes, damaged where they lie. */
-static void what_is_damaged(const struct region *region, larder_cache *cache)
+/* Damages the value's bytes in the region. */
+static void damaged_items(const struct region *region, larder_cache *cache)
 {
     static unsigned char value[VALUE_LEN];
     larder_view view;
@@ -129,17 +129,17 @@ static void what_is_damaged(const struct region *region, larder_cache *cache)
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
-    what_is_wrong_with_a_region();
-    what_a_region_holds_already();
+    bad_regions();
+    regions_attached_to();
     struct region region = region_new(REGION_SIZE);
     larder_cache_config config = config_default();
     config.flags = LARDER_CHECKSUM;
     config.pins_max = 15;
     larder_cache *cache = cache_new(&region, &config);
-    what_is_wrong_with_an_item(cache);
-    what_is_held(cache);
-    what_is_under_way(cache);
-    what_is_damaged(&region, cache);
+    bad_items(cache);
+    pinned_items(cache);
+    calls_under_way(cache);
+    damaged_items(&region, cache);
     check_cache(cache, &region);
     region_free(&region);
     check_answer(LARDER_OK, LARDER_OK, "ok");

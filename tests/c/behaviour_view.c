@@ -1,5 +1,5 @@
-/* behaviour_view.c: views keep their bytes whatever happens to the key, reservations are written in place, and both
- * are given back once. */
+/* behaviour_view.c: views keep their bytes through all changes of the key, reservations are written in place, and both
+ * can be released once. */
 #include "check.h"
 
 enum { REGION_SIZE = 64 * 1024, LARGE_REGION_SIZE = 256 * 1024, HOUR_MS = 3600 * 1000, VALUE_MAX = 24 * 1024 };
@@ -88,7 +88,7 @@ static larder_status delete_key(larder_cache *cache, uint64_t key)
     return larder_cache_delete(cache, &key, sizeof key);
 }
 
-/* The value of a key is the pattern of this seed. */
+/* Checks that the value of a key is the pattern of this seed. */
 static void check_value(larder_cache *cache, uint64_t key, size_t len, uint64_t seed)
 {
     size_t got = len + 1;
@@ -98,7 +98,7 @@ static void check_value(larder_cache *cache, uint64_t key, size_t len, uint64_t 
     CHECK(got == len && memcmp(read_bytes, pattern, len) == 0);
 }
 
-/* No span has this number, and nothing is written. */
+/* Checks that no span has this number, and that the outputs are not written. */
 static void check_no_view_span(larder_cache *cache, const larder_view *view, uint32_t index, larder_status want)
 {
     const void *data = pattern;
@@ -116,7 +116,8 @@ static void check_no_reservation_span(larder_cache *cache, const larder_reservat
     CHECK(data == pattern && len == 77);
 }
 
-/* All spans at once are those that are told one by one; too few places get none of them, and the number. */
+/* Checks that the call for all spans returns the same spans as the single calls. An array that is too short is not
+ * written, and the number is returned. */
 static void check_all_spans(larder_cache *cache, const larder_view *view)
 {
     static larder_span spans[4096];
@@ -138,7 +139,7 @@ static void check_all_spans(larder_cache *cache, const larder_view *view)
     CHECK(count == view->spans);
 }
 
-/* The spans of a view, one behind the other, are the pattern of this seed. */
+/* Checks that the spans of a view together are the pattern of this seed. */
 static void check_view(const struct world *world, const larder_view *view, size_t value_len, uint64_t seed)
 {
     size_t at = 0;
@@ -166,7 +167,7 @@ static void check_view(const struct world *world, const larder_view *view, size_
     check_no_view_span(world->cache, view, UINT32_MAX, LARDER_NOT_FOUND);
 }
 
-/* As check_all_spans. */
+/* As check_all_spans, for a reservation. */
 static void check_all_reservation_spans(larder_cache *cache, const larder_reservation *reservation)
 {
     static larder_span spans[4096];
@@ -209,7 +210,7 @@ static void write_reservation(const struct world *world, const larder_reservatio
 
 /* ---- views outlive ---- */
 
-/* The keys 0 to 5 are held; those from OTHERS on are not. */
+/* The keys 0 to 5 are pinned; the keys from OTHERS on are not. */
 static const size_t held_lens[] = {0, 1, 10, 100, 1000, 20000};
 
 enum { HELD_COUNT = sizeof held_lens / sizeof held_lens[0], OTHERS = 1000, OTHER_COUNT = 200 };
@@ -301,7 +302,7 @@ static void act_delete_and_evict(struct world *world)
     act_evict(world);
 }
 
-/* The rest of the cache is compacted around what is held. */
+/* Compacts the rest of the cache around the pinned items. */
 static void act_optimize(struct world *world)
 {
     for (uint64_t key = OTHERS; key < OTHERS + OTHER_COUNT; key++)
@@ -379,7 +380,7 @@ static void views_outlive(const struct setting *setting, const struct action *ac
     world_end(&world);
 }
 
-/* Whatever shards the keys fall into, all that is not held makes room for a value that fits beside what is. */
+/* For any distribution of keys over shards, unpinned items are evicted for a value that fits beside the pinned ones. */
 static void the_rest_makes_room(const struct setting *setting)
 {
     uint64_t draws = (uint64_t)check_rounds(300, 60);
@@ -403,8 +404,8 @@ static void the_rest_makes_room(const struct setting *setting)
     }
 }
 
-/* An item in the page that is written to goes, too, where a held one keeps the page before it. */
-static void a_limit_is_reached_beside_what_is_held(const struct setting *setting)
+/* If a pinned item keeps the page before the head, items in the head page are evicted, too. */
+static void a_limit_is_reached_beside_pinned_items(const struct setting *setting)
 {
     const size_t limit = LARGE_REGION_SIZE / 8;
     size_t step = (size_t)check_rounds(97, 397);
@@ -429,7 +430,7 @@ static void a_limit_is_reached_beside_what_is_held(const struct setting *setting
     }
 }
 
-/* An integer changes beside its view. */
+/* An integer can change while there is a view of its old value. */
 static void integers_change_beside_a_view(const struct setting *setting)
 {
     struct world world;
@@ -450,7 +451,7 @@ static void integers_change_beside_a_view(const struct setting *setting)
     world_end(&world);
 }
 
-/* A pin is a get, and the bytes of what was deleted are free with the last unpin. */
+/* A pin counts as a get. The bytes of a deleted item become free with the last unpin. */
 static void last_unpin_frees(const struct setting *setting)
 {
     for (size_t i = 0; i < HELD_COUNT; i++) {
@@ -477,7 +478,7 @@ static void last_unpin_frees(const struct setting *setting)
     }
 }
 
-/* ---- what was given back ---- */
+/* ---- released tokens ---- */
 
 static int stats_are(const larder_cache *cache, const larder_cache_stats_t *before)
 {
@@ -485,7 +486,7 @@ static int stats_are(const larder_cache *cache, const larder_cache_stats_t *befo
     return memcmp(&now, before, sizeof now) == 0;
 }
 
-/* Whatever is asked of a view that is none is LARDER_STALE and changes nothing. */
+/* Checks that every call with a stale view is LARDER_STALE and changes nothing. */
 static void check_stale_view(larder_cache *cache, const larder_view *view)
 {
     larder_view copy = *view;
@@ -512,7 +513,7 @@ static void check_stale_reservation(larder_cache *cache, const larder_reservatio
     CHECK(stats_are(cache, &before));
 }
 
-/* A view with the fields that the library knows a reservation by, and the other way round. */
+/* A view made from the fields by which the library identifies a reservation. */
 static larder_view view_of_reservation(const larder_reservation *reservation)
 {
     larder_view view;
@@ -563,8 +564,8 @@ static void nothing_is_no_view(const struct world *world)
     check_forged(world->cache, view);
 }
 
-/* Neither neighbours of a token nor what another kind of token says is held. */
-static void what_is_held_is_told_apart(const struct setting *setting)
+/* Entries beside a token, and tokens of the other kind, are LARDER_STALE. */
+static void forged_tokens_are_stale(const struct setting *setting)
 {
     struct world world;
     larder_view view, other;
@@ -589,7 +590,7 @@ static void what_is_held_is_told_apart(const struct setting *setting)
         other.generation = view.generation - step;
         check_forged(world.cache, other);
         other = view;
-        other.entry = view.entry + 1 + step; /* entry and the next one are held */
+        other.entry = view.entry + 1 + step; /* entry and the next one are in use */
         check_forged(world.cache, other);
         stale = reservation;
         stale.generation = reservation.generation + step;
@@ -607,7 +608,7 @@ static void what_is_held_is_told_apart(const struct setting *setting)
 
 enum { STALE_ROUNDS = 40 };
 
-/* Copies of views stay stale after their places in the table were taken by others. */
+/* Copies of released views stay stale after other pins reuse their entries. */
 static void copies_stay_stale(const struct setting *setting)
 {
     static larder_view views[STALE_ROUNDS];
@@ -688,8 +689,8 @@ static void large_values_lie_in_spans(const struct setting *setting)
 
 /* ---- reservations ---- */
 
-/* Nobody finds a reserved value before the commit, and an abort leaves no trace. */
-static void reservations_are_nobodys_before_the_commit(const struct setting *setting)
+/* No call finds a reserved value before the commit, and an abort leaves no trace. */
+static void reservations_are_not_found_before_the_commit(const struct setting *setting)
 {
     for (uint64_t i = 0; i < HELD_COUNT; i++) {
         struct world world;
@@ -726,8 +727,8 @@ static void reservations_are_nobodys_before_the_commit(const struct setting *set
     }
 }
 
-/* The old value stays until the commit; of several reservations for one key the first commit counts, and none whose key
- * was changed since. */
+/* The old value stays until the commit. Of several reservations for one key only the first commit succeeds. A commit
+ * fails if its key was changed since the reserve. */
 static void old_values_stay_until_the_commit(const struct setting *setting)
 {
     for (uint64_t i = 0; i < HELD_COUNT; i++) {
@@ -754,7 +755,7 @@ static void old_values_stay_until_the_commit(const struct setting *setting)
         CHECK(larder_cache_item_count(world.cache) == 1);
         CHECK(stats_of(world.cache).sets == 2 && stats_of(world.cache).updates == 1);
 
-        /* what was deleted meanwhile does not come back */
+        /* a commit does not restore a key deleted since */
         CHECK_STATUS(reserve(world.cache, 3, len, 0, &first), LARDER_OK);
         write_reservation(&world, &first, 5);
         CHECK_STATUS(delete_key(world.cache, 3), LARDER_OK);
@@ -777,7 +778,7 @@ static const struct ttl_case ttl_cases[] = {
     {LARDER_TTL_NEVER, 2 * HOUR_MS, LARDER_TTL_NEVER},
 };
 
-/* However long a reservation was held, its value lives as long as was asked for. */
+/* The TTL of a reserved value starts at the commit, however old the reservation is. */
 static void ttl_counts_from_the_commit(const struct ttl_case *c, size_t len)
 {
     struct region region = region_new(LARGE_REGION_SIZE);
@@ -815,7 +816,7 @@ static void ttls_count_from_the_commit(void)
             ttl_counts_from_the_commit(&ttl_cases[i], held_lens[j]);
 }
 
-/* ---- what may be held ---- */
+/* ---- the number of pins ---- */
 
 static void check_clear(const struct world *world, uint32_t views, uint32_t reservations)
 {
@@ -825,7 +826,7 @@ static void check_clear(const struct world *world, uint32_t views, uint32_t rese
     check_cache(world->cache, &world->region);
 }
 
-static void clear_leaves_what_is_held(const struct setting *setting)
+static void clear_keeps_views_and_voids_reservations(const struct setting *setting)
 {
     struct world world;
     larder_view view;
@@ -860,7 +861,7 @@ static void clear_leaves_what_is_held(const struct setting *setting)
 
 enum { PINS_LIMIT = 64 };
 
-/* What is held of key 1, hence of one shard. */
+/* Pins of key 1, so all of them are in one shard. */
 static struct {
     larder_view views[PINS_LIMIT];
     larder_reservation reservations[PINS_LIMIT];
@@ -889,7 +890,7 @@ static void give_one(const struct world *world)
     CHECK(stats.views == pins.view_count && stats.reservations == pins.reservation_count);
 }
 
-/* One too many is refused, and nothing else happens. */
+/* Checks that one pin more is refused and changes nothing. */
 static void check_none_can_be_taken(const struct world *world)
 {
     larder_view view;
@@ -908,7 +909,7 @@ static void check_none_can_be_taken(const struct world *world)
     check_value(world->cache, 1, 9, 1);
 }
 
-/* Views and reservations, in the order that the bits of `kinds` say, until `most` are held. */
+/* Makes `most` views and reservations; the bits of `kinds` select which. Then checks that no more are allowed. */
 static void as_many_are_held(const struct world *world, uint32_t most, uint64_t kinds)
 {
     pins.view_count = pins.reservation_count = 0;
@@ -961,7 +962,7 @@ static void no_more_are_held_than_configured(void)
         }
 }
 
-/* More than a page has room for, an eighth of its bytes, make no cache. */
+/* A pins_max above an eighth of a page's bytes is refused. */
 static void too_many_pins_make_no_cache(void)
 {
     static const struct {
@@ -995,7 +996,7 @@ static void check_limit(const struct world *world)
     CHECK(larder_cache_memory_usage(world->cache) <= larder_cache_memory_limit(world->cache));
 }
 
-/* Sets and pins until `misses` sets in a row found no room; tells how many are held. */
+/* Sets and pins until `misses` successive sets find no room. Returns the number of pins. */
 static int hold_until_full(const struct world *world, size_t len, int misses, uint64_t *next)
 {
     int count = 0, missed = 0;
@@ -1040,8 +1041,8 @@ static void give_back(const struct world *world, int from, int to)
     }
 }
 
-/* Bytes beside what is held come back with their page: a set finds room at the latest when all of a page is given
- * back. Until then it changes nothing that is held; with all given back everything works again. */
+/* Bytes beside pinned items become free with their page, so a set finds room at the latest when all pins of a page are
+ * released. Until then a set changes no pinned item. With all pins released every set works again. */
 static void room_comes_with_unpins(const struct world *world, int count, size_t len, uint64_t *next)
 {
     for (int i = 0; i < count; i += 5) {
@@ -1087,7 +1088,7 @@ static void limit_holds_with_everything_pinned(const struct setting *setting, si
     CHECK(stats_of(world.cache).views == (uint32_t)count);
     check_all_held(&world, count, len);
 
-    /* neither another value for a held key nor a reservation finds room, and nothing is lost */
+    /* neither another value for a pinned key nor a reservation finds room, and no item is lost */
     larder_reservation reservation;
     for (int i = 0; i < count; i += 7) {
         larder_status status = set_long_lived(world.cache, holders[i].key, len, 9);
@@ -1102,8 +1103,8 @@ static void limit_holds_with_everything_pinned(const struct setting *setting, si
     world_end(&world);
 }
 
-/* In a full cache of equal items at least half of them can be held, one after the other: a set fails where what is not
- * held lies beside what is. */
+/* In a full cache of equal items at least half of them can be pinned one by one. A set fails if all unpinned items are
+ * in pages with pinned ones. */
 static void half_can_be_held_in_turn(const struct setting *setting, size_t len)
 {
     struct world world;
@@ -1137,7 +1138,7 @@ static void half_can_be_held_in_turn(const struct setting *setting, size_t len)
     world_end(&world);
 }
 
-/* A limit below what is held is reached when it is given back; usage does not rise meanwhile. */
+/* A limit below the pinned bytes is reached when the pins are released. Usage does not rise until then. */
 static void lowered_limits_wait_for_unpins(const struct setting *setting, size_t len)
 {
     size_t limit = (size_t)setting->shards * LARGE_REGION_SIZE / 4;
@@ -1168,8 +1169,8 @@ static void lowered_limits_wait_for_unpins(const struct setting *setting, size_t
     world_end(&world);
 }
 
-/* Where some items are held and others are not, every set finds room. */
-static void sets_work_beside_what_is_held(const struct setting *setting)
+/* If some items are pinned and others are not, every set finds room. */
+static void sets_work_beside_pinned_items(const struct setting *setting)
 {
     struct world world;
     uint64_t random = 11;
@@ -1198,7 +1199,7 @@ static void sets_work_beside_what_is_held(const struct setting *setting)
 
 #define MARK_BYTE 0x5B
 
-/* Whether three marks lie side by side in the pages: the region's last bytes, but for a tail of less than a page. */
+/* Whether three adjacent marks are in the pages. The pages end at the region's end, or less than a page before it. */
 static int marks_are_left(const struct world *world)
 {
     larder_cache_stats_t stats = stats_of(world->cache);
@@ -1237,7 +1238,7 @@ static void go_by_set(struct world *world)
     CHECK_STATUS(set_long_lived(world->cache, 1, 2000, 1), LARDER_OK);
 }
 
-/* The first TTL of an item that is held makes a copy of it. */
+/* The first TTL of a pinned item makes a copy of the item. */
 static void go_by_expiry(struct world *world)
 {
     uint64_t key = 1;
@@ -1309,7 +1310,7 @@ static struct {
 static uint64_t seeds[KEY_COUNT]; /* of each key's last value */
 static uint32_t changes[KEY_COUNT]; /* sets, deletions and commits of each key */
 
-/* Lengths follow from the seed. */
+/* The length is a function of the seed. */
 static size_t len_of(uint64_t seed)
 {
     return (size_t)(seed % 16 == 0 ? seed % 6000 : seed % 300);
@@ -1385,7 +1386,7 @@ static void change_something(struct world *world, uint64_t random)
     }
 }
 
-static void whatever_happens(const struct setting *setting, uint64_t seed)
+static void random_calls_keep_views(const struct setting *setting, uint64_t seed)
 {
     struct world world;
     uint64_t random = seed;
@@ -1422,15 +1423,15 @@ int main(int argc, char **argv)
         for (size_t a = 0; a < sizeof actions / sizeof actions[0]; a++)
             views_outlive(setting, &actions[a]);
         the_rest_makes_room(setting);
-        a_limit_is_reached_beside_what_is_held(setting);
+        a_limit_is_reached_beside_pinned_items(setting);
         integers_change_beside_a_view(setting);
         last_unpin_frees(setting);
-        what_is_held_is_told_apart(setting);
+        forged_tokens_are_stale(setting);
         copies_stay_stale(setting);
         large_values_lie_in_spans(setting);
-        reservations_are_nobodys_before_the_commit(setting);
+        reservations_are_not_found_before_the_commit(setting);
         old_values_stay_until_the_commit(setting);
-        clear_leaves_what_is_held(setting);
+        clear_keeps_views_and_voids_reservations(setting);
         limit_holds_with_everything_pinned(setting, 8000, 0);
         limit_holds_with_everything_pinned(setting, 5000, 200 * 1024);
         if (setting->shards == 1) {
@@ -1439,8 +1440,8 @@ int main(int argc, char **argv)
             half_can_be_held_in_turn(setting, 10001);
         }
         lowered_limits_wait_for_unpins(setting, 8000);
-        sets_work_beside_what_is_held(setting);
-        whatever_happens(setting, 17 + s);
+        sets_work_beside_pinned_items(setting);
+        random_calls_keep_views(setting, 17 + s);
     }
     ttls_count_from_the_commit();
     no_more_are_held_than_configured();

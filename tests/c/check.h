@@ -1,7 +1,7 @@
 /* check.h: a test harness in one header.
  *
- * CHECK counts; check_end prints "name: N passed, N failed" and is main's exit code. A region lies between
- * guard bytes, which are looked at when it is freed. The program's argument "quick" asks for fewer rounds. */
+ * CHECK counts. check_end prints "name: N passed, N failed" and returns main's exit code. A region is between
+ * guard bytes, which are checked when the region is freed. The program's argument "quick" reduces the rounds. */
 #ifndef LARDER_TESTS_CHECK_H
 #define LARDER_TESTS_CHECK_H
 
@@ -22,7 +22,7 @@
 #define CHECK(claim) check_claim((claim) ? 1 : 0, #claim, __FILE__, __LINE__)
 #define CHECK_STATUS(call, want) check_status((call), (want), #call, __FILE__, __LINE__)
 
-/* Where any error will do. No status is positive. */
+/* Stands for any error: no status is positive. */
 #define ANY_ERROR 1
 
 #define FAILURES_PRINTED_MAX 40
@@ -72,7 +72,7 @@ static inline void check_begin(int argc, char **argv)
     check_quick = argc > 1 && strcmp(argv[1], "quick") == 0;
 }
 
-/* What failures are about: printed behind them. */
+/* Sets the text that is printed behind failures. */
 static inline void set_context(const char *call, const char *about)
 {
     static char text[128];
@@ -100,7 +100,7 @@ static inline int all_bytes_are(const void *bytes, size_t size, unsigned char by
     return 1;
 }
 
-/* Memory for larder: aligned, full of dirt, between guards. */
+/* Memory for larder: aligned, filled with DIRT_BYTE, between guard bytes. */
 struct region {
     unsigned char *whole, *memory;
     size_t size;
@@ -138,7 +138,7 @@ static inline void region_free(struct region *region)
     region->whole = region->memory = NULL;
 }
 
-/* Between the fields of larder's own structures lie bytes that nobody writes: who compares regions whole says so. */
+/* Tells valgrind that padding in larder's structures is defined. Tests that compare whole regions need this. */
 static inline void bytes_are_defined(const void *bytes, size_t size)
 {
 #ifdef VALGRIND_MAKE_MEM_DEFINED
@@ -214,7 +214,7 @@ static inline larder_cache_stats_t stats_of(const larder_cache *cache)
     return stats;
 }
 
-/* What must hold after every call: every invariant, and every byte accounted for. */
+/* Checks what must hold after every call: every invariant, and the sums of bytes. */
 static inline void check_cache(const larder_cache *cache, const struct region *region)
 {
     larder_cache_stats_t stats = stats_of(cache);

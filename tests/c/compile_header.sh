@@ -1,14 +1,14 @@
 #!/bin/sh
-# Compiles a file that includes larder.h twice and uses each initializer, as every language that it is for, without a
+# Compiles a file that includes larder.h twice and uses each initializer, in every supported language, without a
 # warning.
-# usage: compile_header.sh DIRECTORY    (for its files; made where it is missing)
+# usage: compile_header.sh DIRECTORY    (for its files; made if missing)
 set -eu
 cd "$(dirname "$0")/../.."
 out=$1
 mkdir -p "$out"
 passed=0 failed=0
 
-# Lines of "STRUCTURE INITIALIZER": one follows the other in the header.
+# Lines of "STRUCTURE INITIALIZER": in the header each initializer follows its structure.
 awk '/^} larder_/ { name = $2; sub(/;/, "", name) } /^#define LARDER_[A-Z_]*_INIT / { print name, $2 }' \
     include/larder.h >"$out/initializers"
 
@@ -36,7 +36,7 @@ compile() {
     fi
 }
 
-# 64-bit integers are what C90 and C++98 need beyond their standard.
+# C90 and C++98 need 64-bit integers, which their standards do not have.
 for language in c90 c99 c11 c17; do
     compile gcc twice.c "-std=$language" -Wno-long-long
     compile clang twice.c "-std=$language" -Wno-long-long

@@ -1,4 +1,4 @@
-// consumer.cpp: the same header and library from C++: a small cache of strings over static memory.
+// consumer.cpp: header and library used from C++, by a small cache of strings in static memory.
 #include "check.h"
 
 #include <string>

@@ -1,5 +1,5 @@
-/* fork_threads.c: a process that forks while its threads are in calls: the child attaches to its copy of the cache, and
- * the parent goes on. Every wait has an end: a child that hangs is killed by its alarm. */
+/* fork_threads.c: a process forks while its threads are inside calls. The child attaches to its copy of the cache, and
+ * the parent continues. Every wait is bounded: a child that hangs is killed by its alarm. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -18,13 +18,13 @@ static union {
 static unsigned char *the_region;
 static larder_cache *the_cache;
 
-/* ---- a lock that another thread holds for sure ---- */
+/* ---- a lock that another thread certainly holds ---- */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int is_inside, may_leave;
 
-/* Runs under the lock of the part that the scan visits. */
+/* Called under the lock of the shard that the scan visits. */
 static int32_t stay_inside(void *ctx, const larder_item_info *item)
 {
     (void)ctx;
@@ -163,7 +163,7 @@ static void fork_while_a_lock_is_held(const larder_cache_config *config)
     pid_t child = fork();
     if (child == 0) {
         alarm(CHILD_SECONDS);
-        /* The call that does not wait tells why the others would wait for ever. */
+        /* The call that does not wait shows that the other calls would wait without end. */
         if (larder_cache_try_get(the_cache, &key, sizeof key, value, sizeof value, &len) != LARDER_BUSY)
             _exit(LOCK_IS_FREE);
         _exit(child_uses_cache(config));

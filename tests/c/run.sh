@@ -1,6 +1,6 @@
 #!/bin/sh
-# The C and C++ part of the tests: headers, programs, examples, installation, symbols, memory. Runs every step, whatever
-# the ones before it said, and closes with how many passed. Needs `make lib examples` first.
+# The C and C++ part of the tests: headers, programs, examples, installation, symbols, memory. Runs every step, even
+# after failures, and prints the counts at the end. Needs `make lib examples` first.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/c
@@ -26,7 +26,7 @@ build_and_run_cpp() {
 
 HPP_TESTS='held items memory values whole'
 
-# cpp_tests COMPILER OPTION...: the tests of larder.hpp; doctest's own part is the same for all
+# cpp_tests COMPILER OPTION...: the tests of larder.hpp; doctest's own part is compiled once
 cpp_tests() {
     [ -e "$out/cpp-main.o" ] || g++ -std=c++17 -c tests/cpp/main.cpp -o "$out/cpp-main.o" || return 1
     printf '%s\n' $HPP_TESTS | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I FILE \
@@ -34,7 +34,7 @@ cpp_tests() {
     "$@" $(printf "$out/cpp-%s.o " main $HPP_TESTS) "$archive" $LIBS -o "$out/cpp-tests" && limited "$out/cpp-tests"
 }
 
-# The first program in docs/cpp.md runs, and the other pieces compile.
+# Runs the first program in docs/cpp.md, and compiles the other pieces.
 cpp_page() {
     awk -v main="$out/cpp-page.cpp" -v rest="$out/cpp-pieces.cpp" '
         BEGIN { print "#include <larder.hpp>\n#include <iostream>\n#include <string>\n#include <vector>" >rest }
@@ -62,7 +62,7 @@ under_valgrind() {
     limited valgrind -q --error-exitcode=9 --leak-check=full --fair-sched=try "$out/$1" quick
 }
 
-# With the host's lock: helgrind knows a pthread mutex, but not the library's spin lock.
+# Uses the host's lock: helgrind knows a pthread mutex, but not the library's spin lock.
 under_helgrind() {
     limited valgrind -q --tool=helgrind --error-exitcode=9 --suppressions=tests/c/helgrind.supp --fair-sched=try \
         "$out/$1" hooks
@@ -70,8 +70,8 @@ under_helgrind() {
 
 # ---- examples ----
 
-# Asked for help, an example prints how it is used and ends well; an argument that it does not know ends it with 2, and
-# how it is used goes to stderr.
+# For -h and --help an example prints its usage to stdout and ends with 0. For an unknown argument it prints its usage
+# to stderr and ends with 2.
 example_refuses_unknown_arguments() {
     for help in -h --help; do
         limited "target/examples/$1" $help >"$out/said" 2>"$out/complained" || return 1
@@ -86,7 +86,7 @@ example_refuses_unknown_arguments() {
     done
 }
 
-# refused EXAMPLE WORDS ARGUMENT...: the message says what would be right
+# refused EXAMPLE WORDS ARGUMENT...: checks that the example refuses the arguments and its message has the words
 refused() {
     example=$1 words=$2
     shift 2
@@ -121,7 +121,7 @@ replay_help_explains_its_formats() {
     for word in NAME.ids u32 NAME.csv time_s,key_id,key_size,value_size,op,ttl_s key_size ttl_s zstd; do
         grep -q -e "$word" "$out/said" || { echo "--help does not name $word"; return 1; }
     done
-    # Its own example is a trace.
+    # The example in the help text is a trace.
     { grep -o 'time_s,key_id.*' "$out/said" && sed -n 's/ *Example: *//p' "$out/said"; } >"$out/example.csv"
     limited target/examples/replay "$out/example.csv" | grep '^hits  *0 of 1 gets$'
 }
@@ -135,7 +135,7 @@ memory_map_has_a_legend() {
     done
 }
 
-# Each part has its sentence, and each percentage is that of the usage beside it.
+# Each part has a sentence, and each percentage fits the usage beside it.
 demo_shows_every_part() {
     limited target/examples/demo --interval 50 >"$out/said" || return 1
     for part in Items Optimize Eviction Pressure Expiry Limit; do
@@ -155,7 +155,7 @@ demo_shows_every_part() {
         }' "$out/said"
 }
 
-# Where nothing is there, the demo asks for what a C program needs, and for no linters.
+# On a machine without tools, the demo needs a C compiler and make, but no linters.
 demo_asks_for_a_compiler_alone() {
     rm -rf "$out/bare"
     mkdir -p "$out/bare"
@@ -190,7 +190,7 @@ quickstart_shared() {
     LD_LIBRARY_PATH="$root/usr/local/lib" limited "$out/quickstart-shared"
 }
 
-# A directory that the loader does not know: the program runs all the same, with nothing that names it.
+# A program finds the shared library in a directory that the loader does not know, without LD_LIBRARY_PATH.
 shared_library_needs_no_hint() {
     elsewhere="$PWD/$out/else where"
     rm -rf "$elsewhere"
@@ -211,21 +211,21 @@ quickstart_static() {
 
 # ---- static analysis ----
 
-# All but what is wrong on purpose.
+# All C sources, without the one that is wrong on purpose.
 c_sources() { find c-examples tests -name '*.c' ! -name planted.c | sort; }
 INCLUDES='-Iinclude -Ic-examples/firmware -Ic-examples/firmware/boards -Itests/firmware'
 
-# Left out is what is wrong where memory changes through a pointer that a hook was given (unreadVariable,
-# knownConditionTrueFalse, redundantAssignment), where a union is for alignment (unusedStructMember), where the linker
-# says what an array's end is (comparePointers), and taste (variableScope, of large static variables).
+# Suppressed checks: those that are wrong when a hook changes memory through its pointer (unreadVariable,
+# knownConditionTrueFalse, redundantAssignment), for unions used for alignment (unusedStructMember), and for arrays
+# whose end the linker defines (comparePointers); and a matter of style (variableScope, of large static variables).
 cppcheck_finds_nothing() {
     cppcheck -U__has_include --quiet --std=c11 --enable=warning,style,portability --error-exitcode=2 $INCLUDES \
         $(printf -- '--suppress=%s ' unreadVariable knownConditionTrueFalse redundantAssignment unusedStructMember \
             comparePointers variableScope) $(c_sources)
 }
 
-# Start-up code, and programs for other systems' headers, are for other machines. The analyzer looks at a function for
-# as long as it has nodes: tables of calls that are wrong on purpose would take it a minute each.
+# Start-up code, and programs that need other systems' headers, are left out. The analyzer's time grows with the nodes
+# of a function: a table of calls that are wrong on purpose would take a minute.
 clang_tidy_finds_nothing() {
     c_sources | grep -v -e /boards/ -e tests/dist/ | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" sh -c '
         clang-tidy --quiet --config-file=tests/.clang-tidy "$0" -- -std=c11 \
@@ -246,7 +246,7 @@ declared() {
     cc -E -P include/larder.h | grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
 }
 
-# Bad input is tried on every function.
+# The bad-input tests call every function.
 bad_inputs_are_for_every_function() {
     missing=''
     for function in $(declared); do
@@ -255,7 +255,7 @@ bad_inputs_are_for_every_function() {
     [ -z "$missing" ] || { echo "no bad_input_*.c calls:$missing"; return 1; }
 }
 
-# larder.hpp calls every function, but for those that set defaults, which its types begin with, and the version's.
+# larder.hpp calls every function, except those that set defaults, which its types have anyway, and the version's.
 hpp_calls_every_function() {
     sed 's|//.*||' include/larder.hpp >"$out/hpp-code"
     missing=''
@@ -265,7 +265,7 @@ hpp_calls_every_function() {
     [ -z "$missing" ] || { echo "larder.hpp does not call:$missing"; return 1; }
 }
 
-# What programs of other versions rely on is what the committed manifest says.
+# The ABI that compiled programs rely on equals the committed manifest.
 abi_is_the_manifest() {
     sh tests/tools/abi.sh "$out/abi" || return 1
     for file in larder.abi layout.rs; do
@@ -287,20 +287,20 @@ exports_are_the_header() {
     diff "$out/declared" "$out/exported" && diff "$out/declared" "$out/exported-shared"
 }
 
-# Nothing that panics, formats or unwinds is left in the object.
+# The object has no code that panics, formats or unwinds.
 object_cannot_panic() {
     found=$(nm -C "$archive" | grep -E 'core::panicking|core::fmt|begin_unwind|_Unwind_|panic_fmt' || true)
     [ -z "$found" ] || { echo 'the archive can panic:'; echo "$found"; return 1; }
 }
 
-# The object asks nobody for memory.
+# The object imports no allocation function.
 object_has_no_heap() {
     nm -u "$archive" | awk 'NF == 2 { print $2 }' | sort -u >"$out/imported"
     cat "$out/imported"
     ! grep -xE 'malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|mmap|sbrk|brk' "$out/imported"
 }
 
-# A C program can link larder and another static library made by Rust, standard library and all.
+# A C program can link larder and another static library in Rust, with Rust's standard library.
 links_beside_other_rust() {
     cat >"$out/other.rs" <<'RUST'
 #[unsafe(no_mangle)]
@@ -322,7 +322,7 @@ C
     done
 }
 
-# Every hit's value is compared by the program itself.
+# The program itself compares the value of every hit.
 replay_trace() {
     if ! pkg-config --exists libzstd; then
         echo 'no libzstd'
@@ -333,7 +333,7 @@ replay_trace() {
 
 # ---- the verdict over all parts ----
 
-# A make whose parts end in every way: ours, cargo's, without counts, and badly.
+# A fake make whose parts end in every way: with our counts, with cargo's, without counts, with a failure.
 pretend_make() {
     cat >"$out/make" <<'SH'
 #!/bin/sh
@@ -349,7 +349,7 @@ SH
     chmod +x "$out/make"
 }
 
-# verdict LINE STATUS PART...: its last line, alone, and its status
+# verdict_is LINE STATUS PART...: checks the last line and the status of the verdict over these parts
 verdict_is() {
     line=$1 wanted=$2 result=0
     shift 2

@@ -1,5 +1,5 @@
-/* stress_callbacks.c: no call waits for a callback, whatever that waits for, and no event is lost; a monitor that
- * several threads start and stop has one thread at a time, which has ended where a stop says so. */
+/* stress_callbacks.c: no call waits for a callback, even if the callback waits, and no event is lost. A monitor that
+ * several threads start and stop has one thread at a time, which has ended when a stop returns. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
@@ -9,7 +9,7 @@
 
 enum { REGION_SIZE = 64 * 1024, EVICTING = 2000, PATIENCE_S = 60 };
 
-/* ---- a flag to wait for: in vain, it is a failure and not a hang ---- */
+/* ---- a flag to wait for; a wait without end is a failure, not a hang ---- */
 
 struct flag {
     pthread_mutex_t mutex;
@@ -56,7 +56,7 @@ static larder_status set_number(larder_cache *cache, uint64_t key)
     return larder_cache_set(cache, &key, sizeof key, value_bytes, sizeof value_bytes, 0);
 }
 
-/* ---- events: one thread at a time is told, so plain counters do ---- */
+/* ---- events: one thread at a time receives them, so plain counters are enough ---- */
 
 struct told {
     larder_cache *cache, *other;
@@ -92,8 +92,8 @@ static larder_cache *cache_that_tells(const struct region *region, struct told *
     return told->cache = cache_new(region, &config);
 }
 
-/* The next call tells what is left. */
-static void all_is_told(struct told *told, const struct region *region)
+/* Checks that the next call reports the remaining events. */
+static void all_events_are_reported(struct told *told, const struct region *region)
 {
     CHECK_STATUS(larder_cache_contains(told->cache, "none", 4), LARDER_NOT_FOUND);
     uint64_t evictions = stats_of(told->cache).evictions;
@@ -130,7 +130,7 @@ static void caches_whose_events_set_in_the_other_go_on(void)
     }
     for (int i = 0; i < 2; i++) {
         told[i].other = NULL;
-        all_is_told(&told[i], &regions[i]);
+        all_events_are_reported(&told[i], &regions[i]);
     }
     for (int i = 0; i < 2; i++)
         region_free(&regions[i]);
@@ -143,8 +143,8 @@ static int32_t visit_nothing(void *ctx, const larder_item_info *item)
     return 0;
 }
 
-/* A thread is inside on_event until this one has done everything there is to do. */
-static void nothing_waits_for_an_event_that_is_told(void)
+/* Another thread stays inside on_event until this one has made all calls. */
+static void no_call_waits_for_on_event(void)
 {
     for (uint32_t shards = 1; shards <= 4; shards += 3) {
         struct region region = region_new(REGION_SIZE);
@@ -169,7 +169,7 @@ static void nothing_waits_for_an_event_that_is_told(void)
         void *failures = NULL;
         CHECK(pthread_join(thread, &failures) == 0 && failures == NULL);
         CHECK(told.was_in_time);
-        all_is_told(&told, &region);
+        all_events_are_reported(&told, &region);
         region_free(&region);
     }
 }
@@ -215,7 +215,7 @@ static void watch_init(struct watch *watch, larder_cache *cache, uint64_t interv
     CHECK_STATUS(larder_monitor_init(&watch->monitor, cache, &config), LARDER_OK);
 }
 
-/* One to be freed: a thread that goes on reads freed memory. */
+/* A monitor on the heap, which is freed after its stop: a thread still running would read freed memory. */
 static struct watch *watch_new(larder_cache *cache)
 {
     struct watch *watch = (struct watch *)malloc(sizeof *watch);
@@ -249,7 +249,7 @@ static void *poll_once(void *ctx)
     return larder_monitor_poll(&watch->monitor, 1000) == LARDER_OK ? NULL : ctx;
 }
 
-static void nothing_waits_for_a_report(void)
+static void no_call_waits_for_a_report(void)
 {
     struct region region = region_new(REGION_SIZE);
     larder_cache *cache = cache_new(&region, NULL);
@@ -279,7 +279,7 @@ static void nothing_waits_for_a_report(void)
     region_free(&region);
 }
 
-/* A stop that meets a report waits for it; so does a second stop, and a start is turned away meanwhile. */
+/* A stop waits for a report under way, and so does a second stop. A start is LARDER_BUSY until then. */
 static void *stop_once(void *ctx)
 {
     struct watch *watch = (struct watch *)ctx;
@@ -372,8 +372,8 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     caches_whose_events_set_in_the_other_go_on();
-    nothing_waits_for_an_event_that_is_told();
-    nothing_waits_for_a_report();
+    no_call_waits_for_on_event();
+    no_call_waits_for_a_report();
     stops_answer_after_the_end();
     starts_and_stops_of_many_threads_keep_one_thread();
     a_cache_without_a_lock_gets_no_thread();

@@ -1,8 +1,9 @@
-/* stress_threads.c: four threads do everything at once to one cache, with a monitor's thread beside them: with one
- * shard and eight, the library's lock and the host's, little memory and more. Every value that is read tells its key
- * and its length, a key that one thread alone writes has what that thread wrote last, and in the end every counter is
- * what the threads counted. The argument "hooks" leaves the library's lock out, for checkers that know only the
- * host's. */
+/* stress_threads.c: four threads make all kinds of calls on one cache at the same time, beside a monitor's thread. The
+ * variants have one shard or eight, the library's lock or the host's, little memory or more.
+ *
+ * Every value read must fit its key and length. A key written by one thread alone must have that thread's last value.
+ * In the end every counter must equal the threads' counts. The argument "hooks" leaves out the library's lock, for
+ * checkers that know only the host's. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
@@ -13,7 +14,7 @@ enum {
     THREADS = 4,
     SHARED_KEYS = 800, /* written by every thread */
     KEYS = 2400,       /* of the others, each is written by one thread alone */
-    NUMBERS = 8,       /* keys behind them, of integers */
+    NUMBERS = 8,       /* keys of integers, after the others */
     VALUE_SIZE_MAX = 8192,
     VERSIONS = 15,
     TTL_MAX_MS = 20,
@@ -22,7 +23,7 @@ enum {
     LARGE = 1024 * 1024
 };
 
-/* What calls answered: the cache must count the same. */
+/* The results of calls; the cache must count the same. */
 struct tally {
     uint64_t hits, misses, sets, deletes, exists, too_large, no_memory, too_short, mismatches, busy;
 };
@@ -40,7 +41,7 @@ struct worker {
     unsigned char value[VALUE_SIZE_MAX];
 };
 
-/* The harness counts in one thread alone: each thread counts for itself, and is added when it has ended. */
+/* The harness counts in one thread only. So each thread has its own counts, which are added after its end. */
 #define EXPECT(worker, claim) expect((worker), (claim) ? 1 : 0, #claim, __LINE__)
 
 static int expect(struct worker *worker, int holds, const char *claim, int line)
@@ -56,7 +57,7 @@ static uint64_t below(struct worker *worker, uint64_t end)
     return (next_random(&worker->random) >> 16) % end;
 }
 
-/* ---- values: every byte follows from key, length and version ---- */
+/* ---- values: every byte is a function of key, length and version ---- */
 
 static uint32_t mark_of(uint64_t key, size_t len)
 {
@@ -77,7 +78,7 @@ static void make_value(unsigned char *value, uint64_t key, size_t len, unsigned 
         value[i] = byte_of(mark, version, i);
 }
 
-/* The version of the first bytes of a value, 0 where they are not what was set. */
+/* The version of the first bytes of a value; 0 if they are not the bytes that were set. */
 static unsigned version_of(const unsigned char *value, size_t span, uint64_t key, size_t len)
 {
     uint32_t mark = mark_of(key, len);
@@ -87,7 +88,7 @@ static unsigned version_of(const unsigned char *value, size_t span, uint64_t key
     return wrong ? 0 : version;
 }
 
-/* As many of 1 to 2 bytes as of 4,096 to 8,192. */
+/* All powers of two are equally likely: as many values of 1 to 2 bytes as of 4,096 to 8,192. */
 static size_t random_len(struct worker *worker)
 {
     size_t power = (size_t)1 << below(worker, 13);
@@ -241,10 +242,10 @@ static void optimize(struct worker *worker)
     EXPECT(worker, status == LARDER_OK || (status == LARDER_AGAIN && step_max != 0));
 }
 
-/* Whoever comes last says what the limit is; usage has to be below it in the end. */
+/* The last thread that sets the limit decides it; in the end usage must be below it. */
 static void move_limit(struct worker *worker)
 {
-    size_t least = worker->region_size / 8 * 5; /* what a shard of 8 KiB can be given */
+    size_t least = worker->region_size / 8 * 5; /* the lowest limit of a shard of 8 KiB */
     size_t limit = below(worker, 2) ? worker->region_size : least + (size_t)below(worker, worker->region_size - least);
     EXPECT(worker, larder_cache_set_memory_limit(worker->cache, limit) == LARDER_OK);
     EXPECT(worker, larder_cache_memory_limit(worker->cache) >= least);
@@ -342,7 +343,7 @@ static void mutex_unlock(void *ctx)
     pthread_mutex_unlock((pthread_mutex_t *)ctx);
 }
 
-/* The library calls one callback at a time; the lock is for checkers that cannot see that. */
+/* The library calls one callback at a time. The lock is for checkers that cannot detect that. */
 struct events {
     pthread_mutex_t lock;
     uint64_t evicted, expired;
@@ -434,7 +435,7 @@ static void start_monitor(larder_monitor *monitor, larder_cache *cache)
     CHECK_STATUS(larder_monitor_start(monitor), LARDER_OK);
 }
 
-/* Everything went into the cache by a set, and left it by one of three ways; nothing goes uncounted. */
+/* Checks that the counters add up: every item was stored by a set, and removed in one of three ways. */
 static void check_counters(const larder_cache *cache, const struct tally *tally)
 {
     larder_cache_stats_t stats = stats_of(cache);
@@ -476,7 +477,7 @@ static void threads_do_everything_at_once(const struct variant *variant)
     region_free(&region);
 }
 
-/* Nothing has to go here, so no addition may be lost. */
+/* No eviction is necessary here, so no addition may be lost. */
 static void *add_up(void *ctx)
 {
     struct worker *worker = (struct worker *)ctx;

@@ -1,9 +1,9 @@
-/* torn_stores.c: a cache whose owner is stopped between any two stores is taken over whole.
+/* torn_stores.c: an attach recovers a cache whose owner stopped between any two stores.
  *
- * The region is write-protected while a call runs: before each instruction that stores into it the program takes a
- * copy of the region over, as it would be found after a power cut, and compares every item with what was set: the
- * last value that was acknowledged, or the one that is being set. Then that one instruction is let through.
- * For Linux on x86-64; elsewhere, and where it runs quick (valgrind), it says that it skips. */
+ * The region is write-protected while a call runs. Before each instruction that stores into the region, the program
+ * attaches to a copy of it, as after a power cut. Every item must have the last acknowledged value, or the one being
+ * set. Then that instruction runs.
+ * For Linux on x86-64. Elsewhere, and with "quick" (valgrind), the program prints that it skips. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -16,18 +16,18 @@ enum { KEYS_MAX = 64, LEN_MAX = 3000, REGION_MAX = 32 * 1024, TRAP_FLAG = 0x100 
 
 enum action { SET, DELETE, TOUCH, ADD_UP, RESERVE, APPEND, FILL, PUT, OPTIMIZE, LIMIT, GET, CLEAR, ACTIONS };
 
-/* What was set. A version of 0: no item. */
+/* The values set. Version 0: no item. */
 static struct journal {
     uint32_t version[KEYS_MAX]; /* acknowledged */
-    size_t part[KEYS_MAX];      /* so many of its bytes; 0 = all */
-    uint32_t key, next_version; /* in work; KEYS_MAX = all keys */
+    size_t part[KEYS_MAX];      /* number of the value's bytes set; 0 = all */
+    uint32_t key, next_version; /* being set; KEYS_MAX = all keys */
 } journal;
 
 struct setting {
     const char *name;
     size_t size;
     uint32_t policy, flags;
-    unsigned keys;    /* so many that nothing has to be evicted, or many more */
+    unsigned keys;    /* few enough for no eviction, or many more */
     int roomy;
     size_t len_max;
 };
@@ -62,7 +62,7 @@ static size_t key_of(uint32_t n, unsigned char *key)
     return len;
 }
 
-/* Numbers are the keys that 8 divides: version times 1000. */
+/* Keys divisible by 8 have numbers: version times 1000. */
 static int is_number(uint32_t key)
 {
     return key % 8 == 0;
@@ -124,7 +124,7 @@ static larder_status store(larder_cache *cache, uint32_t n, uint32_t version, in
     return larder_cache_commit(cache, &room);
 }
 
-/* A tag is the version of its value, or 0. */
+/* The tag of an item is the version of its value, or 0. */
 static larder_status put_version(larder_cache *cache, uint32_t n, uint32_t version)
 {
     unsigned char key[64], value[LEN_MAX + 8];
@@ -137,7 +137,7 @@ static larder_status put_version(larder_cache *cache, uint32_t n, uint32_t versi
     return larder_cache_put(cache, &put, NULL);
 }
 
-/* The lease is nobody's value. */
+/* The lease itself is not a value. */
 static larder_status fill_version(larder_cache *cache, uint32_t n, uint32_t version)
 {
     unsigned char key[64], value[LEN_MAX + 8];
@@ -149,7 +149,7 @@ static larder_status fill_version(larder_cache *cache, uint32_t n, uint32_t vers
 
 static void protect(int readable_only);
 
-/* The first part is set in one piece of work, the others are added in the next. */
+/* The first part is set by one step of work, the others are appended by the next. */
 static larder_status append_version(larder_cache *cache, uint32_t n, uint32_t version, int is_torn)
 {
     unsigned char key[64], value[LEN_MAX + 8];
@@ -287,7 +287,7 @@ static size_t len_of(uint32_t n, uint32_t version, unsigned char *value)
     return version == journal.version[n] && journal.part[n] ? journal.part[n] : len;
 }
 
-/* `whole`: what is being set, rather than what was acknowledged. */
+/* `whole`: compare with the value being set instead of the acknowledged one. */
 static int is_value(const larder_item_info *item, uint32_t n, uint32_t version, int whole)
 {
     static unsigned char want[LEN_MAX + 8];
@@ -314,7 +314,7 @@ static int32_t look(void *ctx, const larder_item_info *item)
     return 0;
 }
 
-/* All of a value that lies in several pieces, too. */
+/* Whether a get returns the whole value, also of one in several pieces. */
 static int reads_right(larder_cache *cache, uint32_t n)
 {
     static unsigned char want[LEN_MAX + 8], got[LEN_MAX + 8];
@@ -358,7 +358,7 @@ static void take_over(void)
     }
 }
 
-/* A store into the region is about to be made. */
+/* Called before a store into the region. */
 static void on_store(int number, siginfo_t *info, void *context)
 {
     ucontext_t *interrupted = (ucontext_t *)context;
@@ -372,7 +372,7 @@ static void on_store(int number, siginfo_t *info, void *context)
     interrupted->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
-/* It was made. */
+/* Called after the store. */
 static void on_stored(int number, siginfo_t *info, void *context)
 {
     ucontext_t *interrupted = (ucontext_t *)context;
@@ -407,7 +407,7 @@ static void torn_anywhere(unsigned ops)
     work(cache, ops, 1, &random, &version);
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
     CHECK(!setting->roomy || stats_of(cache).evictions == 0);
-    /* Who takes over may be stopped, too. */
+    /* An attach may be interrupted, too. */
     for (int i = 0; i < 3; i++) {
         protect(1);
         CHECK_STATUS(larder_cache_attach(watched, setting->size, &config, &cache, NULL), LARDER_OK);
@@ -441,7 +441,7 @@ static void torn_everywhere(unsigned ops)
 static void torn_everywhere(unsigned ops)
 {
     (void)ops;
-    printf("torn_stores: skipped: it steps through stores on Linux and x86-64 alone\n");
+    printf("torn_stores: skipped: it steps through stores only on Linux on x86-64\n");
     CHECK(1);
 }
 #endif
@@ -450,7 +450,7 @@ int main(int argc, char **argv)
 {
     check_begin(argc, argv);
     if (check_quick) {
-        printf("torn_stores: skipped where it runs quick\n");
+        printf("torn_stores: skipped with the argument \"quick\"\n");
         CHECK(1);
     } else {
         torn_everywhere(argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 150);

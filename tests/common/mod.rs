@@ -1,7 +1,7 @@
-//! What the tests share: seeded randomness, aligned regions, a clock that tests set, the accounting
-//! that must hold after every operation, and a cache as a picture.
+//! Tools of the tests: seeded randomness, aligned regions, a clock that tests set, sums that must hold after every
+//! operation, and a picture of a cache.
 
-// Every test is a crate of its own and uses a part of this.
+// Every test is a separate crate and uses a part of this module.
 #![allow(dead_code)]
 
 #[cfg(all(feature = "hosted", target_os = "linux", target_pointer_width = "64"))]
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Mutex;
 
-/// SplitMix64 (G. L. Steele et al., OOPSLA 2014), after such bytes as were given.
+/// SplitMix64 (G. L. Steele et al., OOPSLA 2014), which first uses up the given bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     state: u64,
@@ -25,7 +25,7 @@ impl Rng {
         Self::of_bytes(seed, &[])
     }
 
-    /// Numbers made of these bytes, as few for each as it takes, and random ones behind them.
+    /// Numbers made from these bytes, with as few bytes for each as possible, then random numbers.
     pub(crate) fn of_bytes(seed: u64, bytes: &[u8]) -> Self {
         Self {
             state: seed,
@@ -33,7 +33,7 @@ impl Rng {
         }
     }
 
-    /// Whether nothing is left of the bytes that were given.
+    /// Whether the given bytes are used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.given.is_empty()
     }
@@ -67,7 +67,7 @@ impl Rng {
         (number % n) as usize
     }
 
-    /// A number from `low` to `high`, each order of magnitude as likely as the next.
+    /// A number from `low` to `high`; all orders of magnitude are equally likely.
     pub(crate) fn log_uniform(&mut self, low: usize, high: usize) -> usize {
         let (low_f, high_f) = (low.max(1) as f64, high.max(1) as f64);
         let unit = if self.given.is_empty() {
@@ -84,14 +84,14 @@ impl Rng {
     }
 }
 
-/// Memory that starts where a region may start, between bytes that nobody may write.
+/// An aligned region between guard bytes, which must not change.
 pub(crate) struct Region {
     bytes: Vec<u8>,
     at: usize,
     len: usize,
 }
 
-/// At least so many bytes before and behind a region.
+/// The minimum number of guard bytes before and behind a region.
 const GUARD_LEN: usize = 64;
 const GUARD: u8 = 0xc3;
 
@@ -120,7 +120,7 @@ impl Drop for Region {
     }
 }
 
-/// A value for as long as the program. A static leads to it, so that leak checkers count it as in use.
+/// A value that lives as long as the program. A static refers to it, so that leak checkers count it as in use.
 pub(crate) fn for_ever<T>(value: T) -> &'static mut T {
     static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
     let kept = Box::leak(Box::new(value));
@@ -146,20 +146,20 @@ pub(crate) fn key(n: u64) -> [u8; 8] {
     n.to_be_bytes()
 }
 
-/// The statistics, whose sums hold and agree with what the cache says elsewhere.
+/// The statistics. Checks their sums, and that they agree with the cache's other answers.
 pub(crate) fn audited(cache: &Cache<'_>) -> CacheStats {
     let s = cache.stats();
     let sum = s.payload_bytes + s.free_bytes + s.overhead_bytes;
     assert_eq!(
         sum,
         s.region_bytes,
-        "payload + free + overhead is the region\n{}",
+        "payload + free + overhead is not the region's size\n{}",
         picture(cache)
     );
     assert_eq!(
         s.total_used + s.free_bytes,
         s.region_bytes,
-        "used + free is the region"
+        "used + free is not the region's size"
     );
     assert_eq!(s.total_used, cache.memory_usage() as u64);
     assert_eq!(s.item_count, cache.item_count());
@@ -175,7 +175,7 @@ pub(crate) fn audited(cache: &Cache<'_>) -> CacheStats {
     s
 }
 
-/// Walks every invariant.
+/// Checks every invariant.
 pub(crate) fn checked(cache: &Cache<'_>) {
     assert_eq!(
         cache.check(),
@@ -185,7 +185,7 @@ pub(crate) fn checked(cache: &Cache<'_>) {
     );
 }
 
-/// A cache's pages, a line for each owner.
+/// A picture of a cache's pages, with a line for each owner.
 pub(crate) fn picture(cache: &Cache<'_>) -> String {
     let s = cache.stats();
     let mut lines = format!(
@@ -237,8 +237,8 @@ pub(crate) const NEW_KEY: u64 = 1 << 40;
 /// Bytes of a page's descriptor: next 2, prev 2, live 2, first 2, due 4, era 2, owner 1, mark 1.
 pub(crate) const DESCRIPTOR: usize = 16;
 
-/// Where the page descriptors of a region lie that was just set up, and how many: a table for each shard. There, each
-/// free page names the next one.
+/// The page tables of a new region, one for each shard: offset and number of descriptors. In a new region each free
+/// page names the next one.
 pub(crate) fn page_tables(bytes: &[u8]) -> Vec<(usize, usize)> {
     let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
     let is_free = |at: usize| {
@@ -261,6 +261,6 @@ pub(crate) fn page_tables(bytes: &[u8]) -> Vec<(usize, usize)> {
             n => at = place(n),
         }
     }
-    assert!(!tables.is_empty(), "where are the descriptors?");
+    assert!(!tables.is_empty(), "no page table was found");
     tables
 }

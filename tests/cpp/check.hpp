@@ -1,4 +1,4 @@
-// check.hpp: what the tests of larder.hpp share.
+// check.hpp: tools of the tests of larder.hpp.
 #pragma once
 
 #include <larder.hpp>
@@ -10,12 +10,12 @@
 
 using larder::status;
 
-// What a call answered; status::ok where it has a value.
+// The status of a call; status::ok if the result has a value.
 #define CHECK_STATUS(call, wanted) CHECK((call).error() == (wanted))
 #define CHECK_OK(call) CHECK_STATUS(call, status::ok)
 #define REQUIRE_OK(call) REQUIRE((call).error() == status::ok)
 
-// A cache in a region of its own, by a clock that stands still.
+// A cache with its own region and a clock that never advances.
 template <std::size_t Size = 64 * 1024> struct TestCache {
     explicit TestCache(larder::cache_config config = {})
     {

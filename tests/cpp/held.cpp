@@ -14,7 +14,7 @@ namespace {
 static_assert(!std::is_copy_constructible_v<view> && std::is_nothrow_move_constructible_v<view>);
 static_assert(!std::is_copy_constructible_v<reservation> && std::is_nothrow_move_constructible_v<reservation>);
 
-// Longer than a page, so that it lies in several.
+// A value longer than a page, so that it has several pieces.
 std::string long_value()
 {
     std::string value(5000, ' ');
@@ -40,7 +40,7 @@ TEST_CASE("a view keeps its bytes, and unpins itself")
     CHECK_OK(test.cache.clear());
 }
 
-TEST_CASE("clear takes all items out, and nothing from who holds it")
+TEST_CASE("clear removes all items, and views keep their bytes")
 {
     TestCache<> test;
     REQUIRE_OK(test.cache.set("key", "value"));
@@ -53,7 +53,7 @@ TEST_CASE("clear takes all items out, and nothing from who holds it")
     CHECK((!test.cache.contains("other") && test.stats().reservations == 0));
 }
 
-TEST_CASE("a view moves, and is given back once")
+TEST_CASE("a view moves, and is released once")
 {
     TestCache<> test;
     REQUIRE_OK(test.cache.set("a", "1"));
@@ -73,7 +73,7 @@ TEST_CASE("a view moves, and is given back once")
     CHECK_STATUS(nothing.release(), status::invalid);
 }
 
-TEST_CASE("a view outlives the handle that it is from")
+TEST_CASE("a view outlives the handle that made it")
 {
     TestCache<> test;
     REQUIRE_OK(test.cache.set("key", "value"));
@@ -102,7 +102,7 @@ TEST_CASE("a value in pieces is viewed piece by piece")
     CHECK(spans[0].data == held.first().data());
 }
 
-TEST_CASE("no more is held than the configuration allows")
+TEST_CASE("there are no more pins than the configuration allows")
 {
     larder::cache_config config;
     config.pins_max = 2;
@@ -113,7 +113,7 @@ TEST_CASE("no more is held than the configuration allows")
     CHECK_STATUS(test.cache.reserve("other", 5), status::no_memory);
 }
 
-TEST_CASE("a reservation is the key's with the commit, and not before")
+TEST_CASE("a reserved value is found after the commit, and not before")
 {
     TestCache<> test;
     REQUIRE_OK(test.cache.set("key", "old"));

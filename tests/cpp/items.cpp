@@ -1,4 +1,4 @@
-// items.cpp: items with tags and versions, values that grow, time that is kept or over, leases.
+// items.cpp: items with tags and versions, values that grow, TTLs that are kept or over, leases.
 #include "check.hpp"
 
 #include <string>
@@ -17,7 +17,7 @@ larder::cache_config with_flags(std::uint32_t flags)
     return config;
 }
 
-TEST_CASE("put looks at what is there, and at its version")
+TEST_CASE("put checks whether the item exists, and its version")
 {
     TestCache<> test(with_flags(LARDER_ITEM_VERSIONS));
     larder::cache &cache = test.cache;
@@ -46,7 +46,7 @@ TEST_CASE("without their flags there are neither versions nor tags")
     CHECK_STATUS(test.cache.set_tag("key", 1, 1), status::invalid);
 }
 
-TEST_CASE("put evicts nothing where it is told so")
+TEST_CASE("put evicts nothing on request")
 {
     TestCache<> test;
     larder::result<std::uint64_t> stored = status::again;
@@ -61,7 +61,7 @@ TEST_CASE("put evicts nothing where it is told so")
     CHECK((count > 50 && test.stats().evictions == 0 && test.cache.contains("0")));
 }
 
-TEST_CASE("a tag's bits change where they lie")
+TEST_CASE("a tag's bits change in place")
 {
     TestCache<> test(with_flags(LARDER_ITEM_TAGS));
     larder_put put = larder::put_request("key", "value");
@@ -81,7 +81,7 @@ TEST_CASE("an item and its value are read at once")
     TestCache<> test(with_flags(LARDER_ITEM_VERSIONS | LARDER_ITEM_TIMES));
     const std::uint64_t version = *test.cache.put(larder::put_request("key", "value", LARDER_PUT_SET, 0, 1s));
     test.now += 250;
-    larder_item item; // not initialised: get_item says what size it has
+    larder_item item; // not initialised: get_item sets its size
     char into[8];
     CHECK(*test.cache.get_item("key", into, item) == "value");
     CHECK((item.value_len == 5 && item.version == version && item.ttl_ms == 750 && item.age_ms == 250));
@@ -97,7 +97,7 @@ TEST_CASE("an item and its value are read at once")
     CHECK_STATUS(test.cache.get_item("key", into, item, 1u << 31), status::invalid);
 }
 
-TEST_CASE("a value grows on both sides, and keeps its time")
+TEST_CASE("a value grows at both ends, and keeps its TTL")
 {
     TestCache<> test;
     larder::cache &cache = test.cache;
@@ -114,7 +114,7 @@ TEST_CASE("a value grows on both sides, and keeps its time")
     CHECK(*cache.size("key") == 13);
 }
 
-TEST_CASE("a sum goes round, or stays at the end")
+TEST_CASE("a sum wraps, or stays at the end of its range")
 {
     TestCache<> test;
     larder::cache &cache = test.cache;
@@ -129,7 +129,7 @@ TEST_CASE("a sum goes round, or stays at the end")
     CHECK_STATUS(cache.add_u64("signed", 1, LARDER_WRAP), status::type_mismatch);
 }
 
-TEST_CASE("an item keeps the time that it has")
+TEST_CASE("an item keeps its TTL")
 {
     larder::cache_config config;
     config.default_ttl_ms = 9000;
@@ -142,7 +142,7 @@ TEST_CASE("an item keeps the time that it has")
     CHECK(*test.cache.ttl("other") == 9s);
 }
 
-TEST_CASE("in its grace, what has expired is for those who ask")
+TEST_CASE("in its grace, an expired item is returned on request")
 {
     larder::cache_config config;
     config.grace_ms = 500;
@@ -159,7 +159,7 @@ TEST_CASE("in its grace, what has expired is for those who ask")
     CHECK_STATUS(test.cache.get_item("key", into, item, LARDER_STALE_OK), status::not_found);
 }
 
-TEST_CASE("one has the lease, and fills it")
+TEST_CASE("one caller gets the lease, and fills it")
 {
     TestCache<> test;
     larder::cache &cache = test.cache;

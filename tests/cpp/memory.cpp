@@ -62,7 +62,7 @@ TEST_CASE("a pool refuses what it cannot hold")
     CHECK_STATUS(larder::pool().alloc(1), status::invalid);
 }
 
-TEST_CASE("an arena hands out until it is reset")
+TEST_CASE("an arena allocates until it is reset")
 {
     larder::region<4096> region, more;
     larder::arena arena = *larder::arena::create(region);
@@ -95,7 +95,7 @@ template <class Resource> void fill_containers(Resource &resource)
     CHECK(map.begin()->second.get_allocator().resource() == &resource);
 }
 
-TEST_CASE("containers in a pool give everything back")
+TEST_CASE("containers in a pool free all their memory")
 {
     TestPool test;
     larder::pool_resource resource(test.pool);
@@ -103,7 +103,7 @@ TEST_CASE("containers in a pool give everything back")
     CHECK(test.used() == 0);
 }
 
-TEST_CASE("containers in an arena are gone with the reset")
+TEST_CASE("a reset frees the containers in an arena")
 {
     larder::region<256 * 1024> region;
     larder::arena arena = *larder::arena::create(region);
@@ -114,12 +114,12 @@ TEST_CASE("containers in an arena are gone with the reset")
     fill_containers(resource);
 }
 
-TEST_CASE("resources throw where there is no room, and stay as they were")
+TEST_CASE("resources throw if there is no room, and do not change")
 {
     TestPool test;
     larder::pool_resource blocks(test.pool);
     CHECK_THROWS_AS((void)blocks.allocate(300 * 1024), std::bad_alloc);
-    const volatile std::size_t most = SIZE_MAX - 20; // the compiler warns of what it knows
+    const volatile std::size_t most = SIZE_MAX - 20; // volatile: the compiler warns of a known size
     CHECK_THROWS_AS((void)blocks.allocate(most, 8), std::bad_alloc);
     CHECK_THROWS_AS((void)blocks.allocate(8, 1 << 20), std::bad_alloc);
     std::pmr::list<std::pmr::string> list(&blocks);
@@ -141,7 +141,7 @@ TEST_CASE("resources throw where there is no room, and stay as they were")
     CHECK(!blocks.is_equal(bytes));
 }
 
-// Every byte of an allocation is its own until it is freed.
+// Every byte of an allocation belongs to it alone until it is freed.
 TEST_CASE("allocations of every size and alignment do not overlap")
 {
     TestPool test;

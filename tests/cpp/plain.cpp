@@ -1,5 +1,5 @@
-// plain.cpp: larder.hpp without exceptions and RTTI, and without a test library. With the argument "full" it asks a
-// memory resource for more than there is, which ends it by std::abort.
+// plain.cpp: larder.hpp without exceptions and RTTI, and without a test library. With the argument "full" it requests
+// more than a memory resource has, which ends the program by std::abort.
 #include <larder.hpp>
 
 #include <cstdio>

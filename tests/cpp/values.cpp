@@ -1,4 +1,4 @@
-// values.cpp: what is set comes back, in all ways to set and to read it.
+// values.cpp: a read returns the value set, for all ways to set and to read it.
 #include "check.hpp"
 
 #include <array>
@@ -16,7 +16,7 @@ struct Point {
     int x, y;
 };
 
-// What must not compile.
+// Conversions that must not compile.
 static_assert(!std::is_copy_constructible_v<larder::cache> && std::is_nothrow_move_constructible_v<larder::cache>);
 static_assert(!std::is_copy_assignable_v<larder::cache> && std::is_nothrow_move_assignable_v<larder::cache>);
 static_assert(!std::is_constructible_v<bytes, std::nullptr_t> && !std::is_constructible_v<bytes, int>);
@@ -108,7 +108,7 @@ TEST_CASE("a container takes a value of any length, and the read is counted once
     CHECK((stats.hits == 5 && stats.misses == 1 && stats.failed_buffer_too_small == 0));
 }
 
-TEST_CASE("add, replace and erase look at what is there")
+TEST_CASE("add, replace and erase check whether the item exists")
 {
     TestCache<> test;
     larder::cache &cache = test.cache;
@@ -123,7 +123,7 @@ TEST_CASE("add, replace and erase look at what is there")
     CHECK_STATUS(cache.erase("key"), status::not_found);
 }
 
-TEST_CASE("an item lives as long as it was told")
+TEST_CASE("an item lives as long as its TTL")
 {
     larder::cache_config config;
     config.default_ttl_ms = 5000;
@@ -154,7 +154,7 @@ TEST_CASE("an item lives as long as it was told")
     CHECK_STATUS(cache.set_time(1s), status::invalid);
 }
 
-TEST_CASE("a range is what there is of it")
+TEST_CASE("a range ends at the value's end")
 {
     TestCache<> test;
     REQUIRE_OK(test.cache.set("key", "0123456789"));
@@ -210,7 +210,7 @@ TEST_CASE("many at once have a status each")
     CHECK_STATUS(larder::result_of(gets[2]), status::not_found);
 }
 
-TEST_CASE("calls that never wait do what the others do")
+TEST_CASE("calls that never wait have the same effect as the others")
 {
     TestCache<> test;
     char into[4];

@@ -1,4 +1,4 @@
-// whole.cpp: a cache from its start to its end: regions, limits, scans, warm restart, monitor.
+// whole.cpp: whole caches: regions, limits, scans, warm restart, monitor.
 #include "check.hpp"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 
 static_assert(!std::is_move_constructible_v<larder::monitor> && !std::is_copy_constructible_v<larder::monitor>);
 
-TEST_CASE("a region is looked at before it is used")
+TEST_CASE("a region is checked before it is used")
 {
     larder::region<8192> region;
     CHECK_STATUS(larder::cache::create(region.data() + 1, 8000), status::misaligned);
@@ -57,7 +57,7 @@ TEST_CASE("a handle that was moved from refuses calls")
     CHECK(other.handle() == nullptr);
 }
 
-TEST_CASE("the limit moves")
+TEST_CASE("the limit can change")
 {
     TestCache<> test;
     larder::cache &cache = test.cache;
@@ -82,7 +82,7 @@ TEST_CASE("the limit moves")
     CHECK(cache.item_count() == 0);
 }
 
-TEST_CASE("a scan visits each item, and goes on where it was stopped")
+TEST_CASE("a scan visits each item, and continues where it stopped")
 {
     TestCache<> test;
     for (int i = 0; i < 20; i++)
@@ -127,7 +127,7 @@ TEST_CASE("an exception out of a callable ends the program, and does not cross t
     CHECK(terminates([&] { (void)test.cache.erase_if([](const larder::item &) -> bool { throw 1; }); }));
 }
 
-TEST_CASE("erase_if takes out what it is told, at once or in slices")
+TEST_CASE("erase_if removes the selected items, at once or in slices")
 {
     TestCache<> test;
     auto fill = [&] {
@@ -158,7 +158,7 @@ TEST_CASE("erase_if takes out what it is told, at once or in slices")
     CHECK_STATUS(larder::cache().erase_if([](const larder::item &) { return true; }), status::invalid);
 }
 
-TEST_CASE("a cache is taken over where it lies")
+TEST_CASE("a cache is attached in place")
 {
     larder::region<16 * 1024> region;
     std::fill_n(region.data(), region.size(), std::byte{0});

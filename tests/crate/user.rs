@@ -1,4 +1,4 @@
-//! Collections of the newest crates, and of the standard library, in an arena and a pool; and a cache of its own.
+//! Collections of the newest crates, and of the standard library, in an arena and a pool; and an owned cache.
 #![cfg_attr(feature = "nightly", feature(allocator_api, btreemap_alloc))]
 
 use allocator_api2::{boxed::Box as NewestBox, vec::Vec as NewestVec};
@@ -35,7 +35,7 @@ fn main() -> Result<(), larder::Error> {
     let value: LarderVec<u8, _> = cache.get_in(b"answer", &arena)?;
     assert_eq!(&value[..], b"forty-two");
 
-    // A cache with a region of its own.
+    // A cache that owns its region.
     let owned = OwnedCache::with_memory(64 * 1024)?;
     owned.insert("answer", "forty-two")?;
     let values = owned.get_many(&["answer", "question"])?;

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Packages, as others use them: the tarballs of `make dist` unpacked elsewhere and used with no Rust, the source tree
-# used through CMake, every piece of docs/build.md, and the descriptions for Zephyr, ESP-IDF and PlatformIO. The builds
-# of the first two are stood in for; Meson, PlatformIO, ESP-IDF's component manager and Zephyr's Kconfig come by pip
-# (requirements.txt), or are left out. Runs every step, whatever the ones before it said, and closes with how many
-# passed. Needs `make lib` first.
+# The packages in other projects: the tarballs of `make dist` unpacked elsewhere and used without Rust, the source tree
+# used by CMake, every piece of docs/build.md, and the descriptions for Zephyr, ESP-IDF and PlatformIO. Substitutes
+# replace the builds of Zephyr and ESP-IDF. Pip installs Meson, PlatformIO, ESP-IDF's component manager and Zephyr's
+# Kconfig (requirements.txt); without pip they are left out. Runs every step, even after failures, and prints the counts
+# at the end. Needs `make lib` first.
 set -eu
 cd "$(dirname "$0")/../.."
 repository=$PWD
@@ -18,7 +18,7 @@ root() { echo "$unpacked/larder-$version-$1"; }
 
 # ---- no Rust ----
 
-# Only these can be found, so what builds with them needs neither cargo nor rustc.
+# Only these tools are in the path, so a build with them needs neither cargo nor rustc.
 TOOLS='sh rm cp awk grep sed tee make cmake uname pkg-config readelf cc c++ as ld ar ranlib'
 
 link_tools() {
@@ -47,7 +47,7 @@ rust_is_out_of_sight() {
 
 pack() { sh tests/tools/dist.sh "$version"; }
 
-# By another umask and in another zone, the same archives make the same bytes.
+# With another umask and in another time zone, equal archives make equal bytes.
 packs_the_same_bytes_again() {
     cp target/dist/SHA256SUMS "$out/first"
     touch include/larder.h
@@ -62,7 +62,7 @@ unpack_all() {
     for file in target/dist/*.tar.gz; do tar -xzf "$file" -C "$unpacked" || return 1; done
 }
 
-# Each says by which Rust it was built, and that is one for all.
+# Each tarball names the Rust that built it, and all name the same.
 one_rust_built_all() {
     grep -h '^Built by `rustc 1\.' "$unpacked"/*/README.md | tee "$out/compilers"
     [ "$(wc -l <"$out/compilers")" -eq "$(ls "$unpacked" | wc -l)" ] && [ "$(sort -u "$out/compilers" | wc -l)" -eq 1 ]
@@ -80,7 +80,7 @@ readmes_name_what_is_there() {
     done
 }
 
-# The program in the README, by the commands in the README.
+# Builds and runs the program in the README by the commands in the README.
 readmes_program_runs() {
     (
         cp -R "$(root "$host")" "$out/readme" && cd "$out/readme" || exit 1
@@ -140,7 +140,7 @@ by_fetch_of_the_tarball() {
     without_rust host_programs tarball -DFROM="$repository/$(tarball "$host")"
 }
 
-# cargo finds what `make lib` built.
+# cargo reuses the output of `make lib`.
 by_fetch_of_the_source() { host_programs source -DFROM="$repository" -DLARDER_CARGO_DIR="$repository/target"; }
 
 installs_from_the_source() {
@@ -150,7 +150,7 @@ installs_from_the_source() {
     host_programs installed -Dlarder_DIR="$out/in stalled/lib/multi/cmake/larder"
 }
 
-# make install, where programs of CMake look for it
+# make install, in a directory where CMake searches
 installed_by_make() {
     ${MAKE:-make} --no-print-directory install PREFIX="$out/made by make" || return 1
     host_programs made -DCMAKE_PREFIX_PATH="$out/made by make" -DWANTED="$version"
@@ -158,7 +158,7 @@ installed_by_make() {
 
 # ---- docs/build.md ----
 
-# piece NAME: what stands in the page behind ```NAME
+# piece NAME: the page's text behind ```NAME
 piece() { awk -v fence="\`\`\`$1" '/^```/ { inside = $0 == fence; next } inside' docs/build.md; }
 
 # by_the_page NAME: the commands of that name, in the source tree
@@ -167,8 +167,8 @@ by_the_page() {
     [ -s "$out/commands" ] && limited env PREFIX="$out/prefix" sh -ex "$out/commands"
 }
 
-# project_by_the_page NAME [FILE PIECE]...: the commands of that name in a project of their own, where each FILE is that
-# piece of the page
+# project_by_the_page NAME [FILE PIECE]...: runs the commands of that name in a new project, in which each FILE is the
+# named piece of the page
 project_by_the_page() {
     section=$1 project="$out/page/$1"
     shift
@@ -189,10 +189,10 @@ by_cargo() {
     project_by_the_page cargo Cargo.toml 'toml cargo' src/main.rs 'rust cargo'
 }
 
-# Where there is no network, with the crates that are here.
+# Without a network, uses the crates on this machine.
 by_cargo_or_offline() { by_cargo || (export CARGO_NET_OFFLINE=true && by_cargo); }
 
-# A minute at most.
+# Waits at most a minute.
 koffi_is_there() {
     has node && has npm || { echo 'no node, or no npm'; return 1; }
     npm_config_cache="$out/npm" timeout 60 sh -ec "$(piece 'sh koffi')"
@@ -200,7 +200,7 @@ koffi_is_there() {
 
 by_go() { (export GOCACHE="$out/go" GOTOOLCHAIN=local GOPROXY=off && by_the_page go); }
 
-# With the shared library, as the page has it; then with the archive.
+# With the shared library, as on the page; then with the archive.
 by_meson() {
     (
         export PATH="$repository/$tools/bin:$PATH"
@@ -239,7 +239,7 @@ a_hosts_package_is_no_firmwares() {
     ! without_rust image firmware thumbv6m-none-eabi -DCMAKE_PREFIX_PATH="$(root "$host")"
 }
 
-# chosen TARGET COMPILER FLAGS: what CMake would let cargo build for that compiler and those flags
+# chosen TARGET COMPILER FLAGS: checks the Rust target that CMake chooses for that compiler and those flags
 chosen() {
     rm -rf "$out/chosen"
     cmake -S . -B "$out/chosen" -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY \
@@ -308,7 +308,7 @@ tools_are_there() {
         -r tests/dist/requirements.txt
 }
 
-# tool PROGRAM ARGUMENT...: with all that it writes to a home going to $out/home
+# tool PROGRAM ARGUMENT...: runs the program with $out/home as its home directory
 tool() {
     program=$1
     shift
@@ -331,7 +331,7 @@ PYTHON
     tar -tzf "$out/packed.tar.gz" | grep -x -e library.json -e include/larder.h -e lib/liblarder.a | wc -l | grep -x 3
 }
 
-# platformio_builds TARBALL: `pio run`, with a platform and an SCons of our own
+# platformio_builds TARBALL: `pio run`, with a platform and an SCons made for this test
 platformio_builds() {
     rm -rf "$out/platformio" "$out/pio"
     mkdir -p "$out/platformio/packages"
@@ -355,7 +355,7 @@ esp_idf_packs() {
         tar -tzf "$out/component/larder_$version.tgz" | grep -x ./lib/liblarder.a
 }
 
-# What Zephyr reads Kconfig with: the option is there for the cores that it is for, and for no other.
+# Reads Kconfig with Zephyr's own reader: the option exists for the supported cores, and for no other.
 zephyr_option_is_there() {
     for core in CPU_CORTEX_M=y RISCV=y RISCV+64BIT=n X86=n; do
         {
@@ -386,7 +386,7 @@ yaml_python() {
     return 1
 }
 
-# descriptions_are_right PYTHON: fields that each format knows, and the crate's version
+# descriptions_are_right PYTHON: each description has only fields of its format, and the crate's version
 descriptions_are_right() {
     "$1" - "$version" <<'PYTHON'
 import json, sys, yaml

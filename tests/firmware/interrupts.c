@@ -1,14 +1,14 @@
-/* interrupts.c: an interrupt before every instruction of a call in turn. Its handler calls larder_cache_try_get and
- * larder_cache_try_set on the cache whose call it broke into.
+/* interrupts.c: makes an interrupt before every instruction of a call. Its handler calls larder_cache_try_get and
+ * larder_cache_try_set on the same cache.
  *
- * Under `-icount shift=8` SysTick fires at an exact instruction. Its delay is swept over a whole call, in steps that
- * are shorter than an instruction, from the same bytes of the region each time. The handler's answers have to be right
- * or LARDER_BUSY, the call's own has to be what it is undisturbed, and afterwards every item and every invariant is
- * looked at. Where the interrupt landed is told by its time: the first to the last instruction of the call, none left
- * out, or the image fails.
+ * Under `-icount shift=8` SysTick fires at an exact instruction. Its delay is swept over a whole call in steps shorter
+ * than an instruction, each time from the same bytes of the region. The handler's calls must succeed or be
+ * LARDER_BUSY. The interrupted call must have the result that it has without an interrupt. Afterwards every item and
+ * every invariant is checked. The interrupt's time gives its place. Every instruction of the call must be hit, from the
+ * first to the last, or the image fails.
  *
- * The lock is a flag: a handler runs to its end before the code that it broke into goes on, so that nobody needs to
- * turn interrupts off. WITHOUT_HOOKS: the cache has a flag of its own instead. */
+ * The lock is a flag. A handler ends before the interrupted code continues, so interrupts need not be turned off.
+ * WITHOUT_HOOKS: the cache's own flag is the lock. */
 #include "check.h"
 #include "measure.h"
 
@@ -26,7 +26,7 @@
 
 /* An instruction takes 6.4 ticks. */
 #define DELAY_STEP 6
-#define DELAY_FIRST 60 /* before the call, but behind what sets the timer up */
+#define DELAY_FIRST 60 /* before the call, but after the timer's set-up */
 
 #if defined(WITHOUT_HOOKS)
 #define WITH_HOOKS false
@@ -53,7 +53,7 @@ static struct {
 static int32_t try_lock_hook(void *ctx)
 {
     (void)ctx;
-#if !defined(LOCK_NOBODY_OUT) /* to see that this image can fail */
+#if !defined(LOCK_NOBODY_OUT) /* shows that this image can fail */
     if (lock.taken)
         return 1;
 #endif
@@ -61,7 +61,7 @@ static int32_t try_lock_hook(void *ctx)
     return 0;
 }
 
-/* A task finds the lock free: handlers give it back before the task goes on. */
+/* A task finds the lock free: handlers release it before the task continues. */
 static int32_t lock_hook(void *ctx)
 {
     return try_lock_hook(ctx);
@@ -84,7 +84,7 @@ static void cache_open(void)
     } else {
         config.flags = LARDER_SINGLE_THREAD;
     }
-    /* The index has room for items of this size then, and what fills up first is the region. */
+    /* With these maxima the index has room for all items, so the region is full first. */
     config.key_len_max = sizeof(uint32_t);
     config.value_len_max = VALUE_LEN;
     CHECK(larder_cache_init(region, sizeof region, &config, &cache) == LARDER_OK);
@@ -97,7 +97,7 @@ static larder_cache_stats_t stats_now(void)
     return stats;
 }
 
-/* ---- items: keys of four bytes, and values that tell key and version ---- */
+/* ---- items: keys of four bytes, and values computed from key and version ---- */
 
 enum version { NONE, OLD, NEW, TORN };
 
@@ -137,12 +137,12 @@ static void store_old(uint32_t key)
 /* ---- the interrupt ---- */
 
 static const uint32_t handler_key = 1000;
-static uint32_t subject; /* the key that the call is about, and that the handler asks for */
+static uint32_t subject; /* the key of the call, which the handler gets */
 
 static struct {
     unsigned fired;
-    uint32_t address; /* of the instruction that the interrupt came before */
-    uint32_t count;   /* of SysTick, shortly after */
+    uint32_t address; /* address of the instruction after the interrupt */
+    uint32_t count;   /* SysTick's count, shortly after */
     larder_status get, set;
     unsigned char value[VALUE_LEN];
     size_t len;
@@ -175,7 +175,7 @@ __attribute__((naked)) void SysTick_Handler(void)
                      ".ltorg\n");
 }
 
-/* One interrupt, so many ticks from now. After it the count goes on from its top. */
+/* Makes one interrupt after `ticks` ticks. Then SysTick counts down from its maximum. */
 static void interrupt_after(uint32_t ticks)
 {
     memset(&handled, 0, sizeof handled);
@@ -196,9 +196,9 @@ static void interrupt_off(void)
 struct scenario {
     const char *name;
     struct call (*call)(void);
-    unsigned free_items; /* room for so many; 0: a set has to evict */
-    bool subject_before; /* is the key there before? */
-    enum version after;  /* what it has afterwards */
+    unsigned free_items; /* room for this number of items; 0: a set must evict */
+    bool subject_before; /* whether the key exists before */
+    enum version after;  /* the key's version afterwards */
 };
 
 static unsigned char result[VALUE_LEN];
@@ -237,10 +237,10 @@ static const struct scenario scenarios[] = {
 
 /* ---- before a call ---- */
 
-static uint32_t items[ITEMS_MAX]; /* the keys that are there, but for the subject */
+static uint32_t items[ITEMS_MAX]; /* the keys in the cache, without the subject */
 static unsigned item_count;
 
-/* Fills the cache, then makes the room that the scenario wants. */
+/* Fills the cache, then makes the scenario's room. */
 static void prepare(const struct scenario *scenario)
 {
     cache_open();
@@ -248,7 +248,7 @@ static void prepare(const struct scenario *scenario)
     do
         store_old(keys++);
     while (stats_now().evictions < 40);
-    /* Here and there, so that pages are left sparse. */
+    /* Spread over all pages, so that pages become sparse. */
     for (uint32_t i = 0, victim = 0; i < scenario->free_items; victim = (victim + 7) % keys)
         i += larder_cache_delete(cache, &victim, sizeof victim) == LARDER_OK;
     item_count = 0;
@@ -286,7 +286,7 @@ static void check_items(const struct scenario *scenario, const larder_cache_stat
     uint64_t evictions = stats.evictions - before->evictions;
     bool handler_stored = handled.fired && handled.set == LARDER_OK;
     CHECK(stats.failed_busy - before->failed_busy == (handled.fired && handled.set == LARDER_BUSY ? 2 : 0));
-    /* What is deleted becomes room only when its page is cleaned: the others may evict, too. */
+    /* Deleted bytes become free only when their page is cleaned, so a set with room may evict, too. */
     CHECK(evictions > 0 || scenario->free_items > 0);
     /* Making room for a set may move items, too. */
     CHECK(stats.items_moved > before->items_moved || scenario->call != optimize_it);
@@ -313,16 +313,16 @@ static void check_answer(const struct scenario *scenario, const struct call *cal
 
 /* ---- the sweep ---- */
 
-static unsigned char hit[INSTRUCTIONS_MAX];      /* by time: which instruction of the call, from some number on */
-static unsigned char address_hit[CODE_SIZE_MAX]; /* by place */
+static unsigned char hit[INSTRUCTIONS_MAX];      /* instructions of the call that were hit, by time */
+static unsigned char address_hit[CODE_SIZE_MAX]; /* instructions that were hit, by address */
 
 struct coverage {
-    bool at_call; /* the interrupt has come right before the call, and next comes inside */
-    bool behind;  /* it has come after it */
+    bool at_call; /* an interrupt was right before the call; the next ones are inside */
+    bool behind;  /* an interrupt was after the call */
     unsigned first, last, instructions, addresses, busy;
 };
 
-/* Notes where the interrupt came, if that was inside of the call. */
+/* Records the place of the interrupt, if it was inside the call. */
 static void note_hit(struct coverage *coverage, const struct call *call)
 {
     if (call_run_has(handled.address)) {
@@ -361,7 +361,7 @@ static unsigned undisturbed(const struct scenario *scenario)
     return instructions;
 }
 
-/* False once the interrupt comes after the call. */
+/* Returns false if the interrupt was after the call. */
 static bool disturbed(const struct scenario *scenario, uint32_t delay, struct coverage *coverage)
 {
     restore();

@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct call) == 48, "the assembler below knows the layout"
 
 extern const char call_run_end[];
 
-/* Between the two looks at SysTick lie the function, the `blx` and the second `ldr`. Instructions of the M0 alone. */
+/* Between the two reads of SysTick are the function, the `blx` and the second `ldr`. Only instructions of the M0. */
 __asm__(".syntax unified\n"
         ".text\n"
         ".balign 4\n"

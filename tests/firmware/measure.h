@@ -1,7 +1,7 @@
-/* measure.h: one call of a function, and the ticks that it takes. Cortex-M.
+/* measure.h: calls a function and measures the ticks of the call, on Cortex-M.
  *
- * The arguments are words as the procedure call standard of Arm wants them: four in registers, the others on the stack,
- * a 64-bit number in two words of which the first has an even index. */
+ * The arguments are words as in Arm's procedure call standard: four in registers, the others on the stack. A 64-bit
+ * number has two words, of which the first has an even index. */
 #ifndef MEASURE_H
 #define MEASURE_H
 
@@ -15,12 +15,12 @@
 struct call {
     uint32_t function;
     uint32_t words[CALL_WORDS];
-    int32_t status; /* what it returned */
-    uint32_t ticks; /* of SysTick, where it runs, calling sequence included */
-    uint32_t start; /* SysTick before it */
+    int32_t status; /* the function's result */
+    uint32_t ticks; /* of SysTick, if it runs, calling sequence included */
+    uint32_t start; /* SysTick before the call */
 };
 
-/* Any function, once it is a number. */
+/* Any function, as a number. */
 #define FUNCTION(name) ((uint32_t)(uintptr_t)&(name))
 
 void call_run(struct call *call);
@@ -28,10 +28,10 @@ void call_run(struct call *call);
 /* Whether an instruction belongs to call_run itself. */
 int call_run_has(uint32_t address);
 
-/* Starts SysTick: it counts down from 2^24 - 1, over and over, without an interrupt. */
+/* Starts SysTick, which repeatedly counts down from 2^24 - 1, without an interrupt. */
 void ticks_start(void);
 
-/* What so many ticks are under `-icount shift=8` on a board of 25 MHz. */
+/* Instructions in this number of ticks, under `-icount shift=8` on a board of 25 MHz. */
 uint32_t instructions_in(uint32_t ticks);
 
 /* Instructions of the call, from the function's first to its return. */

@@ -61,7 +61,7 @@ mod planted {
 mod heap {
     use core::alloc::{GlobalAlloc, Layout};
 
-    /// Gives out the same block each time.
+    /// Returns the same block each time.
     struct OneBlock;
 
     static mut BLOCK: [u64; 8] = [0; 8];

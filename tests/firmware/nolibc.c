@@ -1,4 +1,5 @@
-/* What an image without a C library has to bring for larder: mem*, on Arm by the names of its run-time ABI too. */
+/* The functions that larder needs in an image without a C library: mem*, on Arm also by the names of its run-time
+ * ABI. */
 #include <stddef.h>
 
 void *memmove(void *to, const void *from, size_t len)
@@ -45,7 +46,7 @@ int memcmp(const void *left, const void *right, size_t len)
 int bcmp(const void *left, const void *right, size_t len) __attribute__((alias("memcmp")));
 
 #ifdef __arm__
-/* The digit promises alignment. Length and byte of __aeabi_memset come in the other order. */
+/* The digit is the alignment. __aeabi_memset has length and byte in the other order. */
 void *__aeabi_memcpy(void *restrict, const void *restrict, size_t) __attribute__((alias("memcpy")));
 void *__aeabi_memcpy4(void *restrict, const void *restrict, size_t) __attribute__((alias("memcpy")));
 void *__aeabi_memcpy8(void *restrict, const void *restrict, size_t) __attribute__((alias("memcpy")));

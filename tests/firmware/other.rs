@@ -1,4 +1,4 @@
-//! Another static library in Rust, with a panic handler and a heap of its own: it sits beside larder in one image.
+//! Another static library in Rust, with its own panic handler and heap, linked into one image with larder.
 #![no_std]
 
 extern crate alloc;
@@ -6,7 +6,7 @@ extern crate alloc;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::addr_of_mut;
 
-/// Gives out the same block each time.
+/// Returns the same block each time.
 struct OneBlock;
 
 static mut BLOCK: [u64; 8] = [0; 8];
@@ -27,7 +27,7 @@ fn on_panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Both panics and allocates, for all the compiler knows.
+/// For the compiler this function may panic and allocate.
 #[unsafe(no_mangle)]
 pub extern "C" fn other_answer(at: usize) -> u32 {
     alloc::boxed::Box::new([40, 41, 42])[at]

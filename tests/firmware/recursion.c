@@ -1,5 +1,5 @@
-/* recursion.c: what tests/tools/stack.py has to refuse, and what not. CASE chooses the function that larder_test calls;
- * stack_tool in run.sh says which of them have a bound. Compiled, and never run. */
+/* recursion.c: functions that tests/tools/stack.py must refuse, and functions that it must not. CASE is the function
+ * that larder_test calls. run.sh has the expected answers. This file is compiled but never run. */
 
 #ifndef CASE
 #define CASE bounded
@@ -7,12 +7,12 @@
 
 typedef unsigned step(unsigned n, void *next);
 
-/* Neither inlined nor copied for one caller: each is called as it is written here. */
+/* Neither inlined nor cloned, so that the calls are those written here. */
 #define APART __attribute__((noipa))
 
 unsigned larder_test(unsigned n);
 
-/* The frame of a larder_* function is what the Rust compiler says; here a line of its table says it. */
+/* stack.py reads the frame of a larder_* function from the Rust compiler's table; this is such a line. */
 __asm__(".section .stack_sizes, \"o\", %progbits, .text.larder_test\n"
         ".long .text.larder_test\n"
         ".byte 16\n"
@@ -31,7 +31,7 @@ APART static unsigned call(unsigned n, void *next)
     return 1 + ((step *)next)(n, 0);
 }
 
-/* Down by name, then through a pointer that was handed down. */
+/* Calls by name, then through a pointer that was passed down. */
 APART static unsigned bounded(unsigned n)
 {
     return 1 + call(n, (void *)twice);
@@ -56,7 +56,7 @@ APART static unsigned odd(unsigned n)
     return n == 0 ? 0 : 1 + even(n - 1);
 }
 
-/* Each calls whom it is handed, and hands itself on. */
+/* Each calls the function passed to it, and passes itself. */
 APART static unsigned ping(unsigned n, void *next)
 {
     return n == 0 ? 0 : 1 + ((step *)next)(n - 1, (void *)ping);
@@ -72,7 +72,7 @@ APART static unsigned through_pointers(unsigned n)
     return 1 + ping(n, (void *)pong);
 }
 
-/* By name there, back through the pointer. */
+/* Calls there by name, and back through a pointer. */
 static unsigned back(unsigned n, void *next);
 
 APART static unsigned there(unsigned n)
@@ -86,7 +86,7 @@ APART static unsigned back(unsigned n, void *next)
     return n == 0 ? 0 : 1 + there(n - 1);
 }
 
-/* The pointer lies in a constant. */
+/* The pointer is in a constant. */
 static unsigned from_table(unsigned n);
 static unsigned (*const volatile table[])(unsigned) = { from_table };
 

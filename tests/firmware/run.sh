@@ -1,7 +1,7 @@
 #!/bin/sh
 # The firmware part of the tests that needs no board: builds the library for each target, links it in all the ways in
-# which firmware links, and holds it to its budgets. Runs every step, whatever the ones before it said, and closes with
-# how many passed. A target whose tools are not there is skipped.
+# which firmware links, and checks its budgets. Runs every step, even after failures, and prints the counts at the end.
+# A target whose tools are missing is skipped.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
@@ -11,14 +11,14 @@ out=target/firmware-test
 CFLAGS='-std=c11 -Os -Wall -Wextra -Wpedantic -Werror -Iinclude -DLARDER_BARE_METAL -ffunction-sections -fdata-sections'
 FREESTANDING='-ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns'
 
-# One Rust builds all cores, here as in firmware.sh.
+# One Rust builds all cores, as in firmware.sh.
 given=${RUST_DIRECTORIES:-}
 one=$(rust_of_cores ${TARGETS:-$TARGETS_ALL})
 export RUST_DIRECTORIES
 
 fails() { if "$@"; then return 1; fi; }
 
-# on TARGET: sets what the steps below use
+# on TARGET: sets the variables of the steps below
 on() {
     target "$1"
     name_of_target=$1
@@ -31,7 +31,7 @@ on() {
 
 # ---- images, linked and not run ----
 
-# link OUTPUT FLAG...: an image from which all that is not reached is dropped
+# link OUTPUT FLAG...: links an image without unreachable code
 link() {
     image=$1
     shift
@@ -46,7 +46,7 @@ declared() {
         grep -o 'larder_[a-z0-9_]* *(' | tr -d ' (' | sort -u
 }
 
-# A program that mentions every function that the archive exports, by address.
+# Writes a program that takes the address of every function that the archive exports.
 mention_all() {
     exports "$1" | grep '^larder_' >"$out/functions" || return 1
     {
@@ -81,7 +81,7 @@ exports_are_the_header() {
 
 is_one_object() { [ "$("${prefix}ar" t "$archive" | wc -l)" -eq 1 ]; }
 
-# Every section that is written to is empty: no data and no bss, by any name.
+# Every writable section is empty: there is no data and no bss, by any name.
 has_no_data() {
     "${prefix}objdump" -h -w "$archive" | awk '$3 !~ /^0+$/ && / ALLOC/ && !/READONLY/ { print; found = 1 }
         END { exit found }'
@@ -96,7 +96,7 @@ links_without_c_library() {
         nothing_left_undefined "$out/small.elf"
 }
 
-# Neither libgcc nor mem*: the archive brings them, and still exports larder_* alone.
+# Links without libgcc and mem*: the archive has them, and still exports larder_* alone.
 links_with_nothing() {
     exports "$nolibc" | diff "$out/declared" - && mention_all "$nolibc" || return 1
     link "$out/alone.elf" -nostdlib "$out/all.c" "$nolibc" && nothing_left_undefined "$out/alone.elf"
@@ -118,8 +118,8 @@ links_with_picolibc() {
 
 # ---- neither a panic nor an allocation is reachable ----
 
-# What cargo made, with everything that Rust brings: the panic handler calls a symbol that nobody defines, as does the
-# allocator, so that the link fails unless the linker finds both unreachable.
+# Cargo's archive with all Rust code: panic handler and allocator call undefined symbols. So the link fails unless the
+# linker finds both unreachable.
 all_of() {
     mem_in_c && mention_all "$1" || return 1
     link "$out/proof.elf" -nostdlib "$out/all.c" "$1" "$out/mem.o" -lgcc && nothing_left_undefined "$out/proof.elf"
@@ -131,7 +131,7 @@ compile() {
         --no-default-features --features "$features" "$@"
 }
 
-# planted WHAT SYMBOL: with a fault planted, neither the image nor the one object comes into being, for that reason
+# planted WHAT SYMBOL: with a planted fault, linking the image and the object fails because of this symbol
 planted() {
     compile -- --cfg "larder_planted=\"$1\"" || return 1
     mkdir -p "$out/planted"
@@ -157,7 +157,7 @@ edition = "2024"
 [lib]
 crate-type = ["staticlib"]
 
-# Without optimization across crates, which would hide what clashes.
+# Without optimization across crates, which would hide clashes of symbols.
 [profile.other]
 inherits = "release"
 panic = "abort"
@@ -183,7 +183,7 @@ links_beside_other_rust() {
 # ---- firmware in Rust ----
 
 # rust_image FEATURES PROFILE [OWN_FEATURES]: tests/firmware/no_heap.rs over this crate with those features. The symbol
-# belongs to tables for unwinding, which the scripts of Rust's linkers for Cortex-M leave out.
+# belongs to unwinding tables, which the linker scripts of Rust for Cortex-M leave out.
 rust_image() {
     mkdir -p "$out/rust/src"
     cp tests/firmware/no_heap.rs "$out/rust/src/main.rs"
@@ -240,7 +240,7 @@ rust_links_with_allocator() { rust_image '' firmware allocator; }
 
 # ---- documents ----
 
-# Each piece of C in docs/firmware.md is a file of its own.
+# Compiles each piece of C in docs/firmware.md as a separate file.
 docs_compile() {
     rm -rf "$out/docs"
     mkdir -p "$out/docs"
@@ -255,7 +255,7 @@ docs_compile() {
 
 # ---- stacks, computed ----
 
-# stack_of FUNCTION: what tests/tools/stack.py says of larder_test in recursion.c, which calls that function
+# stack_of FUNCTION: the answer of tests/tools/stack.py for larder_test in recursion.c, which calls FUNCTION
 stack_of() {
     "$cc" $cpu -std=c11 -Os -Wall -Wextra -Werror -Wno-unused-function -fno-optimize-sibling-calls -ffunction-sections \
         -DCASE="$1" -c tests/firmware/recursion.c -o "$out/case.o" || return 2
@@ -271,7 +271,7 @@ stack_is_bounded() {
         grep '^[0-9]* larder_test larder_test(16) > bounded([0-9]*) > call([0-9]*) > twice' "$out/stack"
 }
 
-# It has to end with 1, and to name the way around.
+# stack.py must end with 1 and name the cycle.
 recursion_is_refused() {
     while read -r function message; do
         result=0
@@ -290,8 +290,8 @@ CASES
 
 # ---- which Rust builds ----
 
-# A directory with a rustc and a cargo that tell how they were called, as one that has the target, or the sources, or
-# neither.
+# Makes a directory with a fake rustc and cargo, which print their arguments. The fake Rust has the target, the sources,
+# or neither.
 pretend_rust() {
     mkdir -p "$out/$1/bin" "$out/$1/lib/rustlib/$name_of_target/lib" "$out/$1/lib/rustlib/src/rust/library/core/src"
     rm -f "$out/$1"/lib/rustlib/*/lib/*.rlib "$out/$1/lib/rustlib/src/rust/library/core/src/lib.rs"
@@ -340,7 +340,7 @@ missing_rust_is_named() {
     [ "$result" -eq 2 ] && grep "rustup target add $name_of_target" "$out/cross" && grep rust-web-src "$out/cross"
 }
 
-# A target that cannot be built keeps no other from it, and the status tells.
+# A target that cannot be built does not stop the others, and the status shows the failure.
 others_are_built() {
     result=0
     TARGETS="thumbv6m-nobody-eabi $name_of_target" sh tests/tools/firmware.sh >"$out/some" 2>&1 || result=$?
@@ -349,7 +349,7 @@ others_are_built() {
         grep "$name_of_target: $archive" "$out/some"
 }
 
-# An installed target, for real: what was built from source lies where rustup would put it.
+# Builds with an installed target: the core library built from source is put where rustup would put it.
 installed_target_builds() {
     bin=$(sh tests/tools/cross.sh --way "$name_of_target" | sed -n 's/.* of \(.*\), core source$/\1/p')
     [ -n "$bin" ] || { sh tests/tools/cross.sh --way "$name_of_target" | grep 'core installed$'; return; }
@@ -368,7 +368,7 @@ installed_target_builds() {
         exports "$root/one/liblarder.a" | diff "$out/declared" -
 }
 
-# One that builds all targets comes before one that has a target installed and builds no other.
+# A Rust that builds all targets is preferred to one that has a single target installed.
 one_rust_builds_all() {
     pretend_rust with-target 99 && pretend_rust with-source 99 || return 1
     (

@@ -1,4 +1,4 @@
-/* The least that a program uses: init, set, get and delete. */
+/* The smallest useful program: init, set, get and delete. */
 #include <larder.h>
 
 _Alignas(LARDER_ALIGN) static unsigned char region[4096];

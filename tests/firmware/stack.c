@@ -1,5 +1,5 @@
-/* stack.c: how deep the stack of each call gets over many calls, on a cache that is full and stays so. Before a call
- * the stack below is painted; afterwards the lowest word that changed tells. No hooks are set: theirs comes on top.
+/* stack.c: the deepest stack of each function over many calls, on a cache that stays full. Before a call the stack
+ * below is painted; afterwards the lowest changed word gives the depth. No hooks are set: their stack is additional.
  *
  * Prints a line for each function, `stack FUNCTION BYTES`: from the stack pointer at its first instruction down. */
 #include "check.h"
@@ -19,8 +19,8 @@ unsigned checks, checks_failed;
 
 /* ---- one call ---- */
 
-/* The compiler makes room for arguments on the stack when a function begins, so the stack pointer is the same here and
- * at the call's first instruction. */
+/* The compiler reserves room for arguments on the stack at a function's start. So the stack pointer here equals that at
+ * the call's first instruction. */
 #define STACK_OF(call) \
     (stack_top = stack_paint(), stack_status = (call), stack_low = stack_lowest(), stack_note(#call), stack_status)
 
@@ -33,8 +33,8 @@ static larder_status stack_status;
 uintptr_t stack_paint(void);
 uintptr_t stack_lowest(void);
 
-/* In assembler, since they must not use the stack. stack_paint answers the stack pointer; stack_lowest the address of
- * the lowest word that is not painted any more. */
+/* In assembler, since these functions must not use the stack. stack_paint returns the stack pointer. stack_lowest
+ * returns the address of the lowest word that is no longer painted. */
 __asm__(".syntax unified\n"
         ".text\n"
         ".balign 4\n"
@@ -112,7 +112,7 @@ static size_t some_key(void)
     return key_of(random_below(1 + random_below(KEYS)));
 }
 
-/* Short values, and now and then one that lies in several pieces. */
+/* Most values are short, some are in several pieces. */
 static size_t some_value(void)
 {
     memset(value, (int)random_below(256), sizeof value);

@@ -1,4 +1,4 @@
-//! Regions of any bytes: those of a cache, with such damage as the input says, or the input itself.
+//! Regions with any bytes: a cache's region damaged by the input, or the input itself.
 #![no_main]
 #![allow(dead_code)]
 
@@ -15,11 +15,11 @@ use common::Rng;
 use image::Image;
 use libfuzzer_sys::fuzz_target;
 
-/// Regions that images are made of.
+/// Number of undamaged regions.
 const LEFT: usize = 24;
 
 thread_local! {
-    /// Small ones are quicker.
+    /// Small regions, which are quicker.
     static LEFT_BEHIND: Vec<Image> = {
         let all = (0..).map(image::left_behind);
         all.filter(|image| image.bytes.len() <= 8_192).take(LEFT).collect()
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let number = rng.below(LEFT);
     let mut image = LEFT_BEHIND.with(|left| left[number].clone());
     if rng.one_in(4) {
-        // Behind the stamp, without which there is nothing to take over, lie the input's bytes.
+        // The input's bytes overwrite a place after the stamp: without the stamp no attach succeeds.
         let from = data.get(3..).unwrap_or(&[]);
         let at = (rng.below(1 << 16) + 24) % image.bytes.len();
         let len = from.len().min(image.bytes.len() - at);

@@ -1,5 +1,5 @@
-//! The C interface with any arguments that memory allows: lengths, flags, numbers that are none, NULL,
-//! configurations of any bytes.
+//! The C interface with all arguments that are memory-safe: any lengths, flags, unknown numbers, NULL, configurations
+//! of any bytes.
 #![no_main]
 #![allow(dead_code)]
 
@@ -23,7 +23,7 @@ struct Memory([u8; SIZE]);
 const SIZE: usize = 20 * 1024;
 const BYTES: usize = 4 * 1024;
 
-/// What arguments are made of.
+/// The state from which arguments are made.
 struct Caller {
     rng: Rng,
     key: Vec<u8>,
@@ -35,7 +35,7 @@ struct Caller {
 /// A struct of any bytes.
 ///
 /// # Safety
-/// Any bytes are one.
+/// Any bytes are a valid `T`.
 unsafe fn any<T>(rng: &mut Rng) -> T {
     let mut value = MaybeUninit::<T>::zeroed();
     let start = value.as_mut_ptr().cast::<u8>();
@@ -43,7 +43,7 @@ unsafe fn any<T>(rng: &mut Rng) -> T {
         // SAFETY: inside the value.
         unsafe { start.add(i).write(rng.below(256) as u8) };
     }
-    // SAFETY: initialised above; any bytes are one, by the caller's promise.
+    // SAFETY: initialised above; the caller guarantees that any bytes are a valid `T`.
     unsafe { value.assume_init() }
 }
 
@@ -73,15 +73,15 @@ impl Caller {
         [0, 1, 5_000, u64::MAX, u64::MAX - 1, 1 << 40][self.rng.below(6)]
     }
 
-    /// Whether an output is wanted.
+    /// The output's pointer, or sometimes NULL.
     fn out<T>(&mut self, at: *mut T) -> *mut T {
         if self.rng.one_in(8) { null_mut() } else { at }
     }
 
     fn config(&mut self) -> larder_cache_config {
-        // SAFETY: made by the call below.
+        // SAFETY: the call below initialises the configuration.
         let mut config = unsafe { core::mem::zeroed() };
-        // SAFETY: a place for one.
+        // SAFETY: `config` has room for a configuration.
         unsafe { larder_cache_config_init(&mut config, size_of::<larder_cache_config>()) };
         let rng = &mut self.rng;
         match rng.below(12) {
@@ -103,7 +103,7 @@ impl Caller {
     }
 
     /// # Safety
-    /// `cache` is one, or NULL.
+    /// `cache` is a live cache, or NULL.
     unsafe fn call(&mut self, cache: *mut larder_cache) {
         let cache = if self.rng.one_in(24) {
             null_mut()
@@ -118,7 +118,7 @@ impl Caller {
         let room = self.buffer.as_mut_ptr();
         let some = self.rng.next() as i64;
         let out_len = self.out(&raw mut out);
-        // SAFETY: key, value and outputs are places of such lengths, or NULL.
+        // SAFETY: key, value and outputs have these lengths, or are NULL.
         unsafe {
             let _: larder_status = match self.rng.below(34) {
                 0..6 => larder_cache_set(cache, key, len, value.cast(), value_len, ttl),
@@ -174,10 +174,10 @@ impl Caller {
         key: *const c_void,
         len: usize,
     ) -> larder_status {
-        // SAFETY: any bytes are a view; what is none is turned away.
+        // SAFETY: any bytes are a valid struct; the library refuses a stale view.
         let mut view: larder_view = unsafe { any(&mut self.rng) };
         let out = self.out(&raw mut view);
-        // SAFETY: by the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let done = unsafe { larder_cache_pin(cache, key, len, out) };
         if done == LARDER_OK {
             self.views.push(view);
@@ -193,7 +193,7 @@ impl Caller {
             count => self.views[self.rng.below(count)],
         };
         let (mut at, mut len) = (null(), 0);
-        // SAFETY: a view that was given, perhaps given back before.
+        // SAFETY: the library returned this view; it may be released already.
         unsafe {
             let (at, len) = (self.out(&raw mut at), self.out(&raw mut len));
             larder_cache_view_span(cache, &view, self.rng.below(5) as u32, at, len);
@@ -213,7 +213,7 @@ impl Caller {
         // SAFETY: as in `pin`.
         let mut room: larder_reservation = unsafe { any(&mut self.rng) };
         let (ttl, out) = (self.ttl(), self.out(&raw mut room));
-        // SAFETY: by the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let done = unsafe { larder_cache_reserve(cache, key, len, n, ttl, out) };
         if done == LARDER_OK {
             self.rooms.push(room);
@@ -228,7 +228,7 @@ impl Caller {
             return LARDER_OK;
         };
         let (mut at, mut len) = (null_mut::<c_void>(), 0);
-        // SAFETY: a reservation that was given, once; its span is the caller's to write.
+        // SAFETY: the library returned this reservation, used once here; its owner may write its span.
         unsafe {
             let index = self.rng.below(3) as u32;
             if larder_cache_reservation_span(cache, &room, index, &mut at, &mut len) == LARDER_OK {
@@ -245,7 +245,7 @@ impl Caller {
     /// As for `call`.
     unsafe fn ask(&mut self, cache: *mut larder_cache) -> larder_status {
         let index = self.rng.next() as u32 % 70;
-        // SAFETY: outputs are places for one, or NULL.
+        // SAFETY: outputs have room for one value, or are NULL.
         unsafe {
             larder_cache_memory_limit(cache);
             larder_cache_memory_usage(cache);
@@ -277,7 +277,7 @@ fuzz_target!(|data: &[u8]| {
         let config = caller.config();
         let len = SIZE - caller.rng.below(2) * caller.rng.below(SIZE);
         let mut needed = 0;
-        // SAFETY: a region of at least so many bytes, aligned, that nobody else has; hooks are NULL.
+        // SAFETY: the region has at least this size, is aligned, and is used by the cache alone; hooks are NULL.
         let made = unsafe {
             larder_cache_required_size(&config, 10, len % 300, len, &mut needed);
             if owner == 0 {
@@ -289,10 +289,10 @@ fuzz_target!(|data: &[u8]| {
         if made != LARDER_OK {
             continue;
         }
-        // What the owner before held is void.
+        // Views and reservations of the last owner are void.
         (caller.views, caller.rooms) = (Vec::new(), Vec::new());
         for _ in 0..80 {
-            // SAFETY: a cache.
+            // SAFETY: `cache` is a live cache.
             unsafe { caller.call(cache) };
             if caller.rng.is_spent() {
                 break;

@@ -1,4 +1,4 @@
-//! Any operations against the model of tests/model, which compares everything that a call tells.
+//! Any operations, compared with the model of tests/model after each call.
 #![no_main]
 #![allow(dead_code)]
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs each fuzz target, or those named, for some seconds: sh tests/fuzz/run.sh SECONDS [TARGET..]
 #
-# Needs a nightly compiler, and nothing else: the flags are those that cargo-fuzz would pass, so that
-# `cargo fuzz run --fuzz-dir tests/fuzz TARGET` does the same. What is found lies in target/fuzz.
+# Needs only a nightly compiler. The flags are those of cargo-fuzz, so `cargo fuzz run --fuzz-dir tests/fuzz TARGET`
+# does the same. The failing inputs are in target/fuzz.
 set -eu
 
 seconds=$1

@@ -1,5 +1,5 @@
-//! The reader of traces, with files of any bytes. Not compressed ones: ruzstd 0.8.3, by which the benchmark reads
-//! those, panics where a frame is damaged.
+//! The reader of traces, with files of any bytes. Compressed files are left out: ruzstd 0.8.3, the benchmark's
+//! decoder, panics on a damaged frame.
 #![no_main]
 #![allow(dead_code)]
 

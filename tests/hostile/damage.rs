@@ -1,10 +1,9 @@
-//! What may happen to a region while nobody looks: bits, words, runs and pages change, and now and then
-//! somebody knows where it hurts.
+//! Damage to a region: random changes of bits, words, runs and pages, and changes aimed at descriptors and headers.
 
 use crate::common::{DESCRIPTOR, Rng};
 use crate::image::Image;
 
-/// Numbers that lie at the ends of something.
+/// Numbers at the ends of ranges.
 const ENDS: [u32; 12] = [
     0,
     1,
@@ -20,7 +19,7 @@ const ENDS: [u32; 12] = [
     u32::MAX,
 ];
 
-/// Changes one thing.
+/// Makes one random change.
 pub(crate) fn damage(image: &mut Image, rng: &mut Rng) {
     match rng.below(20) {
         0 => flip(&mut image.bytes, rng),
@@ -37,7 +36,7 @@ pub(crate) fn damage(image: &mut Image, rng: &mut Rng) {
 
 /// An offset of a multiple of four bytes.
 fn place(bytes: &[u8], rng: &mut Rng) -> usize {
-    // What lies in front is of more weight.
+    // The first words of a region are more important, so they are more likely.
     let words = bytes.len() / 4;
     let word = if rng.one_in(3) {
         rng.log_uniform(1, words) - 1
@@ -55,7 +54,7 @@ fn put_word(bytes: &mut [u8], at: usize, word: u32) {
     bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
 }
 
-/// Any word, one of the ends, one of the region's, or the old one with a small change.
+/// A random word, one of `ENDS`, another word of the region, or the old word with a small change.
 fn some_word(bytes: &[u8], at: usize, rng: &mut Rng) -> u32 {
     match rng.below(5) {
         0 => rng.next() as u32,
@@ -84,7 +83,7 @@ fn set_word(bytes: &mut [u8], rng: &mut Rng) {
     put_word(bytes, at, word);
 }
 
-/// A start, and a length of which each order of magnitude is as likely as the next.
+/// A random start and length; all orders of magnitude of the length are equally likely.
 fn run(bytes: &[u8], rng: &mut Rng) -> (usize, usize) {
     let at = place(bytes, rng);
     (at, rng.log_uniform(1, bytes.len() - at))
@@ -118,14 +117,14 @@ fn swap_blocks(bytes: &mut [u8], rng: &mut Rng) {
     }
 }
 
-/// Cut off, or with something behind it.
+/// Shortens the region, or adds bytes to its end.
 fn resize(bytes: &mut Vec<u8>, rng: &mut Rng) {
     let len = rng.log_uniform(1, bytes.len() * 2);
     let with = rng.below(256) as u8;
     bytes.resize(len, with);
 }
 
-/// A page's descriptor: its neighbours, what lives in it and from where on, its due and era, its owner.
+/// Changes a field of a page's descriptor: its neighbours, `live`, `first`, `due`, `era` or owner.
 fn change_descriptor(image: &mut Image, rng: &mut Rng) {
     let (start, count) = image.descriptors[rng.below(image.descriptors.len())];
     let at = start + rng.below(count) * DESCRIPTOR;
@@ -160,7 +159,7 @@ fn change_descriptor(image: &mut Image, rng: &mut Rng) {
     }
 }
 
-/// A word that may be an item's first one: lengths, uses, state, type, and the words behind it.
+/// Changes a word that may be an item's first one (lengths, uses, state, type), or a word after it.
 fn change_header(bytes: &mut [u8], rng: &mut Rng) {
     let start = place(bytes, rng);
     let last = bytes.len().saturating_sub(3);
@@ -191,7 +190,7 @@ fn change_header(bytes: &mut [u8], rng: &mut Rng) {
     };
     put_word(bytes, at, word);
     if rng.one_in(3) {
-        // Links, expiry, lengths and pages come next.
+        // The next words are links, expiry, lengths and pages.
         let at = (at + 4 * (1 + rng.below(6))).min(last / 4 * 4 - 4);
         let word = some_word(bytes, at, rng);
         put_word(bytes, at, word);

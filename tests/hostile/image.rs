@@ -1,4 +1,4 @@
-//! Regions as an owner leaves them: caches of every layout, with items whose values tell their keys.
+//! Regions as an owner leaves them: caches of every layout, with values computed from their keys.
 
 use crate::common::{Region, Rng, now_ms, page_tables, set_now};
 use larder::{Cache, Config, Error, PolicyKind, Result, TTL_NEVER, Type};
@@ -6,7 +6,7 @@ use std::mem::forget;
 use std::sync::OnceLock;
 
 const KIB: usize = 1024;
-/// Small ones are quicker to try, and have more of everything at its limit.
+/// Most sizes are small: small regions are quicker to test, and reach more limits.
 const SIZES: [usize; 10] = [
     4 * KIB,
     4 * KIB,
@@ -27,13 +27,13 @@ const THEN: u64 = 1 << 41;
 pub(crate) struct Image {
     pub(crate) config: Config,
     pub(crate) bytes: Vec<u8>,
-    /// The clock by then.
+    /// The clock when the owner left.
     pub(crate) now: u64,
-    /// Where page descriptors lie, and how many: a table for each shard.
+    /// The page tables, one for each shard: offset and number of descriptors.
     pub(crate) descriptors: Vec<(usize, usize)>,
 }
 
-/// How many keys there are in a region of this size.
+/// The number of keys for a region of this size.
 pub(crate) fn key_count(size: usize) -> usize {
     (size / 48).clamp(64, 4_000)
 }
@@ -58,7 +58,7 @@ pub(crate) fn number_of(key: &[u8]) -> Option<usize> {
 
 const LONGEST: usize = 1 << 18;
 
-/// The only bytes of this length that are ever stored under a key.
+/// The bytes of this length that are stored for a key.
 pub(crate) fn value_of(n: usize, len: usize) -> &'static [u8] {
     static OCEAN: OnceLock<Vec<u8>> = OnceLock::new();
     let ocean = OCEAN.get_or_init(|| {
@@ -71,7 +71,7 @@ pub(crate) fn value_of(n: usize, len: usize) -> &'static [u8] {
     &ocean[at..at + len.min(LONGEST)]
 }
 
-/// Whether this may be what lies under a key. Numbers count upwards in their upper half alone.
+/// Whether this may be the value of a key. In numbers, only the upper half changes.
 pub(crate) fn is_value_of(n: usize, kind: Type, value: &[u8]) -> bool {
     match kind {
         Type::Bytes => value == value_of(n, value.len()),
@@ -83,12 +83,12 @@ pub(crate) fn is_value_of(n: usize, kind: Type, value: &[u8]) -> bool {
     }
 }
 
-/// The only TTL that a key is ever given.
+/// The TTL of a key.
 pub(crate) fn ttl_of(n: usize) -> u64 {
     [0, 0, 900, 50_000, 3_000_000_000, TTL_NEVER][n % 6]
 }
 
-/// One call that stores under a key what it may have.
+/// Stores a value of a key by a random call.
 pub(crate) fn store(cache: &Cache<'_>, rng: &mut Rng, n: usize, len: usize) -> Result<()> {
     let (key, ttl) = (key_of(n), ttl_of(n));
     match rng.below(12) {
@@ -110,7 +110,7 @@ pub(crate) fn store(cache: &Cache<'_>, rng: &mut Rng, n: usize, len: usize) -> R
     }
 }
 
-/// Whether a call may end so, where something may be held.
+/// Whether a call may have this result. `held`: whether items may be pinned.
 pub(crate) fn may_be<T>(done: &Result<T>, held: bool) -> bool {
     match done {
         Ok(_) | Err(Error::NotFound | Error::TooLarge | Error::TypeMismatch | Error::Invalid) => {
@@ -120,7 +120,7 @@ pub(crate) fn may_be<T>(done: &Result<T>, held: bool) -> bool {
     }
 }
 
-/// Any configuration and region; what the owner did, and where it stopped.
+/// An image from a random configuration, region, and sequence of calls.
 pub(crate) fn left_behind(seed: u64) -> Image {
     let mut rng = Rng::new(seed);
     let size = SIZES[rng.below(SIZES.len())];
@@ -163,7 +163,7 @@ fn work(cache: &Cache<'_>, rng: &mut Rng, size: usize) {
         assert!(may_be(&done, false), "{done:?}");
         set_now(now_ms() + rng.below(20) as u64);
     }
-    // Held for good: the owner does not get so far as to give them back.
+    // Never released, as after a crash of the owner.
     for _ in 0..rng.below(4) {
         let (n, len) = (rng.below(keys), rng.log_uniform(1, longest));
         let key = key_of(n);

@@ -1,8 +1,8 @@
-//! Regions that were damaged, or made up by somebody who knows how they are laid out: whatever lies there,
-//! attaching to it ends, what comes back holds together, and with checksums it is what was set.
+//! Damaged regions, and regions forged by an attacker who knows the layout. For any contents an attach ends, and the
+//! recovered cache is sound. With checksums, every recovered item is one that was set.
 //!
-//! `LARDER_HOSTILE_IMAGES=1000000` tries so many. A failure names the image; `LARDER_HOSTILE_IMAGE=n` tries
-//! that one alone.
+//! `LARDER_HOSTILE_IMAGES=1000000` tries this number of images. A failure prints the image's number;
+//! `LARDER_HOSTILE_IMAGE=n` tries that image alone.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,16 +17,16 @@ use std::time::{Duration, Instant};
 use workout::Tally;
 
 const IMAGES: u64 = 20_000;
-/// Regions that images are made of.
+/// Number of undamaged regions from which images are made.
 const LEFT: u64 = 96;
-/// An image that takes longer never ends.
+/// An image that takes longer counts as one that never ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Each thread has its own: a configuration is for one.
+/// The undamaged regions. Each thread makes its own, since a configuration is not `Send`.
 fn left() -> Vec<Image> {
     (0..LEFT).map(image::left_behind).collect()
 }
@@ -44,7 +44,7 @@ fn damaged(left: &[Image], n: u64) -> (Image, Rng) {
     (image, rng)
 }
 
-/// Says which image it was.
+/// Prints the image's number after a panic.
 struct Trial(u64);
 
 impl Drop for Trial {
@@ -63,7 +63,7 @@ fn try_one(left: &[Image], n: u64) -> Tally {
     tally
 }
 
-/// Tries images `from`, `from + step`, .. below `to`; where it stands is in `at`.
+/// Tries images `from`, `from + step`, .. below `to`. Stores the current image's number in `at`.
 fn try_many(left: &[Image], from: u64, to: u64, step: u64, at: &AtomicUsize) -> Tally {
     let mut tally = Tally::default();
     for n in (from..to).step_by(step as usize) {
@@ -74,7 +74,7 @@ fn try_many(left: &[Image], from: u64, to: u64, step: u64, at: &AtomicUsize) -> 
     tally
 }
 
-/// Ends the process where a number stays the same for too long.
+/// Ends the process if a number stays the same for too long.
 fn watch(at: &[AtomicUsize]) {
     let read = || {
         at.iter()
@@ -127,7 +127,7 @@ fn no_image_does_harm() {
 }
 
 #[test]
-fn images_that_nobody_damaged_come_back_whole() {
+fn undamaged_images_are_recovered_whole() {
     let mut sum = Tally::default();
     for seed in 0..LEFT {
         let image = image::left_behind(seed);
@@ -135,6 +135,6 @@ fn images_that_nobody_damaged_come_back_whole() {
         assert!(tally.taken_over > 0);
         sum.add(&tally);
     }
-    // What is reserved for good may leave no item in the smallest.
+    // In the smallest regions, unreleased reservations may leave no item.
     assert!(sum.recovered > LEFT);
 }

@@ -1,4 +1,4 @@
-//! Taking over a region of which nothing is known, and working with what comes of it.
+//! Attaches to a region with unknown contents, and uses the recovered cache.
 
 use crate::common::{Rng, now_ms, set_now};
 use crate::image::{
@@ -7,12 +7,12 @@ use crate::image::{
 use larder::{AttachReport, Cache, Config, Error, Found, TTL_NEVER, Type, View};
 use std::collections::BTreeSet;
 
-/// Calls on what came back.
+/// Calls on a recovered cache.
 const CALLS: usize = 60;
 const CANARY: u8 = 0xa5;
 const CANARIES: usize = 64;
 
-/// What became of an image.
+/// The results over all images.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) images: u64,
@@ -34,7 +34,7 @@ impl Tally {
     }
 }
 
-/// A region between bytes that nobody may touch.
+/// A region between guard bytes, which must not change.
 struct Fenced {
     bytes: Vec<u8>,
     at: usize,
@@ -68,14 +68,14 @@ impl Drop for Fenced {
     }
 }
 
-/// Attaches to an image as somebody who may have other wishes, later.
+/// Attaches to an image at a later time and with a slightly different configuration.
 pub(crate) fn take_over(mut image: Image, rng: &mut Rng) -> Tally {
     image.now += [0, 0, 500, 60_000, 4_000_000_000][rng.below(5)];
     vary(&mut image.config, rng, image.bytes.len());
     take_back(&image, rng)
 }
 
-/// Attaches to an image, and works with it where that succeeds; sometimes twice.
+/// Attaches to an image, and uses the cache if that succeeds; sometimes twice.
 pub(crate) fn take_back(image: &Image, rng: &mut Rng) -> Tally {
     let mut tally = Tally {
         images: 1,
@@ -92,7 +92,7 @@ pub(crate) fn take_back(image: &Image, rng: &mut Rng) -> Tally {
     tally
 }
 
-/// What may differ from one owner to the next.
+/// Changes the options that may differ between two owners.
 fn vary(config: &mut Config, rng: &mut Rng, size: usize) {
     config.zero_on_free ^= rng.one_in(8);
     if rng.one_in(8) {
@@ -119,7 +119,10 @@ fn attach(fenced: &mut Fenced, config: &Config, rng: &mut Rng, tally: &mut Tally
                 _ => error == Error::VersionMismatch,
             };
             assert!(told, "{error:?} where {report:?}");
-            assert!(before == fenced.region(), "nothing was to be written");
+            assert!(
+                before == fenced.region(),
+                "a refused attach changed the region"
+            );
             tally.told_apart += 1;
             return false;
         }
@@ -150,7 +153,7 @@ fn attach(fenced: &mut Fenced, config: &Config, rng: &mut Rng, tally: &mut Tally
     true
 }
 
-/// Every invariant, and the sums.
+/// Checks every invariant and the sums.
 fn audit(cache: &Cache<'_>) {
     assert_eq!(cache.check(), Ok(()));
     let s = cache.stats();
@@ -160,34 +163,34 @@ fn audit(cache: &Cache<'_>) {
     );
     assert_eq!(s.total_used + s.free_bytes, s.region_bytes);
     assert_eq!(s.item_count, cache.item_count());
-    assert_eq!(s.failed_corrupt, 0, "what came back is whole");
+    assert_eq!(s.failed_corrupt, 0, "a recovered item is damaged");
 }
 
-/// Somebody who works with a cache that came back.
+/// A user of a recovered cache.
 struct Guest<'c> {
     cache: &'c Cache<'c>,
     size: usize,
-    /// What an earlier owner set is what comes back.
+    /// Whether recovered items must be those that an earlier owner set.
     trusted: bool,
-    /// Keys that were set since.
+    /// Keys that were set after the attach.
     own: BTreeSet<usize>,
     held: Vec<View<'c>>,
 }
 
 impl Guest<'_> {
-    /// Whether what lies under a key must be the key's.
+    /// Whether the value of a key must be one of the key's values.
     fn must_fit(&self, n: usize) -> bool {
         self.trusted || self.own.contains(&n)
     }
 
-    /// Every item, and what calls on some of them say.
+    /// Checks every item by a scan, and some of them by other calls.
     fn look_around(&self) {
         let mut keys = Vec::new();
         let mut count = 0;
         let all = self.cache.scan(&mut Default::default(), |item| {
             count += 1;
             let n = number_of(item.key);
-            assert!(n.is_some() || !self.trusted, "a key that nobody set");
+            assert!(n.is_some() || !self.trusted, "a key that was never set");
             if let Some(n) = n.filter(|&n| self.must_fit(n)) {
                 assert!(
                     item.ttl_ms <= ttl_of(n).wrapping_sub(1).saturating_add(1),
@@ -214,7 +217,7 @@ impl Guest<'_> {
             let len = self
                 .cache
                 .get(&key, &mut buffer)
-                .expect("the scan has met it");
+                .expect("the scan returned it");
             let kind = self.cache.value_type(&key).expect("as before");
             self.compare(&key, kind, &buffer[..len]);
         }
@@ -283,7 +286,7 @@ impl Guest<'_> {
 
     fn pin(&mut self, n: usize) -> larder::Result<()> {
         let view = match self.cache.pin(&key_of(n)) {
-            // The table of what is held may find no room beside the item.
+            // The table of pins may find no room beside the item.
             Err(Error::NoMemory) => return Ok(()),
             view => view?,
         };

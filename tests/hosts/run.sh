@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tests on other machines: with words of 32 bits and the low byte first (Arm), and with the high byte first (PowerPC),
-# under QEMU's user mode. The Rust tests, and the C programs with a library for that machine. Debian's cargo builds
-# Rust's own library for them, since nobody ships it. Closes with how many passed.
-# What a million items show is the same on every machine, and is left out. s390x, 64 bits and the high byte first, runs
-# where it is named.
-# usage: run.sh [armv7] [powerpc] [s390x]     the first two where none is named
+# Tests on other machines under QEMU's user mode: with words of 32 bits and the low byte first (Arm), and with the high
+# byte first (PowerPC). Runs the Rust tests, and the C programs with a library for that machine. Debian's cargo builds
+# Rust's own library for them, since there is no prebuilt one. Prints the counts at the end.
+# Tests with a million items have the same result on every machine, so they are left out. s390x, with 64 bits and the
+# high byte first, runs only if named.
+# usage: run.sh [armv7] [powerpc] [s390x]     default: armv7 and powerpc
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/hosts
@@ -15,7 +15,7 @@ C_PROGRAMS=$(cd tests/c && ls bad_input_*.c behaviour_*.c | sed 's/\.c$//')
 CFLAGS='-std=c99 -O1 -g -Wall -Wextra -Werror -Iinclude -Itests/c'
 rust_source=/usr/lib/rustlib/src/rust/library/Cargo.lock
 
-# A sibling of rustup's tools: the names of those come first on the path.
+# Debian's tools: without this, rustup's tools of the same names are first in the path.
 export RUSTC_BOOTSTRAP=1 PATH="/usr/bin:$PATH"
 export CARGO_PROFILE_DEV_PANIC=unwind CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
 

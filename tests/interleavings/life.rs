@@ -9,11 +9,11 @@ use loom::thread;
 
 struct Host {
     ticker: Ticker,
-    /// The ticking thread writes it; others do once they know that it has ended: loom reports two at once.
+    /// The ticking thread writes it. Other threads access it only after that thread's end: loom reports a race.
     ticks: UnsafeCell<u32>,
 }
 
-// SAFETY: that the thread has ended where `stop` says so is what these tests are about; loom tells where not.
+// SAFETY: these tests check that the thread has ended when `stop` returns; loom reports it if not.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
@@ -32,21 +32,21 @@ impl Host {
         unsafe { self.ticker.start(tick, me) }
     }
 
-    /// Reads what the thread writes.
+    /// Reads the thread's counter.
     fn ticks(&self) -> u32 {
         self.ticks.with(|ticks| {
-            // SAFETY: after a stop.
+            // SAFETY: called after a stop.
             unsafe { *ticks }
         })
     }
 }
 
-/// Its own thread neither stops nor starts it.
+/// The monitor's own thread can neither stop nor start it.
 unsafe fn tick(host: *mut c_void) {
-    // SAFETY: given in `Host::start`, and kept until the thread is stopped.
+    // SAFETY: `Host::start` passed the host, which lives until the thread is stopped.
     let host = unsafe { &*host.cast::<Host>() };
     assert_eq!(host.ticker.stop(), Err(Error::Busy));
-    // SAFETY: it does not start.
+    // SAFETY: the call starts no thread.
     let started = unsafe { host.ticker.start(tick, core::ptr::null_mut()) };
     assert_eq!(started, Err(Error::Busy));
     host.ticks.with_mut(|ticks| {
@@ -56,7 +56,7 @@ unsafe fn tick(host: *mut c_void) {
 }
 
 #[test]
-fn two_stops_at_once_both_answer_after_the_end() {
+fn two_stops_at_once_both_return_after_the_end() {
     loom::model(|| {
         let host = Host::new();
         host.start().unwrap();
@@ -74,7 +74,7 @@ fn two_stops_at_once_both_answer_after_the_end() {
 }
 
 #[test]
-fn a_start_during_a_stop_is_busy_or_begins_anew() {
+fn a_start_during_a_stop_is_busy_or_starts_another_thread() {
     loom::model(|| {
         let host = Host::new();
         host.start().unwrap();
@@ -100,14 +100,14 @@ fn one_of_two_starts_at_once_starts_one_thread() {
             thread::spawn(move || host.start().is_ok())
         };
         let started = host.start().is_ok();
-        assert!(started != other.join().unwrap(), "one starts it");
+        assert!(started != other.join().unwrap(), "not exactly one started");
         host.ticker.stop().unwrap();
         assert!(host.ticks() <= 1);
     });
 }
 
 #[test]
-fn a_new_interval_and_a_question_never_stop_a_stop() {
+fn a_new_interval_and_is_running_never_block_a_stop() {
     loom::model(|| {
         let host = Host::new();
         host.start().unwrap();

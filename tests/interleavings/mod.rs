@@ -1,4 +1,4 @@
-//! All interleavings of two threads over the lock's hand-over, the callbacks and the life of the monitor's thread:
+//! All interleavings of two threads over the lock, the callbacks and the life of the monitor's thread:
 //! `make test-loom`.
 #![allow(unsafe_code)]
 
@@ -34,7 +34,7 @@ pub(crate) fn this_thread() -> usize {
     THREAD.with(|number| *number)
 }
 
-/// A lock as a host would give it.
+/// A lock hook of the host.
 unsafe extern "C" fn lock(ctx: *mut c_void) -> i32 {
     while try_lock_of(ctx) != 0 {
         thread::yield_now();
@@ -47,7 +47,7 @@ unsafe extern "C" fn try_lock(ctx: *mut c_void) -> i32 {
 }
 
 fn try_lock_of(ctx: *mut c_void) -> i32 {
-    // SAFETY: the tests hand over a flag that lives as long as they do.
+    // SAFETY: the tests pass a flag that lives as long as they do.
     let taken = unsafe { &*ctx.cast::<AtomicBool>() };
     let got = taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
     i32::from(got.is_err())
@@ -63,7 +63,7 @@ struct Host {
     kind: LockKind,
 }
 
-// SAFETY: what the lock protects is what these tests are about; loom tells where it does not.
+// SAFETY: these tests check the lock's protection; loom reports it if the lock fails.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
@@ -82,7 +82,7 @@ fn host() -> Arc<Host> {
     })
 }
 
-/// Loom reports two threads inside at once.
+/// Adds one. Loom reports two threads inside at once.
 fn add_one(value: &UnsafeCell<u32>) {
     value.with_mut(|n| {
         // SAFETY: under the lock.
@@ -91,7 +91,7 @@ fn add_one(value: &UnsafeCell<u32>) {
 }
 
 #[test]
-fn whoever_has_the_lock_is_alone_and_who_tries_never_waits() {
+fn the_lock_excludes_other_threads_and_a_try_never_waits() {
     loom::model(|| {
         let host = host();
         let other = {
@@ -114,14 +114,14 @@ fn whoever_has_the_lock_is_alone_and_who_tries_never_waits() {
 }
 
 #[test]
-fn a_lock_given_back_is_taken_anew() {
+fn a_released_lock_can_be_taken_again() {
     loom::model(|| {
         let host = host();
         let other = {
             let host = host.clone();
             thread::spawn(move || add_one(&host.guarded.lock(&host.kind).unwrap()))
         };
-        // As a call does that tells the host of evictions: the lock goes before the call ends.
+        // As in a call that reports evictions to the host: the lock is released before the call ends.
         let value = host.guarded.lock(&host.kind).unwrap();
         add_one(&value);
         drop(value);
@@ -132,16 +132,16 @@ fn a_lock_given_back_is_taken_anew() {
     });
 }
 
-/// What a cache keeps to be told: events of its shard, behind a lock.
+/// The unreported events of a shard, behind its lock.
 #[derive(Default)]
 struct Told {
     callbacks: Callbacks,
     untold: loom::sync::Mutex<u32>,
-    /// Only the thread that tells touches it: loom reports two at once.
+    /// Only the reporting thread accesses it: loom reports two at once.
     sum: UnsafeCell<u32>,
 }
 
-// SAFETY: what the turn to tell protects is what the test is about; loom tells where it does not.
+// SAFETY: the test checks the protection by the turn; loom reports it if the turn fails.
 unsafe impl Sync for Told {}
 // SAFETY: as above.
 unsafe impl Send for Told {}
@@ -179,9 +179,9 @@ impl Told {
     }
 }
 
-/// No call here waits for another's callback: loom would report the one that never ends.
+/// No call waits for a callback of another thread: loom would report a call that never ends.
 #[test]
-fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
+fn one_thread_at_a_time_reports_events_and_none_is_lost() {
     loom::model(|| {
         let told = Arc::new(Told::default());
         let other = {
@@ -190,7 +190,7 @@ fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
         };
         told.call(1);
         other.join().unwrap();
-        // The next call tells what is left.
+        // The next call reports the remaining events.
         told.call(0);
         let sum = told.sum.with(|sum| {
             // SAFETY: the other thread has ended.
@@ -201,7 +201,7 @@ fn events_are_told_by_one_thread_at_a_time_and_none_is_lost() {
 }
 
 #[test]
-fn a_visitor_is_turned_away_in_its_own_thread_alone() {
+fn a_call_inside_a_visit_is_busy_in_its_own_thread_alone() {
     loom::model(|| {
         let (host, callbacks) = (host(), Arc::new(Callbacks::default()));
         let other = {
@@ -213,7 +213,7 @@ fn a_visitor_is_turned_away_in_its_own_thread_alone() {
     });
 }
 
-/// As `Cache::scan`: any number of threads do, and each finds itself alone inside.
+/// Visits as `Cache::scan` does. Any number of threads may call it; each is alone inside.
 fn visit(host: &Host, callbacks: &Callbacks) {
     let check = || callbacks.check(|| host.guarded.is_visited());
     assert_eq!(check(), Ok(()));
@@ -226,7 +226,7 @@ fn visit(host: &Host, callbacks: &Callbacks) {
 }
 
 #[test]
-fn a_report_is_in_nobodys_way() {
+fn a_report_blocks_no_other_thread() {
     loom::model(|| {
         let callbacks = Arc::new(Callbacks::default());
         let other = {

@@ -1,4 +1,4 @@
-//! What `hosted::threads` gives, made of loom's. A moment that is waited for comes once for each gate, right away.
+//! The types of `hosted::threads`, made from loom's. For each gate, the first wait for a moment ends at once.
 
 use core::ffi::c_void;
 use core::ops::{Deref, DerefMut};
@@ -21,7 +21,7 @@ pub(crate) struct Thread(thread::JoinHandle<()>);
 
 struct Address(*mut c_void);
 
-// SAFETY: `Thread::start` demands as much.
+// SAFETY: the safety contract of `Thread::start` allows it.
 unsafe impl Send for Address {}
 
 impl Address {

@@ -1,11 +1,11 @@
-//! The calls on one item, each beside what the model says.
+//! The calls on one item, each compared with the model.
 
 use crate::common::now_ms;
 use crate::ops::{REMAINDERS, Value, Verb, key_bytes};
 use crate::oracle::{Entry, Leased, Oracle};
 use larder::{Cursor, Error, ItemInfo, Overflow, Put, Reading, Result, TTL_NEVER, Type};
 
-/// The tag that a key's values have.
+/// The tag of a key's values.
 fn tag_of(key: usize) -> u32 {
     key as u32 | 1 << 31
 }
@@ -46,19 +46,19 @@ impl Oracle<'_> {
                 assert_eq!(
                     self.evictions(),
                     self.stats.evictions,
-                    "evicted for what cannot fit"
+                    "items were evicted for a value that cannot fit"
                 );
                 self.get(key, false);
             }
         }
     }
 
-    /// What a successful add or replace says about the item before it.
+    /// Checks what a successful add or replace shows about the item before.
     fn stored_under(&mut self, verb: Verb, key: usize) {
         let seen_before = self.items.get(&key).map(|entry| entry.seen);
         match verb {
             Verb::Add => self.absent(key),
-            _ => assert!(seen_before.is_some(), "replaced what was not there"),
+            _ => assert!(seen_before.is_some(), "replaced an item that did not exist"),
         }
     }
 
@@ -161,7 +161,7 @@ impl Oracle<'_> {
         self.items.insert(key, Entry { value, ..entry });
     }
 
-    /// A value that is a piece of the ocean grows to a longer one.
+    /// Extends a value that is a piece of the ocean to a longer piece.
     pub(crate) fn extend(&mut self, key: usize, len: usize, front: bool) {
         let (at, old) = match self.items.get(&key).map(|entry| entry.value) {
             Some(Value::Piece { at, len }) => (at, len),
@@ -193,7 +193,7 @@ impl Oracle<'_> {
                 self.items.insert(key, Entry { value, ..entry });
             }
             Err(Error::TypeMismatch) => assert_ne!(entry.kind, Type::Bytes),
-            // The old value stays until the new one is there: both of them may be too much.
+            // The old value stays until the new one is stored, and both together may be too large.
             Err(error) => assert_eq!(error, Error::TooLarge),
         }
         self.get(key, false);
@@ -201,14 +201,14 @@ impl Oracle<'_> {
 
     // ---- leases --------------------------------------------------------------------------------
 
-    /// What was leased is not to be filled any more.
+    /// Records that a key's lease is void.
     fn void_lease(&mut self, key: usize) {
         if let Some(leased) = self.leases.get_mut(&key) {
             leased.holds = false;
         }
     }
 
-    /// Whether there is a reason for a lease to be gone.
+    /// Whether a lease may be void: the key changed, its time is over, or items were evicted.
     fn may_be_gone(&self, leased: &Leased) -> bool {
         let expired = self.forward + 1023 >= leased.deadline.forward;
         !leased.holds || expired || self.evictions() > leased.seen
@@ -257,7 +257,9 @@ impl Oracle<'_> {
                 self.items.insert(key, entry);
                 self.void_lease(key);
             }
-            Err(Error::Stale) => assert!(self.may_be_gone(&leased), "a lease is lost"),
+            Err(Error::Stale) => {
+                assert!(self.may_be_gone(&leased), "a lease is lost without cause")
+            }
             Err(error) => assert_eq!(error, Error::TooLarge),
         }
     }
@@ -295,7 +297,7 @@ impl Oracle<'_> {
         };
         let answer = self.cache.get(&key_bytes(key), &mut self.buffer[..room]);
         if let Err(Error::TooLarge) = answer {
-            assert!(!self.items.contains_key(&key), "a key is too long now");
+            assert!(!self.items.contains_key(&key), "a stored key is too long");
             return;
         }
         let Some(entry) = self.settle(key, &answer) else {
@@ -308,7 +310,7 @@ impl Oracle<'_> {
             assert_eq!(answer, Ok(value.len()));
             assert!(
                 &self.buffer[..value.len()] == value,
-                "another value than was set"
+                "the value differs from the one set"
             );
         }
     }
@@ -350,11 +352,11 @@ impl Oracle<'_> {
         assert_eq!(answer, Ok(part.len()));
         assert!(
             &self.buffer[..part.len()] == part,
-            "another part than was set"
+            "the part differs from the value set"
         );
     }
 
-    /// The calls that only look, which must agree with each other.
+    /// Makes the calls that change nothing, which must agree with each other.
     pub(crate) fn look(&mut self, key: usize) {
         let bytes = key_bytes(key);
         let answer = self.cache.ttl(&bytes);
@@ -368,7 +370,7 @@ impl Oracle<'_> {
             stale: false,
         };
         let item = self.cache.get_item(&bytes, &mut self.buffer, peek);
-        let (item, copied) = item.expect("it is there");
+        let (item, copied) = item.expect("the item exists");
         assert!(copied && &self.buffer[..item.value_len] == entry.value.bytes());
         assert_eq!(item.tag, entry.tag);
         assert_eq!(self.cache.value_type(&bytes), Ok(entry.kind));
@@ -389,10 +391,10 @@ impl Oracle<'_> {
         let entry = self
             .items
             .get(&key)
-            .expect("the cache holds an item that is not there");
+            .expect("the cache holds an item that the model does not");
         assert!(
             entry.value.bytes().starts_with(item.span),
-            "another value than was set"
+            "the value differs from the one set"
         );
         assert_eq!(
             (item.value_len, item.value_type),

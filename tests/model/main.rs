@@ -1,10 +1,9 @@
-//! The cache against a model: a map of values, types and deadlines, compared after every operation.
+//! The cache agrees with a model: a map of values, types and deadlines, compared after every operation.
 //!
-//! The cache may have evicted what the model still holds, but only if it says that it evicted
-//! something meanwhile. Every hit is exactly what the model holds, what is expired or deleted is
-//! never seen again, and every sum is right after every operation.
+//! The cache may lack an item of the model only if its statistics show an eviction since. Every hit equals the
+//! model's value. No expired or deleted item is returned, and every sum is right after every operation.
 //!
-//! Now and then the owner leaves: a copy of the region is taken over, and all that was there is there.
+//! At random times a new owner attaches to a copy of the region, which must hold all items.
 //!
 //! `LARDER_MODEL_OPS=10` runs ten times as many operations, `0.1` a tenth of them. A failure prints geometry,
 //! seed, a picture of the cache, and the shortest program of those operations that fails.
@@ -26,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 const KIB: usize = 1024;
-/// Operations in each geometry of a region size, unless the environment multiplies them.
+/// Operations in each geometry of a region size; the environment may multiply them.
 const OPS: usize = 50_000;
 /// Geometries of one region size.
 const GEOMETRIES: usize = 12;
@@ -47,7 +46,7 @@ struct Geometry {
     default_ttl_ms: u64,
     memory_limit: usize,
     sizes: Sizes,
-    /// Operations between two walks over every invariant.
+    /// Operations between two checks of every invariant.
     check_every: usize,
     seed: u64,
 }
@@ -69,7 +68,7 @@ impl Geometry {
     }
 }
 
-/// Both policies, both shard counts and all sizes with each other; the switches in turn.
+/// All combinations of policies, shard counts and sizes. The switches are set by turns.
 fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometry> {
     (0..GEOMETRIES).map(move |i| Geometry {
         region,
@@ -92,7 +91,7 @@ fn geometries(region: usize, check_every: usize) -> impl Iterator<Item = Geometr
     })
 }
 
-/// Any geometry of up to half a MiB.
+/// A random geometry of up to half a MiB.
 fn drawn(seed: u64) -> Geometry {
     let mut rng = Rng::new(seed);
     let region = rng.log_uniform(4 * KIB, 512 * KIB);
@@ -121,13 +120,13 @@ fn drawn(seed: u64) -> Geometry {
     }
 }
 
-/// As many, times what the environment says.
+/// `count` times the environment's factor.
 fn scaled(count: usize) -> usize {
     let factor = std::env::var("LARDER_MODEL_OPS").map_or(1.0, |n| n.parse().expect("a number"));
     (count as f64 * factor) as usize
 }
 
-/// Prints what a failure left.
+/// Prints geometry and cache after a failure.
 struct Story<'a> {
     geometry: Geometry,
     cache: &'a Cache<'a>,
@@ -147,7 +146,7 @@ fn copy_of(region: &mut Region) -> Region {
     copy
 }
 
-/// Calls a cache of this geometry, and compares, until there is no next operation; `next` is told the limit.
+/// Applies the operations of `next` to a cache of this geometry, and compares. `next` gets the limit.
 fn play(geometry: Geometry, mut next: impl FnMut(usize) -> Option<Op>) {
     set_now(1_000_000);
     let mut config = geometry.config();
@@ -205,7 +204,7 @@ fn play(geometry: Geometry, mut next: impl FnMut(usize) -> Option<Op>) {
     }
 }
 
-/// Too small a region is refused, but never one that held a cache before.
+/// Checks a refusal: the region is too small, and did not hold a cache before.
 fn check_refusal(geometry: &Geometry, config: &Config, error: Error, adopted: bool) {
     assert!(error == Error::NoMemory && !adopted, "{error:?}");
     let needed = Cache::required_size(config, 0, 0, 0);
@@ -224,7 +223,7 @@ fn replay(geometry: Geometry, program: &[Op]) {
     play(geometry, |_| ops.next());
 }
 
-/// How long to look for a shorter program that fails.
+/// The maximum time of the search for a shorter program that fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn run(geometry: Geometry, ops: usize) {

@@ -28,13 +28,13 @@ impl Value {
     }
 }
 
-/// Keys are told apart by their remainder by so many.
+/// `DeleteIf` selects keys by their remainder modulo this number.
 pub(crate) const REMAINDERS: usize = 5;
 const OCEAN: usize = 10 << 20;
-/// Places in the ocean where values start.
+/// Number of offsets in the ocean at which values start.
 const STARTS: usize = 1 << 16;
 
-/// Random text that values are pieces of.
+/// A random text; values are pieces of it.
 fn ocean() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
@@ -45,7 +45,7 @@ fn ocean() -> &'static [u8] {
     })
 }
 
-/// Runs of letters of the ocean that are too long to be chance.
+/// The number of runs of the ocean's letters that are too long to occur by chance.
 pub(crate) fn traces_of_values(bytes: &[u8]) -> usize {
     let runs = bytes.split(|byte| byte & 0xe0 != 0x40);
     runs.filter(|run| run.len() >= 12).count()
@@ -113,7 +113,7 @@ pub(crate) enum Op {
         key: usize,
         value: Value,
     },
-    /// The items whose key leaves this remainder, in slices of so many.
+    /// Deletes the items whose key has this remainder, in slices of `steps` steps.
     DeleteIf {
         remainder: usize,
         steps: u32,
@@ -134,11 +134,11 @@ pub(crate) enum Op {
     Back {
         ms: u64,
     },
-    /// The region is copied, and a new owner takes over the copy.
+    /// A new owner attaches to a copy of the region.
     Attach,
 }
 
-/// The bytes of a key: mostly short ones, some of 60 and a few of more than small pages can hold.
+/// The bytes of a key: most are short, some have 60 bytes, a few are too long for small pages.
 pub(crate) fn key_bytes(key: usize) -> Vec<u8> {
     let len = match key % 64 {
         0 => 255,
@@ -152,15 +152,15 @@ pub(crate) fn key_bytes(key: usize) -> Vec<u8> {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sizes {
-    /// All the same, so that some thousands fill the region.
+    /// One size, of which some thousands fill the region.
     Fixed,
-    /// From one byte to a quarter of the limit, each order of magnitude as likely as the next.
+    /// From one byte to a quarter of the limit; all orders of magnitude are equally likely.
     Mixed,
-    /// From one narrow range to another, up and down.
+    /// A narrow range that moves up and down.
     Shifting,
 }
 
-/// An endless supply of operations.
+/// An endless sequence of operations.
 pub(crate) struct Script {
     rng: Rng,
     region: usize,
@@ -170,7 +170,7 @@ pub(crate) struct Script {
     drawn: usize,
 }
 
-#[allow(dead_code)] // The fuzzer has its own end.
+#[allow(dead_code)] // The fuzzer does not use all of it.
 impl Script {
     pub(crate) fn new(region: usize, sizes: Sizes, ops: usize, rng: Rng) -> Self {
         let keys = (region / 64).clamp(64, 6000);
@@ -184,7 +184,7 @@ impl Script {
         }
     }
 
-    /// Whether operations are random from here on.
+    /// Whether all further operations are random.
     pub(crate) fn is_spent(&self) -> bool {
         self.rng.is_spent()
     }
@@ -269,7 +269,7 @@ impl Script {
         }
     }
 
-    /// A few keys are asked for much more often than the others.
+    /// A random key. A few keys are much more frequent than the others.
     fn key(&mut self) -> usize {
         let key = self.rng.below(self.keys);
         if self.rng.one_in(2) {
@@ -314,7 +314,7 @@ impl Script {
         }
     }
 
-    /// Any size of number, and now and then one at the end of its range.
+    /// A number of any magnitude, sometimes at the end of its range.
     fn number(&mut self) -> i64 {
         let ends = [i64::MAX, i64::MIN, -1, 0];
         if self.rng.one_in(4) {

@@ -1,4 +1,4 @@
-//! The model: what it holds, what must hold after every operation, and the calls on the whole cache.
+//! The model: its items, the checks after every operation, and the calls on the whole cache.
 
 use crate::common::{audited, now_ms, picture, set_now};
 use crate::ops::{Op, Value};
@@ -9,13 +9,13 @@ use larder::{
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
-/// When an item's time is up, by two clocks: the host's, which may step back, and one that only the
-/// host's forward steps move. The cache's own time lies between them.
+/// An item's expiry by two clocks: the host's, which may step back, and one that counts only the host's
+/// forward steps. The cache's own time is between them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     pub(crate) host: u64,
     pub(crate) forward: u64,
-    /// Milliseconds that it may come early.
+    /// Milliseconds by which the item may expire early.
     early: u64,
 }
 
@@ -24,12 +24,12 @@ pub(crate) struct Entry {
     pub(crate) value: Value,
     pub(crate) kind: Type,
     pub(crate) deadline: Option<Deadline>,
-    /// The cache's evictions when the item was last known to be there.
+    /// The cache's evictions when the item was last known to exist.
     pub(crate) seen: u64,
     pub(crate) tag: u32,
 }
 
-/// The right to fill a key, as far as nothing has happened to that since.
+/// A lease: the right to fill a key, until the key changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leased {
     pub(crate) lease: Lease,
@@ -38,7 +38,7 @@ pub(crate) struct Leased {
     pub(crate) seen: u64,
 }
 
-/// TTLs of so many milliseconds and more are kept in ticks of 1,024.
+/// TTLs of at least this number of milliseconds are stored in ticks of 1,024.
 const COARSE: u64 = (1 << 30) - 1024;
 
 pub(crate) struct Oracle<'c> {
@@ -48,7 +48,7 @@ pub(crate) struct Oracle<'c> {
     pub(crate) buffer: Vec<u8>,
 }
 
-/// What is known of a cache, whoever owns it.
+/// The model of a region's cache, which stays valid when the owner changes.
 #[derive(Debug)]
 pub(crate) struct Model {
     shards: u32,
@@ -57,11 +57,11 @@ pub(crate) struct Model {
     pub(crate) leases: BTreeMap<usize, Leased>,
     pub(crate) tags: bool,
     pub(crate) forward: u64,
-    /// Items that were there when the owner came.
+    /// Items recovered by the owner's attach.
     adopted: u64,
-    /// Items that clears took out.
+    /// Items removed by clears.
     cleared: u64,
-    /// A lowered limit is still being reached.
+    /// Usage may still be above a lowered limit.
     lowering: bool,
     limit_accepted: usize,
     limit_refused: usize,
@@ -82,7 +82,7 @@ impl DerefMut for Oracle<'_> {
 }
 
 impl Model {
-    /// Of a cache that was just made.
+    /// The model of a new cache.
     pub(crate) fn new(config: &Config, region: usize) -> Self {
         Self {
             shards: config.shards,
@@ -111,19 +111,19 @@ impl<'c> Oracle<'c> {
         }
     }
 
-    /// The owner goes, and leaves everything as it is: what is known then.
+    /// The model for the next owner, when this owner leaves the region unchanged.
     pub(crate) fn leave(mut self) -> Model {
         self.scan(usize::MAX);
         self.model
     }
 
-    /// What a cache that was taken over must be like.
+    /// Checks a cache after an attach.
     pub(crate) fn check_adopted(&mut self, report: &AttachReport) {
         assert_eq!(report.found, Found::Cache);
         let dropped = report.items_dropped() - report.items_expired;
-        assert_eq!(dropped, 0, "whole items went: {report:?}");
+        assert_eq!(dropped, 0, "whole items were not recovered: {report:?}");
         (self.adopted, self.cleared) = (report.items_recovered, 0);
-        // A lowered limit that was not reached yet is lowered again.
+        // Usage may still be above the limit if the last owner had lowered it.
         self.lowering = true;
         self.items.values_mut().for_each(|entry| entry.seen = 0);
         self.void_leases();
@@ -131,7 +131,7 @@ impl<'c> Oracle<'c> {
         self.scan(usize::MAX);
     }
 
-    /// Calls the cache, and compares everything that the call tells.
+    /// Calls the cache, and compares all results.
     pub(crate) fn apply(&mut self, op: &Op) {
         match *op {
             Op::Store {
@@ -162,7 +162,7 @@ impl<'c> Oracle<'c> {
                 set_now(now_ms() + ms);
             }
             Op::Back { ms } => set_now(now_ms().saturating_sub(ms)),
-            // Whoever has the region does that.
+            // `play` attaches, since it owns the region.
             Op::Attach => {}
         }
         self.audit();
@@ -177,7 +177,7 @@ impl<'c> Oracle<'c> {
         assert_eq!(
             i128::from(s.item_count),
             (self.adopted + s.sets - s.updates) as i128 - gone as i128,
-            "items are those set and not gone"
+            "the item count differs from sets minus removals"
         );
         if s.total_used <= s.limit_bytes {
             // With shards, one may still be above its share while the others are far below.
@@ -202,13 +202,13 @@ impl<'c> Oracle<'c> {
         self.cache.stats().evictions
     }
 
-    /// The model's entry for an item that the cache has shown to be there.
+    /// The model's entry for an item that the cache has shown to exist.
     pub(crate) fn present(&mut self, key: usize) -> Entry {
         let (now, evictions) = (now_ms(), self.evictions());
         let entry = self
             .items
             .get_mut(&key)
-            .expect("the cache holds an item that is not there");
+            .expect("the cache holds an item that the model does not");
         assert!(
             entry.deadline.is_none_or(|d| now < d.host),
             "an expired item is returned: {entry:?}"
@@ -217,7 +217,7 @@ impl<'c> Oracle<'c> {
         *entry
     }
 
-    /// The cache has shown that there is no such item: there must be a reason.
+    /// Checks that there is a cause why the cache does not have this item.
     pub(crate) fn absent(&mut self, key: usize) {
         let Some(entry) = self.items.remove(&key) else {
             return;
@@ -227,11 +227,11 @@ impl<'c> Oracle<'c> {
             .is_some_and(|d| self.forward + d.early >= d.forward);
         assert!(
             expired || self.evictions() > entry.seen,
-            "an item is lost: {entry:?}"
+            "an item is lost without cause: {entry:?}"
         );
     }
 
-    /// Notes whether the item is there by what a call answered; the entry, if it is.
+    /// Records from a call's answer whether the item exists. Returns its entry.
     pub(crate) fn settle<T>(&mut self, key: usize, answer: &Result<T>) -> Option<Entry> {
         if matches!(answer, Err(Error::NotFound)) {
             self.absent(key);
@@ -274,7 +274,7 @@ impl<'c> Oracle<'c> {
         seen.sort_unstable();
         assert!(
             seen.windows(2).all(|pair| pair[0] != pair[1]),
-            "an item is met twice"
+            "a scan returned an item twice"
         );
         let s = self.cache.stats();
         assert!(seen.len() as u64 <= s.item_count && payload <= s.payload_bytes);
@@ -321,10 +321,7 @@ impl<'c> Oracle<'c> {
     }
 
     fn optimize(&mut self, steps: u32) {
-        let report = self
-            .cache
-            .optimize(steps)
-            .expect("nobody else holds the cache");
+        let report = self.cache.optimize(steps).expect("no callback runs");
         let (before, after) = (self.stats, self.cache.stats());
         assert_eq!(report.items_expired, after.expirations - before.expirations);
         assert_eq!(report.items_moved, after.items_moved - before.items_moved);
@@ -333,7 +330,7 @@ impl<'c> Oracle<'c> {
             self.lowering = false;
             assert!(
                 after.total_used <= after.limit_bytes,
-                "a whole pass leaves the limit unmet"
+                "usage is above the limit after a whole pass"
             );
         } else {
             assert!(
@@ -345,7 +342,7 @@ impl<'c> Oracle<'c> {
     }
 
     fn clear(&mut self) {
-        self.cache.clear().expect("nobody else holds the cache");
+        self.cache.clear().expect("no callback runs");
         let s = self.cache.stats();
         assert_eq!((s.item_count, s.payload_bytes), (0, 0));
         self.cleared += self.stats.item_count;
@@ -353,13 +350,13 @@ impl<'c> Oracle<'c> {
         self.void_leases();
     }
 
-    /// No lease is good any more.
+    /// Records that all leases are void.
     fn void_leases(&mut self) {
         let leases = self.leases.values_mut();
         leases.for_each(|leased| leased.holds = false);
     }
 
-    /// Deletes item after item, until none is there and the cache is as it was made.
+    /// Deletes all items one by one. Checks that the cache is then as when it was made.
     pub(crate) fn delete_everything(&mut self) {
         let keys: Vec<usize> = self.items.keys().copied().collect();
         for key in keys {
@@ -387,6 +384,6 @@ impl<'c> Oracle<'c> {
         );
         let least =
             heads.iter().all(|log| log.pages <= shards) && owned(PageOwner::Index).pages <= shards;
-        assert!(least, "not all came back\n{}", picture(self.cache));
+        assert!(least, "bytes are still in use\n{}", picture(self.cache));
     }
 }

@@ -1,4 +1,4 @@
-//! From a program that fails to a short one that still does.
+//! Shortens a failing program to a short one that still fails.
 //!
 //! # Source
 //! Delta debugging: A. Zeller, ESEC/FSE 1999.
@@ -17,7 +17,7 @@ pub(crate) fn is_quiet() -> bool {
     QUIET.get()
 }
 
-/// Whether a run fails; what it would print is not.
+/// Whether a run fails. Its output is suppressed.
 pub(crate) fn fails_quietly(run: impl FnOnce()) -> bool {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -34,7 +34,7 @@ pub(crate) fn fails_quietly(run: impl FnOnce()) -> bool {
     failed
 }
 
-/// Leaves out runs of operations, ever shorter ones, for as long as the program fails without them.
+/// Leaves out runs of operations, shorter and shorter ones, as long as the program fails without them.
 pub(crate) fn shortest<T: Clone>(
     mut program: Vec<T>,
     patience: Duration,
@@ -53,7 +53,7 @@ pub(crate) fn shortest<T: Clone>(
                 at = end;
             }
         }
-        // Single operations are tried anew until all are needed.
+        // Single operations are tried again until all are needed.
         run = if run == 1 && program.len() < before {
             1
         } else {
@@ -64,7 +64,7 @@ pub(crate) fn shortest<T: Clone>(
 }
 
 #[test]
-fn what_a_failure_does_not_need_is_left_out() {
+fn operations_without_effect_on_the_failure_are_left_out() {
     let program: Vec<u32> = (0..10_000).collect();
     let fails = |program: &[u32]| {
         let needed = [17, 4_000, 4_001, 9_999];

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Do the tests notice a fault? sh tests/planted/run.sh
+# Checks that the tests find planted faults. usage: sh tests/planted/run.sh
 #
-# One build has all faults of src/ (`planted::is`), and LARDER_PLANTED names one. Each suite passes without a fault, and
-# fails with those named after it, as this list says.
+# One build has all faults of src/ (`planted::is`), and LARDER_PLANTED selects one. Each suite must pass without a
+# fault, and fail with each of its faults in the list below.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/planted
@@ -33,14 +33,14 @@ hostile_keys : seed ignored
 lib : marks stay
 '
 
-# Seconds: a suite that hangs notices, too.
+# Seconds: a suite that hangs counts as failed.
 limit=900
 
 planted() {
     RUSTC_WORKSPACE_WRAPPER="$PWD/tests/planted/rustc.sh" timeout "$limit" cargo test --quiet --locked "$@" </dev/null
 }
 
-# Passes where the suite fails.
+# Succeeds if the suite fails.
 notices() {
     if limit=120 LARDER_PLANTED=$1 planted $(target "$2"); then
         echo "$2 does not notice: $1"

@@ -1,4 +1,4 @@
-//! Two lists, of items used once and of items used again, whose shares follow the hits of their ghosts.
+//! Two lists, of items used once and of items used again. Hits of ghosts change the lists' shares.
 //!
 //! # Source
 //! N. Megiddo, D. S. Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", FAST 2003.
@@ -13,7 +13,7 @@ const AGAIN_GHOST: u8 = 3;
 
 pub(crate) struct Arc {
     capacity: usize,
-    /// Items that `ONCE` is to hold.
+    /// The target size of `ONCE` in items.
     target: usize,
     lists: Lists,
 }
@@ -27,7 +27,7 @@ impl Arc {
         }
     }
 
-    /// Makes an item a ghost; `again` where the newcomer is a ghost of `AGAIN`.
+    /// Makes an item a ghost. `again`: whether the new item is a ghost of `AGAIN`.
     fn replace(&mut self, again: bool) {
         let once = self.lists.len(ONCE);
         let over = once > self.target || again && once == self.target;

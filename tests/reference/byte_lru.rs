@@ -1,8 +1,8 @@
-//! LRU of items that differ in size and expire, by their bytes alone: no header, no index, no rounding.
+//! LRU of items with sizes and expiry. Only key and value bytes count: no header, no index, no rounding.
 
 use super::lists::Lists;
 
-/// What is known of an item.
+/// The facts of an item.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Entry {
     pub(crate) bytes: u64,
@@ -26,7 +26,7 @@ impl ByteLru {
         }
     }
 
-    /// Whether an item is there, which is then the last to go.
+    /// Whether the item exists. A hit makes it the last one to be evicted.
     pub(crate) fn get(&mut self, id: u32, now_ms: u64) -> bool {
         if self.lists.list_of(id).is_none() {
             return false;
@@ -39,7 +39,7 @@ impl ByteLru {
         true
     }
 
-    /// Stores an item where it fits at all, and evicts what has to go for it.
+    /// Stores an item if it fits, and evicts the oldest items for it.
     pub(crate) fn set(&mut self, id: u32, entry: Entry) {
         self.delete(id);
         if entry.bytes > self.capacity {

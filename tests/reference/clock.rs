@@ -1,7 +1,7 @@
-//! A hand goes round and evicts the first item whose count is used up.
+//! A hand sweeps in a circle, lowers the counts of items, and evicts the first item whose count is 0.
 //!
 //! # Source
-//! F. J. Corbato, "A Paging Experiment with the Multics System", 1968; here with a count for a mark.
+//! F. J. Corbato, "A Paging Experiment with the Multics System", 1968; here with a count instead of a mark.
 
 use super::Policy;
 
@@ -22,7 +22,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// With `count_max` 0 it is first in, first out.
+    /// With `count_max` 0 the policy is FIFO.
     pub(crate) fn new(capacity: usize, keys: usize, count_max: u8) -> Self {
         Self {
             capacity,

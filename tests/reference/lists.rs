@@ -3,7 +3,7 @@
 const NIL: u32 = u32::MAX;
 const NO_LIST: u8 = u8::MAX;
 
-/// Towards the newest and towards the oldest key of a list.
+/// A key's neighbours towards the newest and the oldest key of its list.
 #[derive(Clone, Copy)]
 struct Link {
     newer: u32,
@@ -61,7 +61,7 @@ impl Lists {
         some(self.links[id as usize].newer)
     }
 
-    /// Puts a key that is in no list in front.
+    /// Adds a key, which is in no list, as the newest one.
     pub(crate) fn push(&mut self, list: u8, id: u32) {
         let ends = &mut self.ends[usize::from(list)];
         let older = ends.newest;
@@ -75,7 +75,7 @@ impl Lists {
         self.list_of[id as usize] = list;
     }
 
-    /// Takes a key out of its list.
+    /// Removes a key from its list.
     pub(crate) fn remove(&mut self, id: u32) {
         let Link { newer, older } = self.links[id as usize];
         let ends = &mut self.ends[usize::from(self.list_of[id as usize])];
@@ -91,7 +91,7 @@ impl Lists {
         self.list_of[id as usize] = NO_LIST;
     }
 
-    /// Takes the oldest key out.
+    /// Removes the oldest key.
     pub(crate) fn pop(&mut self, list: u8) -> Option<u32> {
         let id = self.oldest(list)?;
         self.remove(id);

@@ -1,4 +1,4 @@
-//! The least recently used item goes.
+//! Evicts the least recently used item.
 
 use super::Policy;
 use super::lists::Lists;

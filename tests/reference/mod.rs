@@ -1,16 +1,16 @@
-//! Published policies, for comparison: exact, in items of one size, O(1) for each request.
+//! Published policies, for comparison: exact, with items of one size, O(1) for each request.
 //!
-//! Keys are numbered densely from 0, so what is known of a key lies in an array.
+//! Keys are numbered from 0 without gaps, so the facts of a key are in an array.
 //!
 //! | file | what it owns |
 //! |---|---|
 //! | `lists` | linked lists of keys, which most policies are made of |
 //! | `lru`, `clock`, `sieve`, `s3_fifo`, `arc`, `w_tiny_lfu` | one policy each; FIFO is a clock without marks |
-//! | `sketch` | how often a key was asked for, roughly |
-//! | `optimum` | what no policy exceeds |
-//! | `byte_lru` | LRU of items that differ in size and expire |
+//! | `sketch` | an estimate of the requests for a key |
+//! | `optimum` | the upper bound of all policies |
+//! | `byte_lru` | LRU of items with sizes and expiry |
 
-// Every test is a crate of its own and uses a part of this.
+// Every test is a separate crate and uses a part of this module.
 #![allow(dead_code, unused_imports)]
 
 mod arc;
@@ -29,10 +29,10 @@ pub(crate) use optimum::optimum_hits;
 
 /// A cache of a fixed number of items.
 pub(crate) trait Policy {
-    /// Asks for a key, which comes in if it is not there; true on a hit.
+    /// Requests a key. Returns true on a hit; a miss offers the key to the cache.
     fn access(&mut self, id: u32) -> bool;
 
-    /// Items held.
+    /// Number of items.
     fn held(&self) -> usize;
 }
 

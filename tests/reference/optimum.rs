@@ -1,14 +1,14 @@
-//! Belady's optimum with bypass: what is needed last goes, be it the newcomer.
+//! Belady's optimum with bypass: evicts the item whose next request is last, which may be the new item.
 //!
-//! An item held is known by the position of its next request. A request is a hit where its own
-//! position is in the set; who goes is the set's largest position.
+//! An item is represented by the position of its next request. A request is a hit if its own position is in
+//! the set. The set's largest position is evicted.
 //!
 //! # Source
 //! L. A. Belady, "A Study of Replacement Algorithms for a Virtual-Storage Computer", 1966.
 
 const NEVER: u32 = u32::MAX;
 
-/// The most hits that any cache of `capacity` items can have; `ids` are below `keys`.
+/// The maximum number of hits of a cache of `capacity` items; `ids` are below `keys`.
 pub(crate) fn optimum_hits(ids: &[u32], keys: usize, capacity: usize) -> u64 {
     let mut held = Positions::new(ids.len());
     let (mut hits, mut len) = (0, 0);
@@ -41,7 +41,7 @@ fn next_requests(ids: &[u32], keys: usize) -> Vec<u32> {
     next
 }
 
-/// A set of positions: a bit for each, and above each 64 words a word that says which are not 0.
+/// A set of positions: one bit for each. A word of the next level marks which of 64 words are not 0.
 struct Positions {
     levels: Vec<Vec<u64>>,
 }
@@ -78,7 +78,7 @@ impl Positions {
         true
     }
 
-    /// The largest one; the set is not empty.
+    /// The largest position; the set is not empty.
     fn last(&self) -> usize {
         let down = self.levels.iter().rev();
         down.fold(0, |word, level| word * 64 + level[word].ilog2() as usize)

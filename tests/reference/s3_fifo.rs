@@ -1,4 +1,4 @@
-//! A small queue for newcomers, a main queue for what was used there, and ghosts.
+//! A small queue for new items, a main queue for items used in the small one, and ghosts.
 //!
 //! # Source
 //! J. Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023: a small queue of a

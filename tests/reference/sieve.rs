@@ -1,4 +1,4 @@
-//! A hand goes from the oldest item to the newest, spares once what was used, and moves nothing.
+//! A hand moves from the oldest item to the newest and spares each used item once. Items are never moved.
 //!
 //! # Source
 //! Y. Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.

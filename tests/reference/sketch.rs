@@ -1,4 +1,4 @@
-//! How often a key was asked for lately, roughly: a count-min sketch that is halved from time to time.
+//! An estimate of the recent requests for a key: a count-min sketch that is halved at intervals.
 //!
 //! # Source
 //! G. Cormode, S. Muthukrishnan, "An Improved Data Stream Summary", 2005.

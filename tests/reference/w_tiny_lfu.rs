@@ -1,4 +1,4 @@
-//! A window of recent items before a main part that only what is asked for more often enters.
+//! A window of recent items before a main part, which admits only items with more requests than its victim.
 //!
 //! # Source
 //! G. Einziger et al., "TinyLFU: A Highly Efficient Cache Admission Policy", 2017, and "Adaptive Software
@@ -12,8 +12,8 @@ const WINDOW: u8 = 0;
 const PROBATION: u8 = 1;
 const PROTECTED: u8 = 2;
 
-/// A candidate asked for this often gets in at random where it loses, so that crafted keys cannot
-/// keep it out for ever.
+/// A losing candidate with this number of requests is admitted at random, so that crafted keys cannot
+/// keep it out without end.
 const WARM: u8 = 6;
 const WARM_ONE_IN: u32 = 128;
 
@@ -47,7 +47,7 @@ impl WTinyLfu {
         }
     }
 
-    /// After one item has come into the window.
+    /// Evicts an item after one was added to the window.
     fn evict(&mut self) {
         let mut candidate = None;
         while self.lists.len(WINDOW) > self.window_max {
@@ -74,7 +74,7 @@ impl WTinyLfu {
         asked >= WARM && self.one_in(WARM_ONE_IN)
     }
 
-    /// By an xorshift generator.
+    /// True once in `n` times, by an xorshift generator.
     fn one_in(&mut self, n: u32) -> bool {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
@@ -143,14 +143,14 @@ impl Policy for WTinyLfu {
 
 /// Requests for each item of the cache between two steps.
 const CLIMB_EVERY: u32 = 10;
-/// The first step, in parts of the cache.
+/// The first step, as a share of the cache.
 const STEP: f64 = 0.0625;
-/// What is left of a step for the next one.
+/// The factor from a step to the next one.
 const DECAY: f64 = 0.98;
-/// A change of the hit ratio from which on steps are large again.
+/// A change of the hit ratio of at least this size makes steps large again.
 const RESTART: f64 = 0.05;
 
-/// Goes on in the direction in which the hit ratio rose.
+/// Continues in the direction in which the hit ratio rose.
 struct Climber {
     capacity: f64,
     every: u32,
@@ -172,7 +172,7 @@ impl Climber {
         }
     }
 
-    /// By how many items to widen the window.
+    /// The number of items by which the window must grow.
     fn step(&mut self, hit: bool) -> isize {
         self.requests += 1;
         self.hits += u32::from(hit);

@@ -1,5 +1,5 @@
-/* planted.c: mistakes of a host's that checkers must see inside the library, or they would see none of the
- * library's. usage: planted overrun | race | overflow */
+/* planted.c: a host's mistakes that checkers must find inside the library. Otherwise they would not find the library's
+ * own. usage: planted overrun | race | overflow */
 #include <larder.h>
 
 #include <pthread.h>
@@ -42,13 +42,13 @@ static void *set_all(void *cache)
     return NULL;
 }
 
-/* The region is shorter than the library is told. */
+/* The region is shorter than the size passed to the library. */
 static void overrun(void)
 {
     set_all(cache_in(REGION_SIZE / 2));
 }
 
-/* Two threads, under a lock that locks nobody out. */
+/* Two threads, under a lock that excludes no thread. */
 static void race(void)
 {
     pthread_t other;
@@ -59,7 +59,7 @@ static void race(void)
     pthread_join(other, NULL);
 }
 
-/* Of the C side itself. */
+/* An overflow in the C program itself. */
 static void overflow(void)
 {
     volatile int most = INT32_MAX;

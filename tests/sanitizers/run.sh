@@ -1,8 +1,8 @@
 #!/bin/sh
 # Tests under sanitizers: Rust's under AddressSanitizer; the C programs under AddressSanitizer and
-# UndefinedBehaviorSanitizer, and the threads under ThreadSanitizer, both with a library that is instrumented, too.
-# That takes a nightly rustc; without one, the C programs run with the library as it is. Closes with how many passed.
-# Needs `make lib` first.
+# UndefinedBehaviorSanitizer, and the threads under ThreadSanitizer, both with an instrumented library. That needs a
+# nightly rustc; without one, the C programs run with the normal library. Prints the counts at the end. Needs `make lib`
+# first.
 set -eu
 cd "$(dirname "$0")/../.."
 out=target/sanitizers
@@ -49,7 +49,7 @@ run_under_thread() {
         tests/sanitizers/tsan_names.c && limited "$out/$1-thread" quick
 }
 
-# sees WHAT PROGRAM REPORT WHERE: a planted mistake is reported as that, with that in the report
+# sees WHAT PROGRAM REPORT WHERE: the planted mistake WHAT is reported as REPORT, and the report contains WHERE
 sees() {
     if limited "$out/$2" "$1" >"$out/planted.log" 2>&1; then
         echo "nothing was seen"

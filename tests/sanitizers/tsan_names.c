@@ -1,5 +1,5 @@
-/* tsan_names.c: three names that code from rustc calls and GCC's ThreadSanitizer does not have. The functions
- * that they stand for are watched there under their own names. */
+/* tsan_names.c: three functions that code from rustc calls and GCC's ThreadSanitizer lacks. GCC's ThreadSanitizer
+ * watches the functions behind them by their own names. */
 #include <stddef.h>
 #include <string.h>
 

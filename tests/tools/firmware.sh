@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds larder for firmware: target/firmware/TARGET/liblarder.a, one object that exports larder_* alone, and
-# liblarder-nolibc.a beside it (see onelib.sh). A target that cannot be built does not keep the others from it.
-# Ends with 1 where a build failed, with 2 where something is missing, which it names.
+# liblarder-nolibc.a beside it (see onelib.sh). A target that cannot be built does not stop the others.
+# Ends with 1 if a build failed, with 2 if a tool is missing, and names the tool.
 # usage: [TARGETS='...'] firmware.sh
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,7 +11,7 @@ status=0
 
 say() { echo "firmware: $*"; }
 
-# build TARGET: 0, or 1, or 2
+# build TARGET: status 0, 1 or 2, as above
 build() {
     target "$1" || return 2
     case $1 in *-none-*) RUST_DIRECTORIES=$one ;; *) RUST_DIRECTORIES=$given ;; esac
@@ -21,7 +21,7 @@ build() {
     }
     rust=$(sh tests/tools/cross.sh --way "$1") || return 2
     say "$1: by $rust"
-    # The sizes of stack frames go into a section that onelib.sh leaves out; tests/tools/stack.py reads them.
+    # The sizes of stack frames are in a section that tests/tools/stack.py reads and onelib.sh leaves out.
     sh tests/tools/cross.sh "$1" rustc --quiet --profile $profile --lib --crate-type staticlib \
         --no-default-features --features $features -- -Z emit-stack-sizes || return 1
     sh tests/tools/onelib.sh "target/firmware-build/$1/$profile/liblarder.a" "target/firmware/$1" "$version" "$1" ||

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make lib` built: libraries, headers, larder.pc, and the package for CMake's find_package, which takes
-# cmake. A program that asks pkg-config or CMake finds the shared library when it runs: in a directory that the loader
-# does not know, larder.pc names it as the program's run path; where it knows it, its cache is renewed.
+# Installs the output of `make lib`: libraries, headers, larder.pc, and the package for CMake's find_package, which
+# needs cmake. A program built by pkg-config or CMake finds the shared library at run time. If the loader does not know
+# the directory, larder.pc sets the program's run path; otherwise the loader's cache is renewed.
 # usage: install.sh PREFIX DESTDIR VERSION
 set -eu
 cd "$(dirname "$0")/../.."
@@ -22,7 +22,7 @@ ln -sf "liblarder.so.$version" "$to/lib/$soname"
 ln -sf "$soname" "$to/lib/liblarder.so"
 install -m 644 include/larder.h include/larder.hpp "$to/include"
 
-# pkg-config takes a space for the end of a word.
+# pkg-config reads a space as the end of a word.
 words=$(echo "$prefix" | sed 's/ /\\\\ /g')
 rpath=' -Wl,-rpath,${libdir}'
 if loader_knows "$prefix/lib"; then rpath=''; fi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Turns cargo's static library into what C programs link: an archive of one relocatable object that exports larder_*
-# and nothing else, so that it sits beside any other library, another one in Rust included. Needs GNU binutils.
+# Turns cargo's static library into the one for C programs: an archive of one relocatable object that exports larder_*
+# alone. So it can be linked with any other library, also with another one in Rust. Needs GNU binutils.
 #
-# For a host, a shared library of the same object comes with it. For firmware (a TARGET is named) the object asks for
-# mem* and for the compiler's helpers alone, which a C compiler brings, and keeps no data of its own; and
-# liblarder-nolibc.a carries even those, for images with neither a C library nor libgcc: it asks for nothing.
+# For a host, also makes a shared library of the same object. For firmware (with TARGET) the object imports only mem*
+# and the compiler's helpers, which a C compiler has, and has no data. liblarder-nolibc.a includes these functions, for
+# images with neither a C library nor libgcc: it imports nothing.
 # usage: onelib.sh CARGO_ARCHIVE DIRECTORY VERSION [TARGET]
 set -eu
 archive=$1
@@ -26,12 +26,12 @@ die() {
     exit 1
 }
 
-# Members with bitcode that these tools cannot read make nm complain; the one with larder_* is not among them.
+# nm prints errors for members with bitcode that it cannot read; the member with larder_* is not one of them.
 "${prefix}nm" -g --defined-only "$archive" 2>/dev/null | awk '$2 == "T" && $3 ~ /^larder_/ { print $3 }' |
     sort -u >"$work/exports"
 [ -s "$work/exports" ] || die "no larder_ symbol in $archive"
 
-# one_object OBJECT INPUT...: links what larder_* reaches, and makes every other name local
+# one_object OBJECT INPUT...: links the code that larder_* reaches, and makes every other name local
 one_object() {
     object=$1
     shift
@@ -41,7 +41,7 @@ one_object() {
 
 undefined() { "${prefix}nm" -u "$1" | awk '{ print $2 }'; }
 
-# The panic handler and the allocator call symbols that nobody defines: one that is left here can be reached.
+# The panic handler and the allocator call undefined symbols: a symbol that is left here is reachable.
 cannot_panic_nor_allocate() {
     reached=$(undefined "$1" | grep '^larder_' || true)
     [ -n "$reached" ] || return 0
@@ -52,14 +52,14 @@ cannot_panic_nor_allocate() {
 
 pack() { (cd "$work" && "${prefix}ar" rcsD "$1" "$2"); }
 
-# What has not changed keeps its time, so that make builds nothing anew.
+# An unchanged file keeps its time, so that make does not rebuild its dependents.
 keep() {
     cmp -s "$1" "$2" || mv -f "$1" "$2"
 }
 
 # ---- for a host ----
 
-# Rust's prebuilt core may ask for the unwinder's personality, which no call can reach: panics abort.
+# Rust's prebuilt core may import the unwinder's personality, which is unreachable: panics abort.
 personality() {
     echo 'void rust_eh_personality(void); void rust_eh_personality(void) {}' |
         ${CC:-cc} -x c -c -ffunction-sections -o "$work/stub.o" -
@@ -81,7 +81,7 @@ for_host() {
 
 # ---- for firmware ----
 
-# What every C compiler for bare metal brings: mem* and the helpers of its code, __aeabi_* among them.
+# Allowed imports are those that every C compiler for bare metal has: mem* and its helpers, such as __aeabi_*.
 only_helpers_undefined() {
     strange=$(undefined "$1" | grep -vxE 'mem(cpy|move|set|cmp)|bcmp|__[a-z0-9_]+' || true)
     [ -z "$strange" ] || die "the library asks for" $strange
@@ -92,14 +92,14 @@ nothing_undefined() {
     [ -z "$strange" ] || die "the library without a C library asks for" $strange
 }
 
-# Read-only words that a loader would have to relocate (.data.rel.ro) are constants in an image.
+# Read-only words that need relocation (.data.rel.ro) are constants in an image, so they are allowed.
 no_data() {
     written=$("${prefix}objdump" -h -w "$1" |
         awk '$2 ~ /^\.(data|bss|sdata|sbss|tdata|tbss)/ && $2 !~ /^\.data\.rel\.ro/ && $3 !~ /^0+$/ { print $2 }')
     [ -z "$written" ] || die "the library keeps data of its own:" $written
 }
 
-# firmware_object NAME ARCHIVE: one object, without what only a debugger or tests/tools/size.py reads
+# firmware_object NAME ARCHIVE: one object, without the sections for debuggers and for the tools of `make size`
 firmware_object() {
     stub=''
     case $target in
@@ -112,7 +112,7 @@ firmware_object() {
     pack "$1" larder.o
 }
 
-# The members named so are Rust's own helpers of the compiler, and its own mem*.
+# The members compiler_builtins-* are Rust's compiler helpers and its mem*.
 for_firmware() {
     cp "$archive" "$work/lean.a"
     helpers=$("${prefix}ar" t "$work/lean.a" | grep '^compiler_builtins-' || true)

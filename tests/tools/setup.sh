@@ -1,26 +1,26 @@
 #!/bin/sh
-# Installs what the build and the tests need and is missing: through apt-get where there is one, else it says what
-# to install. The host's Rust is not installed. Firmware's is, with its C compilers and emulators, where they can be
-# had: without them their tests are skipped. Quick, and changes nothing, where all is there.
-# usage: setup.sh [build] [host] [firmware] [hosts]      all where none is named. build: what building the library and
-#        C programs takes; host: what the tests on this machine take besides; hosts: tests on other machines
+# Installs missing packages for the build and the tests: by apt-get if it exists, else prints what to install. The
+# host's Rust is not installed. Firmware's Rust, C compilers and emulators are installed if available; without them
+# their tests are skipped. If nothing is missing, it is quick and changes nothing. usage: setup.sh [build] [host]
+# [firmware] [hosts]      default: all. build: for building the library and C programs;        host: also for the
+# tests on this machine; hosts: for tests on other machines
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
 parts=${*:-build host firmware hosts}
 
 missing=''  # Debian packages
-wanted=''   # those that are not needed for everything
-lacking=''  # what a system without apt-get is told
+wanted=''   # packages that only some tests need
+lacking=''  # needed names, printed on a system without apt-get
 
-# need PACKAGE TEST...: the package is missing where the test fails
+# need PACKAGE TEST...: the package is missing if the test fails
 need() {
     package=$1
     shift
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-# want PACKAGE TEST...: the same for what can be done without
+# want PACKAGE TEST...: the same for an optional package
 want() {
     package=$1
     shift
@@ -110,11 +110,11 @@ if command -v apt-get >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
     get() { $as_root apt-get -o DPkg::Lock::Timeout=600 -q "$@"; }
 
-    # What is there stays there.
+    # Never removes an installed package.
     install_beside() { get install -y --no-install-recommends --no-remove "$@"; }
 
-    # unpack PACKAGE...: into target/emulators, where they cannot be installed beside what is there. Their libraries
-    # are installed.
+    # unpack PACKAGE...: unpacks packages that conflict with installed ones into target/emulators. Installs their
+    # libraries.
     unpack() {
         libraries=$(apt-cache depends "$@" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | sort -u)
         install_beside $libraries || return 1
@@ -142,7 +142,7 @@ if command -v apt-get >/dev/null; then
     done
     if [ -n "$can_be_had" ]; then
         echo "setup: installing$can_be_had"
-        # Emulators for themselves: others of another version may stand in their way.
+        # Emulators are installed separately: installed ones of another version may conflict with them.
         tools='' emulators=''
         for package in $can_be_had; do
             case $package in

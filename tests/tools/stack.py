@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints how deep the stack of each larder_* function gets, before it ever runs.
+"""Computes the deepest stack of each larder_* function without running it.
 
 The frames of larder's functions are what the compiler says (-Z emit-stack-sizes, in cargo's archive); those of mem*
 and of the compiler's helpers are added up from their instructions. The call graph is that of one relocatable object in
@@ -27,10 +27,10 @@ KEPT = (
     "__aeabi_[il]div0",
 )
 
-# Callers, and what they never call through a pointer. Without these lines there would be recursion, and more bytes than
-# there are. Where a caller is inlined into another function, its line says nothing about that one.
+# Callers, and functions that they never call through a pointer. Without these lines the program would find recursion
+# and stacks that do not exist. A line does not apply to a function into which its caller is inlined.
 NEVER = (
-    # They lie below store, shard and events, and what they call takes the number of an item, or its pieces.
+    # Lower layers than store, shard and events. Their callees take the id of an item, or its pieces.
     (
         ("larder::segment::place::place", "larder::index::pour", "larder::item::pieces::copy_pieces"),
         (
@@ -41,7 +41,7 @@ NEVER = (
             "larder::ffi::*::tell",  # take an event, a report
         ),
     ),
-    # They call the clock or the lock, which take a context. Where `observe` is inlined, `limits` calls the clock.
+    # They call the clock or the lock, which take a context. If `observe` is inlined, `limits` calls the clock.
     (
         (
             "<larder::cache::Cache>::observe",
@@ -52,11 +52,11 @@ NEVER = (
         ),
         ("<larder::cache::Cache>::limits::{closure#?}", "larder::ffi::*::tell"),
     ),
-    # They call the host's function, which they are handed.
+    # They call the host's function, which is an argument.
     (("larder::ffi::*::tell",), ("*",)),
 )
 
-# What the compiler cut out of several functions begins with this.
+# The prefix of code that the compiler moved out of several functions.
 OUTLINED = "OUTLINED_FUNCTION"
 
 SECTION = re.compile(r"Disassembly of section (\S+):$")
@@ -91,14 +91,14 @@ def run(*command, given=None):
 
 
 def compiler_frames(archive):
-    """Bytes of each function's frame, as the compiler says."""
+    """Bytes of each function's frame, from the compiler's table."""
     listing = run("llvm-readobj", "--stack-sizes", archive)
     found = re.findall(r"Functions: \[(.*?)\]\s*Size: (0x[0-9A-F]+)", listing)
     return {name: int(size, 16) for names, size in found for name in names.split(", ")}
 
 
 class Step:
-    """One instruction, or one word among them, and what its relocation names."""
+    """One instruction, or one data word between instructions, and the names in its relocation."""
 
     def __init__(self, text, is_conditional):
         self.text = re.split(r"\s+[#;@] ", text)[0].strip()
@@ -112,7 +112,7 @@ class Step:
         self.literal = int(literal[1], 16) if literal else None
 
     def written(self):
-        """The registers that it writes, as far as those can be ones with an address."""
+        """The registers that it writes, of those that can have an address."""
         if WRITES_NOTHING.match(self.text) or " " not in self.text:
             return []
         operands = self.text.split(None, 1)[1]
@@ -122,12 +122,12 @@ class Step:
         return operands[-1:] if "%" in self.text else operands[: 2 if WRITES_TWO.match(self.text) else 1]
 
     def uses(self, register):
-        """Whether it has the register, other than to write it."""
+        """Whether it uses the register other than by writing it."""
         written = self.written() if WRITES_ALONE.match(self.text) and not self.is_conditional else []
         return register not in written and bool(re.search(rf"\b{register}\b", self.text))
 
     def lowers(self, word):
-        """By how many bytes it lowers the stack pointer."""
+        """The number of bytes by which it lowers the stack pointer."""
         if PUSH.match(self.text):
             return word * registers(self.text)
         by = LOWERED.match(self.text)
@@ -135,7 +135,7 @@ class Step:
 
 
 def registers(text):
-    """How many registers a push stores."""
+    """The number of registers that a push stores."""
     inside = re.search(r"\{(.*)\}", text)
     count = 0
     for part in inside[1].split(",") if inside else ["one"]:
@@ -145,18 +145,18 @@ def registers(text):
 
 
 class Function:
-    """Its instructions by address, and where they lead."""
+    """A function's instructions by address, and the targets of its branches."""
 
     def __init__(self):
         self.steps = {}
         self.calls = set()
-        self.jumps = set()  # the own frame is gone by then
-        self.takes = set()  # functions whose addresses it hands on
+        self.jumps = set()  # targets of jumps after which its own frame is free
+        self.takes = set()  # functions whose addresses it passes on
         self.through_pointer = False
 
 
 class Flow:
-    """Which registers have the address of which function before each instruction, whichever way led there."""
+    """The registers that have the address of a function before each instruction, on every path there."""
 
     def __init__(self, graph, function):
         self.graph = graph
@@ -196,12 +196,12 @@ class Flow:
         return bool(re.match(r"(b|j|cb|call|tail)", step.text))
 
     def through(self, at):
-        """The register that a branch goes through, where it has an address that is known."""
+        """The register of an indirect branch, if its address is known."""
         register = THROUGH_REGISTER.match(self.steps[at].text)
         return register[1] if register and register[1] in self.states[at] else None
 
     def target(self, at):
-        """The function that an instruction leads to, or whose address it has, or copies."""
+        """The function that an instruction branches to, or whose address it has or copies."""
         step, state = self.steps[at], self.states[at]
         copy = COPY.match(step.text)
         copied = state.get(copy[1] or copy[2]) if copy else None
@@ -220,7 +220,7 @@ class Flow:
         return state
 
     def taken_by(self, at):
-        """Functions whose addresses an instruction hands on: to memory, to a callee, or to the caller."""
+        """Functions whose addresses an instruction passes on: to memory, to a callee, or to the caller."""
         step, state, target = self.steps[at], self.states[at], self.target(at)
         if (target or "").startswith(OUTLINED):  # a part of this function, which has all registers
             return set(state.values()) - {target}
@@ -235,7 +235,7 @@ class Flow:
 
 
 class Graph:
-    """The functions of an object, and the addresses that are taken."""
+    """The functions of an object, and the functions whose addresses are taken."""
 
     def __init__(self, prefix, path):
         listing = run(prefix + "objdump", "-drz", "--no-show-raw-insn", path)
@@ -244,7 +244,7 @@ class Graph:
         self.functions = {}
         self.labels = {}  # function, by section and address
         self.names = {}  # function, by each of its names
-        self.tables = {}  # functions whose addresses a constant has, by its section
+        self.tables = {}  # functions whose addresses are in a constant, by its section
         self.read(listing.splitlines())
         self.constants = {}  # section of a constant, by its name
         self.read_names(run(prefix + "objdump", "-t", path).splitlines())
@@ -274,7 +274,7 @@ class Graph:
                 step.relocated = True
 
     def read_names(self, lines):
-        """Of functions at one address the disassembly shows one; and a section stands for its first."""
+        """The disassembly names one of several functions at an address. A section's name means its first function."""
         for line in lines:
             if match := SYMBOL.match(line):
                 label = self.labels.get((match[2], int(match[1], 16) & ~1))
@@ -282,7 +282,7 @@ class Graph:
                 self.constants[match[3]] = match[2]
 
     def function_at(self, name):
-        """The function of that name; none where it is one of a constant."""
+        """The function of that name; none if the name is a constant's."""
         name = re.sub(r"[+-]0x[0-9a-f]+$", "", name or "")
         return name if name in self.functions else self.names.get(name) or self.labels.get((name, 0))
 
@@ -295,7 +295,7 @@ class Graph:
         return self.function_at(step.names)
 
     def connect(self, function):
-        """Finds where each instruction leads; an address that is loaded to be called at once counts as a call."""
+        """Finds the target of each branch. An address that is loaded and called at once counts as a call."""
         flow = Flow(self, function)
         before = None
         for at, step in flow.steps.items():
@@ -311,12 +311,12 @@ class Graph:
             before = step
 
     def jumps_by_table(self, step, before):
-        """Whether the distance that a table had was just added to the table's address: a way of x86-64 alone."""
+        """Whether a table's offset was just added to the table's address, as only x86-64 does."""
         base = ADDS_BASE.match(before.text) if before else None
         return bool(base) and step.text.split() == ["jmp", "*" + base[1]]
 
     def handed_up(self, name):
-        """What a function takes, and what those take that the compiler cut out of it."""
+        """The addresses that a function takes, also in code that the compiler moved out of it."""
         function = self.functions[name]
         cut_out = {callee for callee in function.calls | function.jumps if callee.startswith(OUTLINED)}
         return function.takes.union(*(self.handed_up(callee) for callee in cut_out))
@@ -346,7 +346,7 @@ class Graph:
 
 
 class Depths:
-    """The deepest way down from each function."""
+    """The deepest path down from each function."""
 
     def __init__(self, graph, frames):
         self.graph = graph
@@ -363,7 +363,7 @@ class Depths:
         return any(fnmatch.fnmatchcase(self.graph.plain[name], pattern) for pattern in patterns)
 
     def pointed(self, name, handed):
-        """Where the calls of a function through pointers may end."""
+        """The possible targets of a function's calls through pointers."""
         if not self.graph.functions[name].through_pointer:
             return set()
         never = [callee for callers, callees in NEVER if self.is_like(name, *callers) for callee in callees]
@@ -372,7 +372,7 @@ class Depths:
         return ends
 
     def of(self, name, above=(), handed=frozenset()):
-        """Bytes, and the functions on the way; `handed`: functions whose addresses were taken on the way here."""
+        """Bytes, and the functions on the path; `handed`: functions whose addresses were taken on the path so far."""
         if name in above:
             self.no_bound(above[above.index(name) :] + (name,))
         function = self.graph.functions[name]
@@ -390,7 +390,7 @@ class Depths:
         return self.known[name, handed]
 
     def no_bound(self, circle):
-        """Ends the program with the way that comes back to where it was."""
+        """Ends the program and prints the cycle."""
         text = self.graph.plain[circle[0]]
         for caller, callee in zip(circle, circle[1:]):
             function = self.graph.functions[caller]
@@ -399,7 +399,7 @@ class Depths:
         sys.exit(f"stack: no bound, for there is recursion: {text}")
 
     def kept_unsaid(self):
-        """Functions whose addresses were taken, and that no call reaches, by name or through a pointer."""
+        """Functions whose addresses were taken, and which no call reaches, by name or through a pointer."""
         functions = self.graph.functions.values()
         taken = set().union(*(function.takes for function in functions))
         called = self.reached.union(*(function.calls | function.jumps for function in functions))

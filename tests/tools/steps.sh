@@ -1,16 +1,15 @@
-# For test scripts, which source it with $out as their directory for files: steps that are all run, whatever the ones
-# before them said, and counted.
+# Sourced by test scripts, with $out as their directory for files. Runs and counts steps; all run, even after failures.
 passed=0 failed=0 skipped=0
 mkdir -p "$out"
 
-# What a log's end says was counted, by our own programs, by Rust's tests or by doctest.
+# The counts at a log's end, as our own programs, Rust's tests or doctest print them.
 counted() {
     tail -n 3 "$1" | sed -n -e 's/^[a-z_]*: \([0-9]* passed, 0 failed\)$/ (\1)/p' \
         -e 's/^\[doctest\] test cases: .* \([0-9]* passed\) | \(0 failed\).*/ (\1, \2)/p' \
         -e 's/^test result: ok\. \([0-9]* passed; 0 failed\);.*/ (\1)/p' | tail -n 1
 }
 
-# step NAME COMMAND...: one test; its output is shown where it fails
+# step NAME COMMAND...: one test; prints its output if it fails
 step() {
     name=$1
     shift
@@ -29,7 +28,7 @@ skip() {
     echo "skip  $1"
 }
 
-# close NAME: the closing line; whether nothing failed
+# close NAME: prints the closing line; succeeds if nothing failed
 close() {
     if [ "$skipped" -gt 0 ]; then
         echo "$1: $passed passed, $failed failed, $skipped skipped"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the README of a tarball: what is in it, and how it is used. tests/dist/run.sh sees to it that every file that
-# it names is there, and that its program runs.
+# Prints the README of a tarball: its contents and its use. tests/dist/run.sh checks that every file named in it exists,
+# and that its program runs.
 # usage: tarball-readme.sh TARGET VERSION COMPILER
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,28 +1,28 @@
-# Sourced by the scripts that build for firmware: what the tools of each target are called, and what they want to hear.
+# Sourced by the scripts that build for firmware: the names of each target's tools, and their flags.
 #
 # target TARGET sets
-#   prefix     what the names of the target's GNU tools begin with
+#   prefix     the prefix of the target's GNU tools
 #   cpu        flags of its C compiler
 #   libc       flags of its C compiler that choose the smaller C library
-#   emulation  flags of its linker where it makes one object of many
-#   packages   what brings those tools on Debian
+#   emulation  flags of its linker for making one object of many
+#   packages   the Debian packages of those tools
 #   profile    cargo's profile
 #   features   the crate's features
-# and answers whether the target is known.
+# and succeeds if the target is known.
 
-# x86-64 stands beside the cores, built as for an operating system's kernel: it needs no cross compiler.
+# x86-64 is built as for an operating system's kernel; it needs no cross compiler.
 TARGETS_ALL='thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf thumbv8m.main-none-eabihf
     riscv32imac-unknown-none-elf x86_64-unknown-linux-gnu'
 TARGETS_FIRMWARE=${TARGETS_ALL%x86_64*}
 
-# rust_of_cores TARGET...: where the one Rust is that builds all of them that have no operating system; nothing where
-# there is none, and cross.sh says of each what is missing
+# rust_of_cores TARGET...: prints the directory of the Rust that builds all targets without an operating system. Prints
+# nothing if there is none; then cross.sh prints for each target what is missing.
 rust_of_cores() {
     cores=$(printf '%s\n' "$@" | grep -e -none-) || return 0
     sh tests/tools/cross.sh --one $cores
 }
 
-# Emulators that could not be installed are unpacked there.
+# setup.sh unpacks emulators that could not be installed there.
 PATH=$PWD/target/emulators/usr/bin:$PATH
 
 target() {

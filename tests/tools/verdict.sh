@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs the parts of `make test`, each to its end whatever the others said, and closes with one line over all of them:
+# Runs the parts of `make test`, each to its end even after failures, and prints one line over all of them:
 #     N passed, N failed, N skipped
-# A part is a target of the Makefile. It is counted by its own closing lines: those of our scripts, see steps.sh, and
-# cargo's. A part that counts nothing is one check, and one that ends badly has at least one failure. Ends with 1 where
-# anything failed. What the parts print is in target/test, too.
+# A part is a target of the Makefile. Its counts are its own closing lines: those of our scripts (steps.sh) and cargo's.
+# A part without counts is one check. A part with a bad status has at least one failure. Ends with 1 if any part failed.
+# The parts' output is also in target/test.
 # usage: [MAKE=make] verdict.sh PART...
 set -eu
 cd "$(dirname "$0")/../.."
@@ -34,7 +34,7 @@ run() {
     } | tee "$out/$1.log"
 }
 
-# counts PART: how many passed, failed and were skipped
+# counts PART: the numbers of passed, failed and skipped checks
 counts() {
     awk -v status="$(cat "$out/$1.status")" '
         /^test result: / { passed += $4; failed += $6; skipped += $8 }

@@ -10,7 +10,7 @@ pub struct Panel {
     pub bars: Vec<f64>,
 }
 
-/// Pixels: the width of all, the height of a row of panels, panels side by side.
+/// The chart's width and the height of a row of panels in pixels, and the panels of a row.
 const WIDTH: u32 = 1_080;
 const ROW: u32 = 210;
 const COLUMNS: usize = 3;

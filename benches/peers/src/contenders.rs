@@ -1,4 +1,4 @@
-//! The caches, behind one interface. All but larder are given a number of items, larder a number of bytes.
+//! The caches, behind one interface. Larder's size is a number of bytes, the others' a number of items.
 
 use larder::{Cache, Config};
 
@@ -12,13 +12,13 @@ pub type Value = [u8; VALUE];
 /// A cache of items of one size.
 pub trait Contender {
     fn set(&mut self, key: &Key, value: &Value);
-    /// Whether the key was there; its value is copied.
+    /// Copies the key's value. Returns whether the key exists.
     fn get(&mut self, key: &Key, value: &mut Value) -> bool;
-    /// Work that the cache put off.
+    /// Does the work that the cache has postponed.
     fn settle(&mut self) {}
 }
 
-/// How to make one that holds about so many items.
+/// A kind of cache, with a function that makes one for about this number of items.
 pub struct Kind {
     pub name: &'static str,
     pub make: fn(usize) -> Box<dyn Contender>,
@@ -65,7 +65,7 @@ struct Larder {
     region: *mut [u8],
 }
 
-/// Larder asks for a multiple of this, aligned to it.
+/// Larder's region is a multiple of this size, and aligned to it.
 #[repr(align(4096))]
 #[derive(Clone)]
 struct Part(#[allow(dead_code)] [u8; 4096]);
@@ -77,7 +77,7 @@ impl Larder {
         let parts = vec![Part([0; 4096]); size.div_ceil(4096)].into_boxed_slice();
         let parts = Box::into_raw(parts);
         let region = std::ptr::slice_from_raw_parts_mut(parts.cast::<u8>(), size);
-        // SAFETY: `size` bytes of `parts`, which nobody else has; given back by `drop`, after the cache.
+        // SAFETY: `size` bytes of `parts`, which only the cache uses; `drop` frees them after the cache.
         let cache = Cache::new(unsafe { &mut *region }, &config).expect("a cache");
         Self { cache, region }
     }
@@ -87,7 +87,7 @@ impl Drop for Larder {
     fn drop(&mut self) {
         let count = self.region.len().div_ceil(4096);
         let parts = std::ptr::slice_from_raw_parts_mut(self.region.cast::<Part>(), count);
-        // SAFETY: made by `new` as such a box; the cache is not used any more.
+        // SAFETY: `new` made this box; the cache is no longer used.
         drop(unsafe { Box::from_raw(parts) });
     }
 }
@@ -188,7 +188,7 @@ fn leveldb(_: usize) -> Box<dyn Contender> {
 
 #[cfg(leveldb)]
 fn leveldb(items: usize) -> Box<dyn Contender> {
-    // SAFETY: any charge will do.
+    // SAFETY: every charge is valid.
     Box::new(Leveldb(unsafe { peer_leveldb_new(items * (KEY + VALUE)) }))
 }
 
@@ -217,7 +217,7 @@ unsafe extern "C" {
 #[cfg(leveldb)]
 impl Contender for Leveldb {
     fn set(&mut self, key: &Key, value: &Value) {
-        // SAFETY: a cache that is there, and bytes that can be read.
+        // SAFETY: the cache is live, and the bytes can be read.
         unsafe { peer_leveldb_set(self.0, key.as_ptr(), KEY, value.as_ptr(), VALUE) };
     }
 

@@ -1,4 +1,4 @@
-// leveldb's LRU cache behind four C functions. A value is a block of the heap; keys and values are charged.
+// leveldb's LRU cache behind four C functions. A value is a heap block; the charge is the bytes of key and value.
 #include <leveldb/cache.h>
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-//! larder beside other caches of bytes, in one run: bytes, hit ratio, speed; a table, and a chart drawn from it.
+//! Compares larder with other caches of bytes in one run: bytes, hit ratio, speed. Prints a table and draws a chart.
 
 mod chart;
 mod contenders;
@@ -10,10 +10,10 @@ use contenders::Kind;
 use measure::{Load, Zipf};
 use std::path::PathBuf;
 
-/// Keys of 16 bytes, values of 64. Speeds are medians of slices of thread time that take turns.
+/// Keys have 16 bytes, values 64. Speeds are medians over slices of thread time, in which the caches run by turns.
 #[derive(Parser)]
 struct Options {
-    /// Where to draw the chart.
+    /// The chart's file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Items of the caches whose speed is measured.

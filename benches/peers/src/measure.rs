@@ -17,7 +17,7 @@ fn key(id: u64) -> Key {
     key
 }
 
-/// The first bytes of a value name its key, so that a wrong one is noticed.
+/// The first bytes of a value are its key's number, so that a wrong value is detected.
 fn value(id: u64) -> Value {
     let mut value = [7; VALUE];
     value[..8].copy_from_slice(&id.to_le_bytes());
@@ -35,7 +35,7 @@ fn set(cache: &mut dyn Contender, id: u64) {
     cache.set(&key(id), &value(id));
 }
 
-/// Keys by a power law: key 0 most often.
+/// Keys by a power law; key 0 is the most frequent.
 pub struct Zipf {
     shares: Vec<f64>,
 }
@@ -67,7 +67,7 @@ fn heap() -> usize {
     info.uordblks + info.hblkhd
 }
 
-/// A full cache of about so many items: bytes that it takes, and items that it holds.
+/// The bytes and the number of items of a full cache for about `items` items.
 fn weigh(kind: &Kind, items: usize) -> (usize, usize) {
     let before = heap();
     let mut cache = (kind.make)(items);
@@ -89,7 +89,7 @@ pub fn overhead(kind: &Kind, items: usize) -> f64 {
 
 // ---- hit ratio ---------------------------------------------------------------------------------
 
-/// Share of hits in percent, of a cache that takes `bytes` when it is full.
+/// The share of hits in percent, of a cache that takes `bytes` when full.
 pub fn hit_ratio(kind: &Kind, bytes: usize, zipf: &Zipf, requests: u64) -> f64 {
     let guess = bytes / (KEY + VALUE + 32);
     let (taken, _) = weigh(kind, guess);
@@ -109,7 +109,7 @@ pub fn hit_ratio(kind: &Kind, bytes: usize, zipf: &Zipf, requests: u64) -> f64 {
 
 // ---- speed -------------------------------------------------------------------------------------
 
-/// What is timed.
+/// A workload whose time is measured.
 #[derive(Clone, Copy)]
 pub enum Load {
     Get,
@@ -128,7 +128,7 @@ impl Load {
 const SLICES: usize = 15;
 const SLICE_CALLS: u64 = 40_000;
 
-/// One cache under a load, slice by slice.
+/// One cache that runs a load in slices.
 struct Runner {
     cache: Box<dyn Contender>,
     held: Vec<u64>,
@@ -183,14 +183,14 @@ fn thread_time() -> f64 {
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-/// How many times as fast as the first kind each is, under a load: the median over slices that take turns.
+/// The speed of each kind relative to the first one under a load: the median over slices that run by turns.
 pub fn speeds(kinds: &[Kind], items: usize, load: Load) -> Vec<f64> {
     let zipf = Zipf::new(4 * items, 0.99);
     let mut runners: Vec<Runner> = kinds.iter().map(|kind| Runner::new(kind, items)).collect();
     let mut ratios = vec![Vec::new(); kinds.len()];
     for slice in 0..=SLICES {
         let times: Vec<f64> = runners.iter_mut().map(|r| r.slice(load, &zipf)).collect();
-        // The first slice warms up.
+        // The first slice is a warm-up.
         for (i, time) in times.iter().enumerate().filter(|_| slice > 0) {
             ratios[i].push(times[0] / time);
         }

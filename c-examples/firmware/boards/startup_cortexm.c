@@ -1,8 +1,8 @@
-/* startup_cortexm.c: what a Cortex-M does before main and after it: vectors, FPU, .data and .bss, a painted stack,
- * and an exit status through semihosting.
+/* startup_cortexm.c: the code of a Cortex-M before and after main: vectors, FPU, .data and .bss, a painted stack, and
+ * an exit status through semihosting.
  *
- * It serves every Cortex-M from the M0 on. On a board of yours, keep Reset_Handler, add your interrupts to the
- * vectors, and let `board_exit` end in a reset: semihosting needs a debugger or an emulator. */
+ * The code works on every Cortex-M from the M0 on. On your own board, keep Reset_Handler, add your interrupts to the
+ * vectors, and make `board_exit` reset the board: semihosting needs a debugger or an emulator. */
 #include "board.h"
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
@@ -27,7 +27,7 @@ __attribute__((section(".vectors"), used)) static const uintptr_t vectors[16] = 
     (uintptr_t)_stack_end,
     (uintptr_t)Reset_Handler,
     (uintptr_t)Fault_Handler, /* NMI */
-    (uintptr_t)Fault_Handler, /* HardFault, and from here to UsageFault where the core has them */
+    (uintptr_t)Fault_Handler, /* HardFault; then the other faults up to UsageFault, if the core has them */
     (uintptr_t)Fault_Handler,
     (uintptr_t)Fault_Handler,
     (uintptr_t)Fault_Handler,

@@ -1,4 +1,4 @@
-# Stands in for the first reading of a component by ESP-IDF: in script mode, up to idf_component_register, which returns.
+# A substitute for ESP-IDF's first reading of a component: in script mode, up to idf_component_register, which returns.
 # COMPONENT: larder's directory.
 macro(idf_component_register)
     set(registered TRUE)

@@ -1,4 +1,4 @@
-/* A 4 KiB cache in static memory, for a core without an operating system. Ends with 0 where the value is right. */
+/* A 4 KiB cache in static memory, for a core without an operating system. Ends with 0 if the value is right. */
 #include <larder.h>
 #include <string.h>
 
