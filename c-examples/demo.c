@@ -1,7 +1,8 @@
 /* demo.c: a cache of 10 MiB at work, and a monitor that watches it in its own thread.
  *
  * Build:  cc -std=c11 c-examples/demo.c -Iinclude target/lib/liblarder.a -lpthread -lm
- * Usage:  demo [--interval MS]        the monitor's interval, 500 ms by default
+ * Usage:  demo [--interval MS] [--format FORMAT]
+ *         the monitor's interval, 500 ms by default; the final statistics in all detail: text, json or prometheus
  *
  * The parts: 1,000 items with a TTL of an hour; optimize; more values than fit, so that items are evicted; the monitor
  * reacts to the pressure; 2,000 items expire; the limit is lowered to 5 MiB while 1,000 more items are set. Every hit
@@ -31,6 +32,7 @@
 #define SHORT_ITEMS 2000
 #define SHORT_TTL_MS 300
 #define SHORT_SIZE 200
+#define FORMAT_NONE UINT32_MAX
 
 static void sleep_ms(long ms)
 {
@@ -119,6 +121,24 @@ static void print_statistics(const larder_cache *cache, const larder_monitor *mo
     printf("   reclaim passes %" PRIu64 " optimizations that came to their end\n", stats.reclaim_passes);
     printf("   monitor        %" PRIu64 " checks, %" PRIu64 " optimizations, %" PRIu64 " bytes freed\n",
            watch.checks_performed, watch.optimizations, watch.memory_freed);
+    if (watch.checks_performed == 0)
+        return;
+    printf("   peaks          %" PRIu32 "%% of the limit, %" PRIu64 " bytes taken\n", watch.peak_pressure,
+           watch.peak_usage);
+    printf("   a second       %" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64 " evictions, %" PRIu64
+           " expirations, in the last %d checks\n",
+           watch.hits_milli / 1000, watch.misses_milli / 1000, watch.evictions_milli / 1000,
+           watch.expirations_milli / 1000, LARDER_MONITOR_HISTORY);
+}
+
+/* All that the library knows of the cache, as it prints it itself. */
+static void print_in_format(const larder_cache *cache, uint32_t format)
+{
+    static char text[LARDER_STATS_PRINT_MAX];
+    size_t len;
+    must(larder_cache_stats_print(cache, format, text, sizeof text, &len), "larder_cache_stats_print");
+    require(len == strlen(text), "the length is that of the text");
+    fputs(text, stdout);
 }
 
 /* ---- text items with a TTL of an hour ---- */
@@ -287,7 +307,7 @@ static void start_monitor(larder_monitor *monitor, larder_cache *cache, uint64_t
     must(larder_monitor_start(monitor), "larder_monitor_start");
 }
 
-static void run(uint64_t interval_ms)
+static void run(uint64_t interval_ms, uint32_t format)
 {
     static larder_monitor monitor;
     void *region = region_new(REGION_SIZE);
@@ -310,21 +330,39 @@ static void run(uint64_t interval_ms)
     must(larder_cache_check(cache), "larder_cache_check");
     puts("\n== The monitor is stopped, and every invariant of the cache is checked. Final statistics:");
     print_statistics(cache, &monitor);
+    if (format != FORMAT_NONE)
+        print_in_format(cache, format);
     free(region);
+}
+
+static uint32_t format_of(const char *name)
+{
+    static const char *const names[] = { "text", "json", "prometheus" }; /* in the order of LARDER_FORMAT_.. */
+    if (name == NULL)
+        return FORMAT_NONE;
+    for (uint32_t i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    fprintf(stderr, "--format takes text, json or prometheus, not '%s'\n", name);
+    exit(EXIT_USAGE);
 }
 
 int main(int argc, char **argv)
 {
     uint64_t interval_ms = 500;
-    const struct program_option options[] = { { "interval", &interval_ms, 1, 60000, NULL } };
+    const char *format = NULL;
+    const struct program_option options[] = { { "interval", &interval_ms, 1, 60000, NULL },
+                                              { "format", NULL, 0, 0, &format } };
     read_arguments(argc, argv,
-                   "usage: demo [--interval MS]\n"
+                   "usage: demo [--interval MS] [--format FORMAT]\n"
                    "\n"
                    "Shows items, eviction, pressure, expiry, a limit that drops, and the monitor at work.\n"
                    "\n"
-                   "  --interval MS    the monitor's interval, 1 to 60000 (default 500)\n",
-                   options, 1, NULL);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line at once, too */
-    run(interval_ms);
+                   "  --interval MS    the monitor's interval, 1 to 60000 (default 500)\n"
+                   "  --format FORMAT  the final statistics also as text, json or prometheus: all of them\n",
+                   options, 2, NULL);
+    uint32_t format_number = format_of(format);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* lines come live through a pipe too */
+    run(interval_ms, format_number);
     return EXIT_SUCCESS;
 }

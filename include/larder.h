@@ -1594,6 +1594,33 @@ larder_status larder_cache_page_info(const struct larder_cache *cache,
                                      uint32_t index,
                                      struct larder_page_info *out);
 
+/* larder_cache_stats_print: aligned lines with a sentence each, for people. */
+#define LARDER_FORMAT_TEXT 0
+
+/* larder_cache_stats_print: one JSON object in one line, with members stats, owners, limits, and where the cache gives
+ * advice, advice and advice_at. Names are those of the fields of larder_cache_stats_t, larder_class_stats,
+ * larder_cache_limits_t and larder_advice. */
+#define LARDER_FORMAT_JSON 1
+
+/* larder_cache_stats_print: Prometheus's text exposition format, with HELP and TYPE lines. Names begin with larder_;
+ * sizes are in bytes, times in seconds, ratios from 0 to 1. */
+#define LARDER_FORMAT_PROMETHEUS 2
+
+/* Bytes that larder_cache_stats_print never exceeds, its NUL included. */
+#define LARDER_STATS_PRINT_MAX 12288
+
+/* Prints all statistics, what each owner of pages has, limits, and advice where the cache gives some, in one of the
+ * LARDER_FORMAT_.., with a NUL behind them, and writes the length without the NUL. LARDER_INVALID for a format that
+ * there is not. LARDER_BUFFER_TOO_SMALL where `capacity` is not more than the length: the length is written, and the
+ * buffer's bytes mean nothing. `(NULL, 0)` asks for the length, which grows with the counters; LARDER_STATS_PRINT_MAX
+ * bytes are always enough. Nothing is allocated. LARDER_BUSY from inside a callback of this cache, or where a lock
+ * hook fails. O(shards). */
+larder_status larder_cache_stats_print(const struct larder_cache *cache,
+                                       uint32_t format,
+                                       char *buffer,
+                                       size_t capacity,
+                                       size_t *len);
+
 /* ============================================================================
  * Monitor
  * Checks a cache at an interval, by the host's tick or in a thread.
@@ -1603,8 +1630,11 @@ larder_status larder_cache_page_info(const struct larder_cache *cache,
  * thread it needs no closing. */
 typedef struct larder_monitor {
   /* The library's. */
-  uint64_t opaque[128];
+  uint64_t opaque[160];
 } larder_monitor;
+
+/* Samples that a monitor remembers: larder_monitor_history writes no more. */
+#define LARDER_MONITOR_HISTORY 16
 
 /* What one check saw and did. */
 typedef struct larder_monitor_report {
@@ -1620,8 +1650,21 @@ typedef struct larder_monitor_report {
   uint32_t pressure_percent;
   /* 1 if the check optimized, else 0. */
   uint32_t optimized;
+  /* Reads a second that found their item, in thousandths, over the time that the remembered samples span. */
+  uint64_t hits_milli;
+  /* Reads a second that did not, in thousandths. */
+  uint64_t misses_milli;
+  /* Items evicted a second, in thousandths. */
+  uint64_t evictions_milli;
+  /* Items a second that were taken out because their time had come, in thousandths. */
+  uint64_t expirations_milli;
+  /* Thousandths of a hit a second that each MiB more would bring, as larder_cache_advise says: the marginal value of
+   * memory. 0 where the cache gives no advice. */
+  uint64_t gained_milli;
+  /* Thousandths of a hit a second that each MiB less would cost. */
+  uint64_t lost_milli;
 } larder_monitor_report;
-#define LARDER_MONITOR_REPORT_INIT { 0, 0, 0, 0, 0, 0 }
+#define LARDER_MONITOR_REPORT_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* How a monitor watches; larder_monitor_config_init and LARDER_MONITOR_CONFIG_INIT give the defaults. */
 typedef struct larder_monitor_config {
@@ -1633,9 +1676,10 @@ typedef struct larder_monitor_config {
   uint64_t interval_ms;
   /* Pressure, in percent of the limit, above which it optimizes; 80 by default. */
   uint32_t high_percent;
-  /* Pressure below which a pass under way stops; 70 by default. */
+  /* Pressure below which a pass under way stops; 70 by default. Between the two, a check goes on with a pass under
+   * way, and starts none. */
   uint32_t low_percent;
-  /* Steps of optimizing in one check; 0 = to the end, the default. */
+  /* Steps of optimizing, or of taking out what has expired, in one check; 0 = to the end, the default. */
   uint32_t step_max;
   /* 0 */
   uint32_t reserved0;
@@ -1663,21 +1707,43 @@ typedef struct larder_monitor_stats_t {
   uint64_t memory_freed;
   /* Time of the last check. */
   uint64_t last_check_ms;
-  /* The highest pressure seen, in percent. */
+  /* The highest pressure that a check found, in percent. */
   uint32_t peak_pressure;
   /* 1 from larder_monitor_start until the thread has ended, else 0. */
   uint32_t running;
+  /* When a check first found that pressure. */
+  uint64_t peak_pressure_ms;
+  /* The most bytes taken that a check found. */
+  uint64_t peak_usage;
+  /* When a check first found them. */
+  uint64_t peak_usage_ms;
+  /* Reads a second that found their item, in thousandths, over the time that the remembered samples span. */
+  uint64_t hits_milli;
+  /* Reads a second that did not, in thousandths. */
+  uint64_t misses_milli;
+  /* Items evicted a second, in thousandths. */
+  uint64_t evictions_milli;
+  /* Items a second that were taken out because their time had come, in thousandths. */
+  uint64_t expirations_milli;
 } larder_monitor_stats_t;
-#define LARDER_MONITOR_STATS_INIT { 0, 0, 0, 0, 0, 0 }
+#define LARDER_MONITOR_STATS_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* One remembered check. */
 typedef struct larder_monitor_sample {
   /* Time of the check. */
   uint64_t time_ms;
-  /* Bytes taken. */
+  /* Bytes taken, after the check. */
   uint64_t usage;
   /* The limit. */
   uint64_t limit;
+  /* Reads that found their item since the check before, at most UINT32_MAX; 0 in the monitor's first check. */
+  uint32_t hits;
+  /* Reads that did not, since then. */
+  uint32_t misses;
+  /* Items evicted since then. */
+  uint32_t evictions;
+  /* Items taken out since then because their time had come. */
+  uint32_t expirations;
 } larder_monitor_sample;
 
 /* Writes the defaults into a configuration of `struct_size` bytes: sizeof(larder_monitor_config) of the caller's
@@ -1698,7 +1764,7 @@ larder_status larder_monitor_init(struct larder_monitor *monitor,
 /* The host's tick: checks the cache on the first call, and when the interval has passed since the last check. Does
  * nothing while another thread checks.
  *
- * Returns LARDER_BUSY inside a callback of the cache or the monitor. O(step_max). */
+ * Returns LARDER_BUSY inside a callback of the cache or the monitor. O(step_max + shards). */
 larder_status larder_monitor_poll(struct larder_monitor *monitor,
                                   uint64_t now_ms);
 
@@ -1711,8 +1777,8 @@ larder_status larder_monitor_set_interval(struct larder_monitor *monitor, uint64
 larder_status larder_monitor_stats(const struct larder_monitor *monitor,
                                    struct larder_monitor_stats_t *out);
 
-/* Writes up to `capacity` of the remembered samples, the oldest first, and the number of remembered samples: at
- * most 16. O(1). */
+/* Writes the newest `capacity` of the remembered samples, the oldest of them first, and the number of samples
+ * written. The monitor remembers LARDER_MONITOR_HISTORY. O(LARDER_MONITOR_HISTORY). */
 larder_status larder_monitor_history(const struct larder_monitor *monitor,
                                      struct larder_monitor_sample *out,
                                      uint32_t capacity,

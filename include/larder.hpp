@@ -832,6 +832,16 @@ public:
         return detail::answer(larder_cache_stats(handle(), &stats), stats);
     }
 
+    /// Prints all statistics into a buffer, as LARDER_FORMAT_TEXT, _JSON or _PROMETHEUS. LARDER_STATS_PRINT_MAX bytes
+    /// are always enough; status::buffer_too_small where they are too few.
+    result<std::string_view> print_stats(std::uint32_t format, buffer into) const noexcept
+    {
+        std::size_t len = 0;
+        const auto text = reinterpret_cast<char *>(into.data());
+        const larder_status status = larder_cache_stats_print(handle(), format, text, into.size(), &len);
+        return detail::answer(status, bytes(text, len).text());
+    }
+
     /// The longest key, value and time to live, and the number of shards.
     result<larder_cache_limits_t> limits() const noexcept
     {
@@ -929,8 +939,8 @@ public:
         return detail::answer(larder_monitor_stats(raw(), &stats), stats);
     }
 
-    /// Writes the remembered samples into an array of larder_monitor_sample, the oldest first, and answers how many.
-    /// There are at most 16.
+    /// Writes the newest remembered samples into an array of larder_monitor_sample, the oldest of them first, and
+    /// answers how many. There are at most LARDER_MONITOR_HISTORY.
     template <class Samples> result<std::uint32_t> history(Samples &&out) const noexcept
     {
         std::uint32_t count = 0;

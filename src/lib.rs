@@ -38,7 +38,8 @@
 //! | `layout`, `config`, `sizing` | how a region is cut; what a cache is made with; which size is enough |
 //! | `shard` | one lock's worth of all that |
 //! | `cache` | [`Cache`]: shards over one region |
-//! | `batch`, `view`, `monitor` | many requests in one call; values without copying; [`Monitor`] |
+//! | `batch`, `view`, `print` | many requests in one call; values without copying; statistics as text |
+//! | `monitor` | [`Monitor`] |
 //! | `owned` | `OwnedCache`: a cache with a region of its own, in the words of Rust's collections |
 //! | `ffi` | the C interface |
 //!
@@ -117,6 +118,7 @@ mod pins;
 mod planted;
 mod policy;
 mod pool;
+mod print;
 mod progress;
 mod region;
 mod room;
@@ -155,12 +157,13 @@ pub use expiry::{TTL_KEEP, TTL_MAX, TTL_NEVER};
 pub use item::{KEY_LEN_MAX, Type};
 pub use limits::Limits;
 pub use lock::LockHooks;
-pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Sample};
+pub use monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, MonitorStats, Rates, Sample};
 pub use optimize::OptimizeReport;
 #[cfg(feature = "alloc")]
 pub use owned::{Items, OwnedCache, OwnedCacheBuilder};
 pub use policy::{Advice, PolicyKind};
 pub use pool::{Block, Pool, PoolConfig};
+pub use print::{Format, STATS_PRINT_MAX};
 pub use region::ALIGN;
 pub use shard::{ItemInfo, ItemMeta, Lease, Overflow, PutMode, Reading};
 pub use stamp::Found;

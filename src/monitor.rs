@@ -2,17 +2,19 @@
 //!
 //! A check above `high_percent` starts an optimize pass; it goes on with the next checks, at most
 //! `step_max` steps each, until it is through or pressure has fallen below `low_percent`. Any other
-//! check takes out what has expired, in at most `step_max` steps for each shard.
+//! check takes out what has expired, in at most `step_max` steps; the next one begins with another shard.
 #![allow(unsafe_code)]
+
+mod history;
 
 use crate::cache::{Cache, pressure};
 use crate::callbacks::Turn;
 use crate::lock::{Guarded, LockKind};
+use crate::stats::CacheStats;
 use crate::status::{Error, Result};
 use core::ffi::c_void;
-
-/// Samples that the monitor remembers.
-pub const HISTORY: usize = 16;
+use history::History;
+pub use history::{HISTORY, Rates, Sample};
 
 /// How a monitor watches.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +23,9 @@ pub struct MonitorConfig {
     pub interval_ms: u64,
     /// Pressure, in percent of the limit, above which it optimizes.
     pub high_percent: u32,
-    /// Pressure below which it stops again.
+    /// Pressure below which it stops again. Between the two, a check goes on with a pass under way, and starts none.
     pub low_percent: u32,
-    /// Steps of optimizing in one check; 0 = to the end.
+    /// Steps of optimizing, or of taking out what has expired, in one check; 0 = to the end.
     pub step_max: u32,
     pub(crate) on_report: Option<ReportHook>,
 }
@@ -64,6 +66,13 @@ pub struct MonitorReport {
     pub pressure_percent: u32,
     /// Whether there was one.
     pub optimized: bool,
+    /// Hits, misses, evictions and expirations a second, this check's included.
+    pub rates: Rates,
+    /// Thousandths of a hit a second that each MiB more would bring: the marginal value of memory. 0 where the cache
+    /// gives no advice.
+    pub gained_milli: u64,
+    /// Thousandths of a hit a second that each MiB less would cost.
+    pub lost_milli: u64,
 }
 
 /// What a monitor counted.
@@ -78,31 +87,29 @@ pub struct MonitorStats {
     pub memory_freed: u64,
     /// When the last check was.
     pub last_check_ms: u64,
-    /// The highest pressure seen, in percent.
+    /// The highest pressure that a check found, in percent.
     pub peak_pressure: u32,
     /// Whether the thread runs.
     pub running: bool,
-}
-
-/// One remembered check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Sample {
-    /// When.
-    pub time_ms: u64,
-    /// Bytes taken.
-    pub usage: u64,
-    /// The limit.
-    pub limit: u64,
+    /// When a check first found that pressure.
+    pub peak_pressure_ms: u64,
+    /// The most bytes taken that a check found.
+    pub peak_usage: u64,
+    /// When a check first found them.
+    pub peak_usage_ms: u64,
+    /// Hits, misses, evictions and expirations a second.
+    pub rates: Rates,
 }
 
 struct State {
     config: MonitorConfig,
     stats: MonitorStats,
-    history: heapless::Deque<Sample, HISTORY>,
+    history: History,
     checked: bool,
     /// A pass is under way.
     active: bool,
+    /// The shard with which the next sweep begins.
+    sweep_from: u32,
 }
 
 /// Watches one cache.
@@ -135,9 +142,10 @@ impl<'c> Monitor<'c> {
         let state = State {
             config: *config,
             stats: MonitorStats::default(),
-            history: heapless::Deque::new(),
+            history: History::default(),
             checked: false,
             active: false,
+            sweep_from: 0,
         };
         Ok(Self {
             lock: cache.lock_kind(),
@@ -160,7 +168,7 @@ impl<'c> Monitor<'c> {
     /// `Busy` from inside a callback of the cache or the monitor, or where a lock hook fails.
     ///
     /// # Time
-    /// O(`step_max`).
+    /// O(`step_max` + shards).
     pub fn poll(&self, now_ms: u64) -> Result<bool> {
         self.turn_away()?;
         let Some(_turn) = self.checking.try_take() else {
@@ -204,26 +212,33 @@ impl<'c> Monitor<'c> {
             self.cache.memory_limit() as u64,
         );
         let percent = pressure(usage, limit);
-        let (optimize, step_max) = self.with(|state| state.note_pressure(now_ms, percent))?;
+        let (optimize, step_max, first) =
+            self.with(|state| state.note_pressure(now_ms, usage, percent))?;
         let mut report = MonitorReport {
             now_ms,
             usage,
             limit,
-            bytes_freed: 0,
             pressure_percent: percent,
             optimized: optimize,
+            ..MonitorReport::default()
         };
         if optimize {
             let done = self.cache.optimize(step_max)?;
             report.bytes_freed = done.bytes_freed;
-            report.usage = self.cache.memory_usage() as u64;
             self.with(|state| state.note_optimize(done.bytes_freed, done.done))?;
         } else {
-            self.cache.sweep(step_max)?;
-            report.usage = self.cache.memory_usage() as u64;
-            report.bytes_freed = usage.saturating_sub(report.usage);
+            let next = self.cache.sweep(step_max, first)?;
+            self.with(|state| state.sweep_from = next)?;
         }
-        let hook = self.with(|state| state.note_sample(&report))?;
+        let counts = self.cache.counts()?;
+        if !optimize {
+            report.bytes_freed = usage.saturating_sub(counts.total_used);
+        }
+        if let Ok(advice) = self.cache.advise() {
+            report.gained_milli = advice.gained_milli;
+            report.lost_milli = advice.lost_milli;
+        }
+        let hook = self.with(|state| state.note_sample(&mut report, &counts))?;
         if let Some(hook) = hook {
             // No lock is held: where two other monitors' reports are under way, a call of the cache from inside
             // this one is carried out.
@@ -251,6 +266,9 @@ impl<'c> Monitor<'c> {
     ///
     /// # Errors
     /// `Busy` where a lock hook fails.
+    ///
+    /// # Time
+    /// O([`HISTORY`]).
     pub fn stats(&self) -> Result<MonitorStats> {
         #[cfg(feature = "hosted")]
         let running = self.ticker.is_running();
@@ -258,6 +276,7 @@ impl<'c> Monitor<'c> {
         let running = false;
         self.with(|state| MonitorStats {
             running,
+            rates: state.history.rates(),
             ..state.stats
         })
     }
@@ -268,25 +287,32 @@ impl<'c> Monitor<'c> {
     /// `Busy` where a lock hook fails.
     pub fn history(&self, visit: impl FnMut(&Sample)) -> Result<()> {
         let history = self.with(|state| state.history.clone())?;
-        history.iter().for_each(visit);
+        history.newest(HISTORY).for_each(visit);
         Ok(())
     }
 
-    /// The same under the monitor's lock, for a function of the library's own.
-    pub(crate) fn each_sample(&self, mut visit: impl FnMut(&Sample)) -> Result<()> {
-        self.with(|state| state.history.iter().for_each(&mut visit))
+    /// The newest `count` under the monitor's lock, for a function of the library's own.
+    pub(crate) fn each_sample(&self, count: usize, visit: impl FnMut(&Sample)) -> Result<()> {
+        self.with(|state| state.history.newest(count).for_each(visit))
     }
 }
 
 impl State {
-    fn note_pressure(&mut self, now_ms: u64, percent: u32) -> (bool, u32) {
+    /// Whether to optimize, in how many steps, and with which shard a sweep begins.
+    fn note_pressure(&mut self, now_ms: u64, usage: u64, percent: u32) -> (bool, u32, u32) {
         self.checked = true;
-        self.stats.last_check_ms = now_ms;
-        self.stats.checks_performed += 1;
-        self.stats.peak_pressure = self.stats.peak_pressure.max(percent);
+        let stats = &mut self.stats;
+        stats.last_check_ms = now_ms;
+        stats.checks_performed += 1;
+        if percent > stats.peak_pressure {
+            (stats.peak_pressure, stats.peak_pressure_ms) = (percent, now_ms);
+        }
+        if usage > stats.peak_usage {
+            (stats.peak_usage, stats.peak_usage_ms) = (usage, now_ms);
+        }
         self.active =
             percent > self.config.high_percent || self.active && percent >= self.config.low_percent;
-        (self.active, self.config.step_max)
+        (self.active, self.config.step_max, self.sweep_from)
     }
 
     fn note_optimize(&mut self, freed: u64, done: bool) {
@@ -295,22 +321,14 @@ impl State {
         self.active = !done;
     }
 
-    fn note_sample(&mut self, report: &MonitorReport) -> Option<ReportHook> {
-        let MonitorReport {
-            now_ms: time_ms,
-            usage,
-            limit,
-            ..
-        } = *report;
-        if self.history.is_full() {
-            self.history.pop_front();
-        }
-        // There is room now: this cannot fail.
-        let _ = self.history.push_back(Sample {
-            time_ms,
-            usage,
-            limit,
-        });
+    fn note_sample(
+        &mut self,
+        report: &mut MonitorReport,
+        counts: &CacheStats,
+    ) -> Option<ReportHook> {
+        self.history.note(report.now_ms, report.limit, counts);
+        report.usage = counts.total_used;
+        report.rates = self.history.rates();
         self.config.on_report
     }
 }

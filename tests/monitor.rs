@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Region, audited, checked, key, now_ms, set_now};
-use larder::{Cache, Config, Error, HISTORY, Monitor, MonitorConfig, MonitorStats, Sample};
+use larder::{Cache, Config, Error, HISTORY, Monitor, MonitorConfig, MonitorStats, Rates, Sample};
 #[cfg(all(feature = "hosted", feature = "spin"))]
 use std::time::{Duration, Instant};
 
@@ -209,15 +209,219 @@ fn the_last_samples_are_remembered_oldest_first() {
     for check in 0..HISTORY as u64 + 5 {
         cache.set(&key(check), &[0; 3000], 0).unwrap();
         monitor.poll(check * 10).unwrap();
-        let (usage, limit) = (cache.memory_usage() as u64, cache.memory_limit() as u64);
         expected.push(Sample {
             time_ms: check * 10,
-            usage,
-            limit,
+            usage: cache.memory_usage() as u64,
+            limit: cache.memory_limit() as u64,
+            ..Sample::default()
         });
         let from = expected.len().saturating_sub(HISTORY);
         assert_eq!(samples(&monitor), expected[from..]);
     }
+}
+
+/// Reads as many keys that are there, and that are not.
+fn read(cache: &Cache<'_>, hits: u64, misses: u64) {
+    cache.set(b"there", b"", larder::TTL_NEVER).unwrap();
+    for _ in 0..hits {
+        cache.get(b"there", &mut [0; 8]).unwrap();
+    }
+    for _ in 0..misses {
+        assert_eq!(cache.get(b"not there", &mut [0; 8]), Err(Error::NotFound));
+    }
+}
+
+#[test]
+fn samples_count_what_happened_since_the_check_before() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(100)).unwrap();
+    read(&cache, 50, 50);
+    monitor.poll(1000).unwrap();
+    let counts = |sample: &Sample| {
+        [
+            sample.hits,
+            sample.misses,
+            sample.evictions,
+            sample.expirations,
+        ]
+    };
+    assert_eq!(
+        counts(&samples(&monitor)[0]),
+        [0; 4],
+        "what was before the first check is not counted"
+    );
+    read(&cache, 7, 3);
+    cache.set(b"short", b"", 10).unwrap();
+    set_now(20);
+    monitor.poll(1100).unwrap();
+    assert_eq!(
+        counts(&samples(&monitor)[1]),
+        [7, 3, 0, 1],
+        "and what the check takes out is"
+    );
+    monitor.poll(1200).unwrap();
+    assert_eq!(counts(&samples(&monitor)[2]), [0; 4]);
+    let evictions = cache.stats().evictions;
+    for n in 0..3000 {
+        cache.set(&key(n), &[1; 500], larder::TTL_NEVER).unwrap();
+    }
+    monitor.poll(1300).unwrap();
+    let evicted = cache.stats().evictions - evictions;
+    assert!(evicted > 500);
+    assert_eq!(counts(&samples(&monitor)[3]), [0, 0, evicted as u32, 0]);
+}
+
+#[test]
+fn rates_are_events_a_second_over_the_remembered_samples() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(500)).unwrap();
+    let rates = || monitor.stats().unwrap().rates;
+    read(&cache, 100, 100);
+    monitor.poll(0).unwrap();
+    assert_eq!(rates(), Rates::default(), "one sample shows no rate");
+    read(&cache, 10, 1);
+    monitor.poll(500).unwrap();
+    assert_eq!((rates().hits_milli, rates().misses_milli), (20_000, 2_000));
+    read(&cache, 5, 0);
+    monitor.poll(2000).unwrap();
+    assert_eq!((rates().hits_milli, rates().misses_milli), (7_500, 500));
+    assert_eq!((rates().evictions_milli, rates().expirations_milli), (0, 0));
+    for check in 1..=HISTORY as u64 {
+        read(&cache, 1, 0);
+        monitor.poll(2000 + 2000 * check).unwrap();
+    }
+    assert_eq!(
+        (rates().hits_milli, rates().misses_milli),
+        (500, 0),
+        "older samples are forgotten"
+    );
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_no_rate_of_its_own() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    for (now, hits) in [(5000, 0), (6000, 10), (100, 1000), (1100, 30), (1100, 500)] {
+        read(&cache, hits, 0);
+        monitor.check_now(now).unwrap();
+    }
+    assert_eq!(
+        monitor.stats().unwrap().rates.hits_milli,
+        20_000,
+        "40 in the two seconds that passed"
+    );
+}
+
+#[test]
+fn peaks_are_the_highest_that_checks_found_with_the_first_time() {
+    let mut region = Region::new(MIB);
+    let cache = cache_on_test_clock(&mut region);
+    let monitor = Monitor::new(&cache, &config(1)).unwrap();
+    let peaks = || {
+        let stats = monitor.stats().unwrap();
+        (
+            stats.peak_pressure,
+            stats.peak_pressure_ms,
+            stats.peak_usage,
+            stats.peak_usage_ms,
+        )
+    };
+    press(&cache, 60, 1000);
+    let (percent, usage) = (pressure(&cache), cache.memory_usage() as u64);
+    monitor.poll(10).unwrap();
+    assert_eq!(peaks(), (percent, 10, usage, 10));
+    monitor.poll(20).unwrap();
+    assert_eq!(
+        peaks(),
+        (percent, 10, usage, 10),
+        "the same again is no new peak"
+    );
+    set_now(1000);
+    monitor.poll(30).unwrap();
+    assert_eq!(
+        peaks(),
+        (percent, 10, usage, 10),
+        "it found as much, and took it out"
+    );
+    assert!(cache.memory_usage() as u64 * 2 < usage);
+    cache.set_memory_limit(MIB / 4).unwrap();
+    press(&cache, 90, larder::TTL_NEVER);
+    let percent = pressure(&cache);
+    monitor.poll(40).unwrap();
+    assert_eq!(
+        peaks(),
+        (percent, 40, usage, 10),
+        "a lower limit is a higher pressure with fewer bytes"
+    );
+}
+
+#[test]
+fn no_check_makes_more_steps_than_step_max_however_many_shards_there_are() {
+    for (high_percent, shards) in [(100, 1), (100, 8), (1, 1), (1, 8)] {
+        let mut region = Region::new(MIB);
+        set_now(0);
+        let mut config_of_cache = Config::default().clock(now_ms);
+        config_of_cache.shards = shards;
+        let cache = Cache::new(region.bytes(), &config_of_cache).unwrap();
+        let mut config = config(1);
+        (config.high_percent, config.low_percent, config.step_max) = (high_percent, 0, 20);
+        let monitor = Monitor::new(&cache, &config).unwrap();
+        for n in 0..1000 {
+            cache.set(&key(n), &[1; 200], 1000).unwrap();
+        }
+        set_now(5000);
+        let mut checks = 0;
+        while cache.item_count() > 0 {
+            let before = cache.stats();
+            monitor.poll(checks).unwrap();
+            let after = cache.stats();
+            let taken =
+                after.expirations - before.expirations + after.items_moved - before.items_moved;
+            assert!(taken <= 20, "{taken} steps of one check, {shards} shards");
+            checks += 1;
+            assert!(
+                checks < 1000,
+                "{} items stay, {shards} shards",
+                after.item_count
+            );
+        }
+        assert!(checks >= 1000 / 20);
+        checked(&cache);
+    }
+}
+
+#[test]
+fn no_shard_waits_for_ever_for_one_that_always_has_something_to_expire() {
+    let mut region = Region::new(MIB);
+    set_now(0);
+    let mut config_of_cache = Config::default().clock(now_ms);
+    config_of_cache.shards = 4;
+    let cache = Cache::new(region.bytes(), &config_of_cache).unwrap();
+    let mut config = config(1);
+    (config.high_percent, config.step_max) = (100, 10);
+    let monitor = Monitor::new(&cache, &config).unwrap();
+    for n in 0..400 {
+        cache.set(&key(n), &[1; 20], 1000).unwrap();
+    }
+    // More items expire in each shard than a check takes out.
+    for n in 400..9400u64 {
+        set_now(5000 + n);
+        cache.set(&key(n), &[1; 20], 1).unwrap();
+        if n % 100 == 0 {
+            monitor.poll(n).unwrap();
+        }
+    }
+    assert!(cache.item_count() > 1000, "no shard is kept busy");
+    let before = cache.stats().expirations;
+    for n in 0..400 {
+        let old = cache.get(&key(n), &mut [0; 20]);
+        assert_eq!(old, Err(Error::NotFound));
+    }
+    let met = cache.stats().expirations - before;
+    assert_eq!(met, 0, "items of some shard were never taken out");
 }
 
 // ---- the thread ------------------------------------------------------------------------------------

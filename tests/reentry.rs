@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Region, checked};
-use larder::{Cache, Config, Cursor, Error};
+use larder::{Cache, Config, Cursor, Error, Format, STATS_PRINT_MAX};
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,6 +31,8 @@ fn all_busy(cache: &Cache<'_>) {
     assert_eq!(cache.set_time(1), busy);
     assert_eq!(cache.optimize(0).err(), Some(Error::Busy));
     assert_eq!(cache.inspect(b"key", |_| ()), busy);
+    let print = cache.print_stats(Format::Json, &mut [0; STATS_PRINT_MAX]);
+    assert_eq!(print, Err(Error::Busy));
     assert_eq!(
         cache.scan(&mut Cursor::default(), |_| true),
         Err(Error::Busy)

@@ -150,20 +150,27 @@ impl Cache<'_> {
         Ok(report)
     }
 
-    /// Takes out what has expired: at most `step_max` items or pages looked at in each shard, 0 = all.
-    /// The next call goes on where this one stopped.
-    pub(crate) fn sweep(&self, step_max: u32) -> Result<()> {
-        for i in 0..self.head().cell_count {
-            let mut left = if step_max == 0 { u32::MAX } else { step_max };
+    /// Takes out what has expired: at most `step_max` items or pages looked at in all shards together, 0 = all. It
+    /// begins with shard `first`, and returns the shard with which the next call begins: each has its turn.
+    pub(crate) fn sweep(&self, step_max: u32, first: u32) -> Result<u32> {
+        let mut left = if step_max == 0 { u32::MAX } else { step_max };
+        let count = self.head().cell_count;
+        for i in (first..count).chain(0..first) {
             let mut pages = u32::MAX;
-            while left > 0 && pages > 0 {
-                left -= self.with_shard(i, |shard| {
+            while pages > 0 {
+                let made = self.with_shard(i, |shard| {
                     self.look_at_clock(shard, false);
                     shard.store.sweep(&mut pages, left.min(OPTIMIZE_SLICE))
                 })?;
+                if step_max != 0 {
+                    left -= made;
+                }
+                if left == 0 {
+                    return Ok(if i + 1 < count { i + 1 } else { 0 });
+                }
             }
         }
-        Ok(())
+        Ok(first)
     }
 
     /// Calls `visit` with each item, in no particular order, until it says `false`. Returns whether
@@ -294,6 +301,19 @@ impl Cache<'_> {
         })?;
         all.ok_or(Error::NoMemory)?
             .advice(self.memory_limit() as u64)
+    }
+
+    /// `total_used`, and what the shards have counted; the other figures are 0.
+    pub(crate) fn counts(&self) -> Result<CacheStats> {
+        let mut stats = CacheStats {
+            total_used: self.head().outside as u64,
+            ..CacheStats::default()
+        };
+        self.each_shard(|shard| {
+            stats.total_used += shard.usage() as u64;
+            shard.store.counters.add_to(&mut stats);
+        })?;
+        Ok(stats)
     }
 
     /// What one owner of pages has, over all shards.

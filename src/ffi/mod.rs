@@ -15,6 +15,7 @@ pub mod cache_config;
 pub mod cache_item;
 pub mod cache_limits;
 pub mod cache_many;
+pub mod cache_print;
 pub mod cache_stats;
 pub mod cache_typed;
 pub mod cache_view;

@@ -3,7 +3,7 @@
 use super::cache::{handle as cache_handle, larder_cache};
 use super::input::{ABI_VERSION, check_abi, config, config_init, put, required, status};
 use super::status::larder_status;
-use crate::monitor::{Monitor, MonitorConfig, MonitorReport, ReportHook};
+use crate::monitor::{HISTORY, Monitor, MonitorConfig, MonitorReport, ReportHook, Sample};
 use crate::status::{Error, Result};
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 #[repr(C)]
 pub struct larder_monitor {
     /// The library's.
-    pub opaque: [u64; 128],
+    pub opaque: [u64; 160],
 }
 
 /// What lies in a `larder_monitor`. The magic comes first: it is read before the rest is believed.
@@ -28,6 +28,11 @@ struct Watched {
 const MAGIC: u64 = u64::from_le_bytes(*b"LARDWATC");
 const _: () = assert!(size_of::<Watched>() <= size_of::<larder_monitor>());
 const _: () = assert!(align_of::<Watched>() <= align_of::<larder_monitor>());
+
+/// Samples that a monitor remembers: larder_monitor_history writes no more.
+pub const LARDER_MONITOR_HISTORY: u32 = 16;
+
+const _: () = assert!(LARDER_MONITOR_HISTORY as usize == HISTORY);
 
 /// What one check saw and did.
 #[repr(C)]
@@ -45,6 +50,19 @@ pub struct larder_monitor_report {
     pub pressure_percent: u32,
     /// 1 if the check optimized, else 0.
     pub optimized: u32,
+    /// Reads a second that found their item, in thousandths, over the time that the remembered samples span.
+    pub hits_milli: u64,
+    /// Reads a second that did not, in thousandths.
+    pub misses_milli: u64,
+    /// Items evicted a second, in thousandths.
+    pub evictions_milli: u64,
+    /// Items a second that were taken out because their time had come, in thousandths.
+    pub expirations_milli: u64,
+    /// Thousandths of a hit a second that each MiB more would bring, as larder_cache_advise says: the marginal value of
+    /// memory. 0 where the cache gives no advice.
+    pub gained_milli: u64,
+    /// Thousandths of a hit a second that each MiB less would cost.
+    pub lost_milli: u64,
 }
 
 /// How a monitor watches; larder_monitor_config_init and LARDER_MONITOR_CONFIG_INIT give the defaults.
@@ -59,9 +77,10 @@ pub struct larder_monitor_config {
     pub interval_ms: u64,
     /// Pressure, in percent of the limit, above which it optimizes; 80 by default.
     pub high_percent: u32,
-    /// Pressure below which a pass under way stops; 70 by default.
+    /// Pressure below which a pass under way stops; 70 by default. Between the two, a check goes on with a pass under
+    /// way, and starts none.
     pub low_percent: u32,
-    /// Steps of optimizing in one check; 0 = to the end, the default.
+    /// Steps of optimizing, or of taking out what has expired, in one check; 0 = to the end, the default.
     pub step_max: u32,
     /// 0
     pub reserved0: u32,
@@ -90,10 +109,24 @@ pub struct larder_monitor_stats_t {
     pub memory_freed: u64,
     /// Time of the last check.
     pub last_check_ms: u64,
-    /// The highest pressure seen, in percent.
+    /// The highest pressure that a check found, in percent.
     pub peak_pressure: u32,
     /// 1 from larder_monitor_start until the thread has ended, else 0.
     pub running: u32,
+    /// When a check first found that pressure.
+    pub peak_pressure_ms: u64,
+    /// The most bytes taken that a check found.
+    pub peak_usage: u64,
+    /// When a check first found them.
+    pub peak_usage_ms: u64,
+    /// Reads a second that found their item, in thousandths, over the time that the remembered samples span.
+    pub hits_milli: u64,
+    /// Reads a second that did not, in thousandths.
+    pub misses_milli: u64,
+    /// Items evicted a second, in thousandths.
+    pub evictions_milli: u64,
+    /// Items a second that were taken out because their time had come, in thousandths.
+    pub expirations_milli: u64,
 }
 
 /// One remembered check.
@@ -102,10 +135,18 @@ pub struct larder_monitor_stats_t {
 pub struct larder_monitor_sample {
     /// Time of the check.
     pub time_ms: u64,
-    /// Bytes taken.
+    /// Bytes taken, after the check.
     pub usage: u64,
     /// The limit.
     pub limit: u64,
+    /// Reads that found their item since the check before, at most UINT32_MAX; 0 in the monitor's first check.
+    pub hits: u32,
+    /// Reads that did not, since then.
+    pub misses: u32,
+    /// Items evicted since then.
+    pub evictions: u32,
+    /// Items taken out since then because their time had come.
+    pub expirations: u32,
 }
 
 fn defaults() -> larder_monitor_config {
@@ -137,6 +178,12 @@ unsafe fn tell(target: *const c_void, ctx: *mut c_void, report: &MonitorReport) 
         bytes_freed: report.bytes_freed,
         pressure_percent: report.pressure_percent,
         optimized: u32::from(report.optimized),
+        hits_milli: report.rates.hits_milli,
+        misses_milli: report.rates.misses_milli,
+        evictions_milli: report.rates.evictions_milli,
+        expirations_milli: report.rates.expirations_milli,
+        gained_milli: report.gained_milli,
+        lost_milli: report.lost_milli,
     };
     // SAFETY: the host gave function and context together.
     unsafe { on_report(ctx, &raw const report) };
@@ -234,7 +281,7 @@ pub unsafe extern "C" fn larder_monitor_init(
 /// The host's tick: checks the cache on the first call, and when the interval has passed since the last check. Does
 /// nothing while another thread checks.
 ///
-/// Returns LARDER_BUSY inside a callback of the cache or the monitor. O(step_max).
+/// Returns LARDER_BUSY inside a callback of the cache or the monitor. O(step_max + shards).
 ///
 /// # Safety
 /// `monitor` was initialised.
@@ -282,6 +329,13 @@ pub unsafe extern "C" fn larder_monitor_stats(
             last_check_ms: stats.last_check_ms,
             peak_pressure: stats.peak_pressure,
             running: u32::from(stats.running),
+            peak_pressure_ms: stats.peak_pressure_ms,
+            peak_usage: stats.peak_usage,
+            peak_usage_ms: stats.peak_usage_ms,
+            hits_milli: stats.rates.hits_milli,
+            misses_milli: stats.rates.misses_milli,
+            evictions_milli: stats.rates.evictions_milli,
+            expirations_milli: stats.rates.expirations_milli,
         };
         // SAFETY: the caller's promise.
         unsafe { put(out, value) };
@@ -289,8 +343,8 @@ pub unsafe extern "C" fn larder_monitor_stats(
     }))
 }
 
-/// Writes up to `capacity` of the remembered samples, the oldest first, and the number of remembered samples: at
-/// most 16. O(1).
+/// Writes the newest `capacity` of the remembered samples, the oldest of them first, and the number of samples
+/// written. The monitor remembers LARDER_MONITOR_HISTORY. O(LARDER_MONITOR_HISTORY).
 ///
 /// # Safety
 /// `monitor` was initialised; `out` has `capacity` elements; `count` can be written.
@@ -308,27 +362,29 @@ pub unsafe extern "C" fn larder_monitor_history(
             required(out)?;
         }
         let mut written = 0u32;
-        monitor.each_sample(|sample| {
-            if let Some(out) = NonNull::new(out).filter(|_| written < capacity) {
-                // SAFETY: written < capacity.
+        monitor.each_sample(capacity as usize, |sample| {
+            if let Some(out) = NonNull::new(out) {
+                // SAFETY: no more than `capacity` are visited.
                 let out = unsafe { out.add(written as usize) };
-                let (time_ms, usage, limit) = (sample.time_ms, sample.usage, sample.limit);
                 // SAFETY: the caller's promise.
-                unsafe {
-                    put(
-                        out,
-                        larder_monitor_sample {
-                            time_ms,
-                            usage,
-                            limit,
-                        },
-                    )
-                };
+                unsafe { put(out, sample_of(sample)) };
+                written += 1;
             }
-            written += 1;
         })?;
         // SAFETY: the caller's promise.
-        unsafe { put(count, written.min(capacity)) };
+        unsafe { put(count, written) };
         Ok(())
     }))
+}
+
+fn sample_of(sample: &Sample) -> larder_monitor_sample {
+    larder_monitor_sample {
+        time_ms: sample.time_ms,
+        usage: sample.usage,
+        limit: sample.limit,
+        hits: sample.hits,
+        misses: sample.misses,
+        evictions: sample.evictions,
+        expirations: sample.expirations,
+    }
 }

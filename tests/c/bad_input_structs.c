@@ -130,6 +130,35 @@ static void initializers_equal_config_init(void)
     CHECK(memcmp(&monitor_written, &monitor_config, sizeof monitor_config) == 0);
 }
 
+/* ---- statistics as text ---- */
+
+static void prints_of_nothing(void)
+{
+    static const uint32_t unknown[] = {3, 4, 255, 256, UINT32_C(0x80000000), UINT32_MAX};
+    char buffer[64];
+    size_t len = 77;
+    set_context("stats_print", "bad arguments");
+    memset(buffer, DIRT_BYTE, sizeof buffer);
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        CHECK_STATUS(larder_cache_stats_print(the_cache, unknown[i], buffer, sizeof buffer, &len), LARDER_INVALID);
+        CHECK_STATUS(larder_cache_stats_print(the_cache, unknown[i], NULL, 0, &len), LARDER_INVALID);
+    }
+    for (uint32_t format = LARDER_FORMAT_TEXT; format <= LARDER_FORMAT_PROMETHEUS; format++) {
+        CHECK_STATUS(larder_cache_stats_print(NULL, format, buffer, sizeof buffer, &len), LARDER_INVALID);
+        CHECK_STATUS(larder_cache_stats_print(the_cache, format, NULL, 1, &len), LARDER_INVALID);
+        CHECK_STATUS(larder_cache_stats_print(the_cache, format, NULL, SIZE_MAX, &len), LARDER_INVALID);
+        CHECK_STATUS(larder_cache_stats_print(the_cache, format, buffer, sizeof buffer, NULL), LARDER_INVALID);
+        CHECK_STATUS(larder_cache_stats_print(the_cache, format, NULL, 0, NULL), LARDER_INVALID);
+    }
+    CHECK(len == 77);
+    CHECK(all_bytes_are(buffer, sizeof buffer, DIRT_BYTE));
+
+    /* a capacity beyond the end of memory is as good as enough */
+    static char enough[LARDER_STATS_PRINT_MAX];
+    CHECK_STATUS(larder_cache_stats_print(the_cache, LARDER_FORMAT_JSON, enough, SIZE_MAX, &len), LARDER_OK);
+    CHECK(len == strlen(enough));
+}
+
 int main(int argc, char **argv)
 {
     check_begin(argc, argv);
@@ -142,6 +171,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(larder_pool_init(pool_region.memory, pool_region.size, NULL, &the_pool), LARDER_OK);
     for (size_t i = 0; i < sizeof sized_calls / sizeof sized_calls[0]; i++)
         statistics_of_every_size(&sized_calls[i]);
+    prints_of_nothing();
     region_free(&region);
     region_free(&pool_region);
     return check_end("bad_input_structs");

@@ -1,12 +1,13 @@
-/* behaviour_monitor.c: the monitor checks when its interval has passed, optimizes above its high watermark and keeps
- * a history. On hosts with threads it can run in its own thread. */
+/* behaviour_monitor.c: the monitor checks when its interval has passed, optimizes above its high watermark, keeps
+ * a history with rates and peaks, and runs on a thread of its own where the host has threads. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "check.h"
 
 #include <time.h>
 
-enum { REGION_SIZE = 256 * 1024, HOUR_MS = 3600 * 1000, SAMPLE_COUNT_MAX = 256, PATIENCE_MS = 20 * 1000 };
+enum { REGION_SIZE = 256 * 1024, MEBIBYTE = 1024 * 1024 };
+enum { HOUR_MS = 3600 * 1000, SAMPLE_COUNT_MAX = 256, PATIENCE_MS = 20 * 1000 };
 
 static larder_monitor_config monitor_config_default(void)
 {
@@ -182,6 +183,92 @@ static void history_keeps_samples(void)
     CHECK_STATUS(larder_monitor_history(&monitor, samples, 2, &count), LARDER_OK);
     CHECK(count == 2);
     CHECK(all_bytes_are(samples + 2, sizeof samples - 2 * sizeof samples[0], DIRT_BYTE));
+    CHECK(samples[0].time_ms == now_ms - 10 && samples[1].time_ms == now_ms); /* the newest, the older one first */
+    CHECK_STATUS(larder_monitor_history(&monitor, samples, LARDER_MONITOR_HISTORY, &count), LARDER_OK);
+    CHECK(count == LARDER_MONITOR_HISTORY && samples[0].time_ms == now_ms - 10 * (LARDER_MONITOR_HISTORY - 1));
+    count = 77;
+    CHECK_STATUS(larder_monitor_history(&monitor, NULL, 0, &count), LARDER_OK);
+    CHECK(count == 0);
+    region_free(&region);
+}
+
+/* A hundred reads and two sets of items with a short TTL between two checks that are two seconds apart. */
+static void rates_and_peaks_are_seen(void)
+{
+    struct region region = region_new(REGION_SIZE);
+    uint64_t now_ms = 100 * 1000;
+    unsigned char value[100] = {0};
+    larder_cache_config cache_config = config_with_clock(&now_ms);
+    larder_cache *cache = cache_new(&region, &cache_config);
+    larder_monitor_config config = monitor_config_default();
+    larder_monitor_sample sample;
+    struct reports reports;
+    larder_monitor monitor;
+    uint32_t count;
+    size_t len;
+    memset(&reports, 0, sizeof reports);
+    config.on_report = note_report;
+    config.report_ctx = &reports;
+    CHECK_STATUS(larder_monitor_init(&monitor, cache, &config), LARDER_OK);
+    CHECK_STATUS(larder_cache_set(cache, "key", 3, value, sizeof value, HOUR_MS), LARDER_OK);
+    CHECK_STATUS(larder_cache_get(cache, "key", 3, value, sizeof value, &len), LARDER_OK);
+    CHECK_STATUS(larder_monitor_poll(&monitor, now_ms), LARDER_OK);
+    CHECK(stats_of_monitor(&monitor).hits_milli == 0 && reports.last.hits_milli == 0);
+
+    CHECK_STATUS(larder_cache_set(cache, "a", 1, value, sizeof value, 500), LARDER_OK);
+    CHECK_STATUS(larder_cache_set(cache, "b", 1, value, sizeof value, 500), LARDER_OK);
+    size_t usage = larder_cache_memory_usage(cache);
+    for (int i = 0; i < 75; i++)
+        CHECK_STATUS(larder_cache_get(cache, "key", 3, value, sizeof value, &len), LARDER_OK);
+    for (int i = 0; i < 25; i++)
+        CHECK_STATUS(larder_cache_get(cache, "none", 4, value, sizeof value, &len), LARDER_NOT_FOUND);
+    now_ms += 2000;
+    CHECK_STATUS(larder_monitor_poll(&monitor, now_ms), LARDER_OK);
+    larder_monitor_stats_t stats = stats_of_monitor(&monitor);
+    CHECK(stats.hits_milli == 37500 && stats.misses_milli == 12500);
+    CHECK(stats.evictions_milli == 0 && stats.expirations_milli == 1000);
+    CHECK(reports.last.hits_milli == 37500 && reports.last.misses_milli == 12500);
+    CHECK(reports.last.evictions_milli == 0 && reports.last.expirations_milli == 1000);
+    CHECK(stats.peak_usage == usage && stats.peak_usage_ms == now_ms);
+    CHECK(stats.peak_pressure == usage * 100 / REGION_SIZE && stats.peak_pressure_ms <= now_ms);
+    CHECK_STATUS(larder_monitor_history(&monitor, &sample, 1, &count), LARDER_OK);
+    CHECK(count == 1 && sample.time_ms == now_ms && sample.usage == larder_cache_memory_usage(cache));
+    CHECK(sample.hits == 75 && sample.misses == 25 && sample.evictions == 0 && sample.expirations == 2);
+    check_cache(cache, &region);
+    region_free(&region);
+}
+
+/* Twice as many keys as fit, asked for in turn of chance: a MiB more would bring hits. */
+static void a_report_carries_the_value_of_memory(void)
+{
+    struct region region = region_new(MEBIBYTE);
+    uint64_t now_ms = 100 * 1000, random = 1;
+    unsigned char value[100] = {0};
+    larder_cache_config cache_config = config_with_clock(&now_ms);
+    cache_config.shards = 1;
+    larder_cache *cache = cache_new(&region, &cache_config);
+    larder_monitor_config config = monitor_config_default();
+    larder_advice advice = LARDER_ADVICE_INIT;
+    struct reports reports;
+    larder_monitor monitor;
+    size_t len;
+    memset(&reports, 0, sizeof reports);
+    config.on_report = note_report;
+    config.report_ctx = &reports;
+    CHECK_STATUS(larder_monitor_init(&monitor, cache, &config), LARDER_OK);
+    CHECK_STATUS(larder_monitor_poll(&monitor, now_ms), LARDER_OK);
+    CHECK(reports.count == 1 && reports.last.gained_milli == 0 && reports.last.lost_milli == 0); /* nothing known yet */
+    for (int i = 0; i < 100 * 1000; i++) {
+        uint64_t key = next_random(&random) % 14000;
+        now_ms += i % 10 == 0;
+        if (larder_cache_get(cache, &key, sizeof key, value, sizeof value, &len) == LARDER_NOT_FOUND)
+            CHECK_STATUS(larder_cache_set(cache, &key, sizeof key, value, sizeof value, HOUR_MS), LARDER_OK);
+    }
+    CHECK_STATUS(larder_cache_advise(cache, &advice), LARDER_OK);
+    CHECK_STATUS(larder_monitor_poll(&monitor, now_ms), LARDER_OK);
+    CHECK(reports.count == 2 && reports.last.gained_milli > 0 && reports.last.lost_milli > 0);
+    CHECK(reports.last.gained_milli == advice.gained_milli && reports.last.lost_milli == advice.lost_milli);
+    check_cache(cache, &region);
     region_free(&region);
 }
 
@@ -268,6 +355,8 @@ int main(int argc, char **argv)
     poll_checks_when_the_interval_has_passed();
     pressure_makes_it_optimize();
     history_keeps_samples();
+    rates_and_peaks_are_seen();
+    a_report_carries_the_value_of_memory();
     thread_starts_and_stops();
     thread_hears_of_a_new_interval();
     return check_end("behaviour_monitor");

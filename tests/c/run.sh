@@ -96,6 +96,7 @@ refused() {
 
 wrong_values_are_refused() {
     refused demo '--interval takes a number from 1 to 60000' --interval 0 &&
+        refused demo '--format takes text, json or prometheus' --format xml &&
         refused threads '--threads takes a number from 1 to 64' --threads=65 &&
         refused memory_map '--region takes a number from 65536' --region 63K &&
         refused warm_restart '--size takes a number from 65536' --size x &&
@@ -153,6 +154,37 @@ demo_shows_every_part() {
             print row, "rows,", monitor, "checks,", above, "above the limit; usage from", peak, "to", last
             exit wrong || row < 20 || monitor < 3 || above < 1 || last > peak / 1.5
         }' "$out/said"
+}
+
+# ---- statistics as text ----
+
+formats=$out/formats
+promtool=$(command -v promtool || echo target/promtool/promtool)
+
+writes_formats() {
+    rm -rf "$formats"
+    mkdir -p "$formats"
+    limited "$out/behaviour_print" write "$formats" && [ "$(ls "$formats" | wc -l)" -eq 3 ]
+}
+
+# Prometheus's client for Python, installed once, under target/.
+has_prometheus_client() {
+    [ -x target/formats/bin/python ] || python3 -m venv target/formats || return 1
+    timeout 60 target/formats/bin/python -m pip install --quiet --disable-pip-version-check \
+        -r tests/c/requirements.txt
+}
+
+parsers_read_formats() { limited target/formats/bin/python tests/c/formats.py "$formats"; }
+
+# It also complains of names and units that are not Prometheus's habit.
+promtool_finds_nothing() {
+    timeout 60 "$promtool" check metrics <"$formats/stats.prom" >"$out/said" 2>&1 && [ ! -s "$out/said" ] ||
+        { cat "$out/said"; return 1; }
+}
+
+demo_prints_json() {
+    limited target/examples/demo --interval 50 --format json | tail -n 1 |
+        target/formats/bin/python -c 'import json, sys; print(json.load(sys.stdin)["stats"]["hits"])' | grep '^[1-9]'
 }
 
 # On a machine without tools, the demo needs a C compiler and make, but no linters.
@@ -420,6 +452,19 @@ step 'memory_map prints a legend' memory_map_has_a_legend
 step 'memory_map draws a picture' memory_map_draws_a_picture
 step 'errors of examples say what to do' errors_say_what_to_do
 step 'demo shows every part' demo_shows_every_part
+step 'statistics are printed in three formats' writes_formats
+if has_prometheus_client >"$out/log" 2>&1; then
+    step "JSON's and Prometheus's parsers read them alike" parsers_read_formats
+    step 'demo prints JSON' demo_prints_json
+else
+    tail -n 3 "$out/log" | sed 's/^/      /'
+    skip "parsers of JSON and Prometheus: pip could not install tests/c/requirements.txt: no network?"
+fi
+if [ -x "$promtool" ]; then
+    step 'promtool finds nothing' promtool_finds_nothing
+else
+    skip 'promtool: it is not there'
+fi
 step 'demo asks for a compiler alone' demo_asks_for_a_compiler_alone
 if [ -n "${LARDER_TRACES:-}" ]; then
     for trace in "$LARDER_TRACES"/*.ids.zst "$LARDER_TRACES"/*.csv.zst; do

@@ -82,7 +82,20 @@ TEST_CASE("the limit can change")
     CHECK(cache.item_count() == 0);
 }
 
-TEST_CASE("a scan visits each item, and continues where it stopped")
+TEST_CASE("statistics are printed in three formats")
+{
+    larder::region<65536> region;
+    larder::cache cache = *larder::cache::create(region);
+    CHECK_OK(cache.set("key", "value"));
+    std::array<char, LARDER_STATS_PRINT_MAX> buffer;
+    CHECK(cache.print_stats(LARDER_FORMAT_TEXT, buffer)->substr(0, 6) == "stats\n");
+    CHECK(cache.print_stats(LARDER_FORMAT_JSON, buffer)->substr(0, 25) == "{\"stats\":{\"item_count\":1,");
+    CHECK(cache.print_stats(LARDER_FORMAT_PROMETHEUS, buffer)->find("\nlarder_sets_total 1\n") != std::string::npos);
+    CHECK_STATUS(cache.print_stats(LARDER_FORMAT_JSON, larder::buffer(buffer.data(), 20)), status::buffer_too_small);
+    CHECK_STATUS(cache.print_stats(3, buffer), status::invalid);
+}
+
+TEST_CASE("a scan visits each item, and goes on where it was stopped")
 {
     TestCache<> test;
     for (int i = 0; i < 20; i++)

@@ -64,7 +64,7 @@ pub(crate) const CHAPTERS: [Chapter; 12] = [
     Chapter(
         "Cache: statistics",
         "Counters, bytes of each owner, single pages.",
-        &["cache_stats"],
+        &["cache_stats", "cache_print"],
     ),
     Chapter(
         "Monitor",

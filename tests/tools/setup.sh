@@ -31,6 +31,9 @@ has() { command -v "$1"; }
 compiles() { printf '#include <%s>\nint main(void) { return 0; }\n' "$1" | cc -x c -fsyntax-only -; }
 compiles_cpp() { printf '#include <%s>\n' "$1" | g++ -x c++ -fsyntax-only -; }
 
+# Prometheus's checker, which can be unpacked from its package without the server that it belongs to.
+has_promtool() { has promtool || [ -x target/promtool/promtool ]; }
+
 links() { echo 'int main(void) { return 0; }' | "$@" -x c - -o /dev/null; }
 
 for_build() {
@@ -55,6 +58,8 @@ for_host() {
     want cppcheck has cppcheck
     want cmake has cmake
     want doxygen has doxygen
+    want prometheus has_promtool
+    want python3-venv python3 -c 'import ensurepip'
     want python3-yaml sh -c "python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'"
 }
 
@@ -127,6 +132,15 @@ if command -v apt-get >/dev/null; then
         echo "setup: $* are unpacked in target/emulators"
     }
 
+    unpack_promtool() {
+        mkdir -p target/promtool
+        (cd target/promtool && apt-get -q download prometheus) || return 1
+        dpkg-deb --fsys-tarfile target/promtool/prometheus_*.deb |
+            tar -x -C target/promtool --strip-components=3 ./usr/bin/promtool || return 1
+        rm target/promtool/prometheus_*.deb
+        echo 'setup: promtool is unpacked in target/promtool'
+    }
+
     get update || echo 'setup: the lists of packages could not be renewed'
     if [ -n "$missing" ]; then
         echo "setup: installing$missing"
@@ -142,17 +156,19 @@ if command -v apt-get >/dev/null; then
     done
     if [ -n "$can_be_had" ]; then
         echo "setup: installing$can_be_had"
-        # Emulators are installed separately: installed ones of another version may conflict with them.
-        tools='' emulators=''
+        # Emulators for themselves: others of another version may stand in their way.
+        tools='' emulators='' promtool=''
         for package in $can_be_had; do
             case $package in
             qemu-system-*) emulators="$emulators $package" ;;
+            prometheus) promtool=$package ;;
             *) tools="$tools $package" ;;
             esac
         done
         [ -z "$tools" ] || install_beside $tools || for package in $tools; do
             install_beside "$package" || echo "setup: $package cannot be had: tests that need it are skipped"
         done
+        [ -z "$promtool" ] || unpack_promtool || echo 'setup: promtool cannot be had: tests that need it are skipped'
         [ -z "$emulators" ] || install_beside $emulators || unpack $emulators qemu-system-common qemu-system-data ||
             echo "setup:$emulators cannot be had: tests that need them are skipped"
     fi

@@ -131,6 +131,7 @@ larder_cache_reserve larder_cache_commit larder_cache_abort
 larder_cache_get_many larder_cache_set_many
 larder_cache_scan
 larder_cache_stats
+larder_cache_stats_print
 larder_cache_check
 larder_cache_append larder_cache_prepend
 larder_cache_put larder_cache_get_item
