@@ -9,16 +9,18 @@ CXXFLAGS ?= -O2 -g
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 LIB := target/lib/liblarder.a
-EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(wildcard c-examples/*.c)) \
+# A server by epoll is one for Linux.
+ELSEWHERE := $(if $(filter Linux,$(shell uname -s)),,c-examples/memcached_server.c)
+EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(filter-out $(ELSEWHERE),$(wildcard c-examples/*.c))) \
 	$(if $(shell command -v $(CXX)),$(patsubst c-examples/%.cpp,target/examples/%-cpp,$(wildcard c-examples/*.cpp)))
 
 # The parts of `make test`, each a target below.
 TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware \
-	test-dist test-fuzz test-hosts test-sanitizers
+	test-dist test-fuzz test-hosts test-sanitizers test-programs
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
-	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory install \
-	doc docs fmt check clean FORCE
+	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory \
+	bench-memcached install doc docs fmt check clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -53,7 +55,7 @@ abi: ## Generate tests/abi from include/larder.h: the ABI that compiled programs
 
 examples: $(EXAMPLES) ## Build the examples in C and C++ into target/examples
 
-target/examples/%: c-examples/%.c $(wildcard c-examples/*.h) include/larder.h $(LIB)
+target/examples/%: c-examples/%.c $(wildcard c-examples/*.h c-examples/memcached/*.h) include/larder.h $(LIB)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Wall -Wextra -Wpedantic $(CFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm $(ZSTD)
 
@@ -117,6 +119,11 @@ test-hosts: ## Run tests of Rust and C on 32-bit machines of both byte orders (Q
 test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	sh tests/sanitizers/run.sh
 
+test-programs: lib $(filter target/examples/memcached_server,$(EXAMPLES)) ## Test the memcached server and the near-cache with public clients
+	@sh tests/tools/setup.sh programs
+	@failed=0; sh tests/memcached/run.sh || failed=1; \
+		if [ -e tests/near_cache/run.sh ]; then sh tests/near_cache/run.sh || failed=1; fi; exit $$failed
+
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
 
@@ -160,6 +167,13 @@ bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' li
 
 bench-small: ## Print hit ratios of the small build beside the full engine's, in 16 and 64 KiB
 	sh benches/hitratio/small.sh $(ARGS)
+
+bench-memcached: lib target/examples/memcached_server ## Print figures beside memcached; draw docs/memcached.svg
+	@sh tests/tools/setup.sh programs
+	mkdir -p target/bench-memcached
+	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/memcached/load.c -o target/bench-memcached/load $(LIB) \
+		-lpthread -lm
+	python3 benches/memcached/memcached.py --svg docs/memcached.svg $(ARGS)
 
 bench-memory: ## Print the bytes that an item takes
 	cargo bench --bench memory

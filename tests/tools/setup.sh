@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs missing packages for the build and the tests: by apt-get if it exists, else prints what to install. The
 # host's Rust is not installed. Firmware's Rust, C compilers and emulators are installed if available; without them
-# their tests are skipped. If nothing is missing, it is quick and changes nothing. usage: setup.sh [build] [host]
-# [firmware] [hosts]      default: all. build: for building the library and C programs;        host: also for the
-# tests on this machine; hosts: for tests on other machines
+# their tests are skipped. If nothing is missing, it is quick and changes nothing.
+# usage: setup.sh [build] [host] [firmware] [hosts] [programs]     default: all. build: for building the library and C
+#        programs; host: also for the tests on this machine; hosts: for tests on other machines; programs: servers and
+#        clients for the tests of whole programs
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
-parts=${*:-build host firmware hosts}
+parts=${*:-build host firmware hosts programs}
 
 missing=''  # Debian packages
 wanted=''   # packages that only some tests need
@@ -89,6 +90,14 @@ for_hosts() {
     want libc6-dev-armhf-cross links arm-linux-gnueabihf-gcc
     want gcc-powerpc-linux-gnu has powerpc-linux-gnu-gcc
     want libc6-dev-powerpc-cross links powerpc-linux-gnu-gcc
+}
+
+# Where an init system runs, the package of memcached starts it at port 11211; the tests take ports of their own.
+for_programs() {
+    want python3 has python3
+    want python3-venv python3 -c 'import ensurepip'
+    want memcached has memcached
+    want libmemcached-tools has memccapable
 }
 
 if ! has cargo >/dev/null; then
