@@ -9,8 +9,10 @@ CXXFLAGS ?= -O2 -g
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 LIB := target/lib/liblarder.a
-# A server by epoll is one for Linux.
-ELSEWHERE := $(if $(filter Linux,$(shell uname -s)),,c-examples/memcached_server.c)
+HIREDIS := target/hiredis/libhiredis.a
+# Left out: a server by epoll where the host is not Linux, and near_cache before `make near-cache`.
+ELSEWHERE := $(if $(filter Linux,$(shell uname -s)),,c-examples/memcached_server.c) \
+	$(if $(wildcard $(HIREDIS)),,c-examples/near_cache.c)
 EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(filter-out $(ELSEWHERE),$(wildcard c-examples/*.c))) \
 	$(if $(shell command -v $(CXX)),$(patsubst c-examples/%.cpp,target/examples/%-cpp,$(wildcard c-examples/*.cpp)))
 
@@ -20,12 +22,12 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 
 .PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
 	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory \
-	bench-memcached install doc docs fmt check clean FORCE
+	bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the missing packages for building and testing (not the host's Rust)
 	@sh tests/tools/setup.sh
@@ -54,18 +56,25 @@ abi: ## Generate tests/abi from include/larder.h: the ABI that compiled programs
 	sh tests/tools/abi.sh tests/abi
 
 examples: $(EXAMPLES) ## Build the examples in C and C++ into target/examples
+	$(if $(wildcard $(HIREDIS)),,@echo 'near_cache is NOT built: hiredis 1.x is not there; make near-cache fetches it')
 
 target/examples/%: c-examples/%.c $(wildcard c-examples/*.h c-examples/memcached/*.h) include/larder.h $(LIB)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -Wall -Wextra -Wpedantic $(CFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm $(ZSTD)
+	$(CC) -std=c11 -Wall -Wextra -Wpedantic $(CFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm $(WITH)
 
 target/examples/%-cpp: c-examples/%.cpp include/larder.hpp include/larder.h $(LIB)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CXXFLAGS) -Iinclude $< -o $@ $(LIB) -lpthread -lm
 
 # Evaluated when the recipe runs, since `make setup` may just have installed libzstd.
-target/examples/replay: ZSTD = $(shell pkg-config --exists libzstd 2>/dev/null && \
+target/examples/replay: WITH = $(shell pkg-config --exists libzstd 2>/dev/null && \
 	echo -DHAVE_ZSTD `pkg-config --cflags --libs libzstd`)
+
+target/examples/near_cache: WITH = -isystem target/hiredis/include $(HIREDIS)
+
+near-cache: lib ## Build the example near_cache; fetches the C sources of hiredis 1.x by pip
+	@CC='$(CC)' sh tests/tools/hiredis.sh || { echo 'near_cache is NOT built: pip has no hiredis 1.x'; exit 1; }
+	$(MAKE) --no-print-directory target/examples/near_cache
 
 demo: ## Build the library, run the demo and draw a region; installs a C compiler where there is none
 	@sh tests/tools/setup.sh build
@@ -119,10 +128,9 @@ test-hosts: ## Run tests of Rust and C on 32-bit machines of both byte orders (Q
 test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	sh tests/sanitizers/run.sh
 
-test-programs: lib $(filter target/examples/memcached_server,$(EXAMPLES)) ## Test the memcached server and the near-cache with public clients
+test-programs: lib examples ## Test the memcached server and the near-cache with public servers and clients
 	@sh tests/tools/setup.sh programs
-	@failed=0; sh tests/memcached/run.sh || failed=1; \
-		if [ -e tests/near_cache/run.sh ]; then sh tests/near_cache/run.sh || failed=1; fi; exit $$failed
+	@failed=0; sh tests/memcached/run.sh || failed=1; sh tests/near_cache/run.sh || failed=1; exit $$failed
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
 	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
@@ -161,6 +169,10 @@ bench-paths: lib ## Print what each instruction of a call is for, and the lines 
 bench-peers: ## Print bytes, hit ratio and speed beside other caches, and draw docs/benchmarks.svg
 	cargo run --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers -- --svg docs/benchmarks.svg \
 		$(ARGS)
+
+bench-near-cache: near-cache ## Print what a near-cache brings in front of Redis, and draw docs/near_cache.svg
+	@sh tests/tools/setup.sh build host
+	python3 -B benches/near_cache/near_cache.py --svg docs/near_cache.svg $(ARGS)
 
 bench-hitratio: ## Print hit ratios of this and other policies; ARGS='--help' lists options
 	cargo bench --bench hitratio -- $(ARGS)

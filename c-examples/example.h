@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define EXIT_USAGE 2
-#define OPTIONS_MAX 8
+#define OPTIONS_MAX 16
 
 /* What to do about a status. */
 static inline const char *advice(larder_status status)

@@ -98,6 +98,8 @@ for_programs() {
     want python3-venv python3 -c 'import ensurepip'
     want memcached has memcached
     want libmemcached-tools has memccapable
+    want python3-pip python3 -m pip --version
+    want redis-tools has redis-check-rdb
 }
 
 if ! has cargo >/dev/null; then
