@@ -181,8 +181,8 @@ int main(int argc, char **argv)
         { "size", &load.size, 0, sizeof value, NULL },   { "batch", &load.batch, 1, BATCH_MAX, NULL },
         { "seed", &load.seed, 0, UINT64_MAX, NULL },
     };
-    read_arguments(argc, argv, "usage: load --port P --kind fill|scan|get|set|cache [--ops N] [--keys N] [--size BYTES] "
-                   "[--batch N] [--seed N]\n\n", known, 7, NULL);
+    read_arguments(argc, argv, "usage: load --port P --kind fill|scan|get|set|cache [--ops N] [--keys N] "
+                   "[--size BYTES] [--batch N] [--seed N]\n\n", known, 7, NULL);
     load.is_in_order = strcmp(kind, "fill") == 0 || strcmp(kind, "scan") == 0;
     load.has_gets = strcmp(kind, "get") == 0 || strcmp(kind, "cache") == 0 || strcmp(kind, "scan") == 0;
     load.has_sets = !load.has_gets || strcmp(kind, "cache") == 0;
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
     if (!load.is_in_order)
         zipf_init(&load.zipf, (uint32_t)load.keys, ALPHA);
     run(&load);
-    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", load.gets, load.hits, load.sets, load.stored,
-           load.value_bytes);
+    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", load.gets, load.hits, load.sets,
+           load.stored, load.value_bytes);
     return EXIT_SUCCESS;
 }

@@ -1,6 +1,7 @@
-"""larder's memcached server beside memcached, in the same memory: items held, hit ratio, and the servers' processor time
-for an operation, in slices that take turns. Prints tables; --svg FILE draws them.
+"""larder's memcached server beside memcached, in the same memory: items held, hit ratio, and the servers' processor
+time for an operation, in slices that take turns. Prints tables; --svg FILE draws them.
 usage: memcached.py [--svg FILE] [--megabytes N] [--threads N] [--rounds N] [--slice OPS]"""
+
 import argparse
 import shutil
 import statistics
@@ -11,8 +12,13 @@ sys.path.insert(0, 'tests/memcached')
 from server import Server  # noqa: E402
 
 LOAD = 'target/bench-memcached/load'
-WORKLOADS = [('get, one at a time', 'get', 1), ('get, 32 in a packet', 'get', 32), ('set, one at a time', 'set', 1),
-             ('set, 32 in a packet', 'set', 32), ('get or set, 32 in a packet', 'cache', 32)]
+WORKLOADS = [
+    ('get, one at a time', 'get', 1),
+    ('get, 32 in a packet', 'get', 32),
+    ('set, one at a time', 'set', 1),
+    ('set, 32 in a packet', 'set', 32),
+    ('get or set, 32 in a packet', 'cache', 32),
+]
 NAMES = ('larder', 'memcached')
 threads = 1
 
@@ -33,7 +39,9 @@ def pair(megabytes):
 def processor_ns(server):
     """Of all threads."""
     total = 0
-    for task in subprocess.run(['ls', f'/proc/{server.process.pid}/task'], capture_output=True, text=True).stdout.split():
+    for task in subprocess.run(
+        ['ls', f'/proc/{server.process.pid}/task'], capture_output=True, text=True
+    ).stdout.split():
         with open(f'/proc/{server.process.pid}/task/{task}/schedstat') as file:
             total += int(file.read().split()[0])
     return total
@@ -72,8 +80,14 @@ def processor_time(megabytes, rounds, slice_ops):
         for turn in range(rounds):
             for i in (0, 1) if turn % 2 == 0 else (1, 0):
                 before = processor_ns(servers[i])
-                counted = load(servers[i], kind, slice_ops if batch > 1 else slice_ops // 4, keys=keys, batch=batch,
-                               seed=100 + turn)
+                counted = load(
+                    servers[i],
+                    kind,
+                    slice_ops if batch > 1 else slice_ops // 4,
+                    keys=keys,
+                    batch=batch,
+                    seed=100 + turn,
+                )
                 times[i].append((processor_ns(servers[i]) - before) / (counted['gets'] + counted['sets']))
         ratio = statistics.median(a / b for a, b in zip(*times))
         found.append((name, statistics.median(times[0]), statistics.median(times[1]), ratio))
@@ -89,12 +103,16 @@ def bars(groups):
         lines.append(f'<text x="10" y="{y + 12}" font-weight="bold">{title}</text>')
         for i, color in enumerate(('#2a7f62', '#9aa5b1')):
             width, top = 420 * values[i] / max(values), y + 20 + 18 * i
-            lines.append(f'<text x="10" y="{top + 12}">{NAMES[i]}</text>'
-                         f'<rect x="90" y="{top}" width="{width:.0f}" height="14" fill="{color}"/>'
-                         f'<text x="{96 + width:.0f}" y="{top + 12}">{texts[i]}</text>')
+            lines.append(
+                f'<text x="10" y="{top + 12}">{NAMES[i]}</text>'
+                f'<rect x="90" y="{top}" width="{width:.0f}" height="14" fill="{color}"/>'
+                f'<text x="{96 + width:.0f}" y="{top + 12}">{texts[i]}</text>'
+            )
         y += 66
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {y}" font-family="sans-serif" font-size="12">\n'
-            f'<rect width="640" height="{y}" fill="white"/>\n' + '\n'.join(lines) + '\n</svg>\n')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 {y}" font-family="sans-serif" font-size="12">\n'
+        f'<rect width="640" height="{y}" fill="white"/>\n' + '\n'.join(lines) + '\n</svg>\n'
+    )
 
 
 def main():
@@ -114,14 +132,25 @@ def main():
     for size, what in ((100, 'values of 100 bytes'), (0, 'values of 16 to 4,096 bytes')):
         (ours, our_payload, our_mb), (theirs, their_payload, their_mb) = items_held(megabytes, size)
         print(f'| items held, {what} | {ours:,} | {theirs:,} | {ours / theirs:.2f} |')
-        print(f'| megabytes of keys and values in them | {our_payload:.1f} | {their_payload:.1f} | {our_payload / their_payload:.2f} |')
+        print(
+            f'| megabytes of keys and values in them | {our_payload:.1f} | {their_payload:.1f} '
+            f'| {our_payload / their_payload:.2f} |'
+        )
         print(f'| megabytes of the process then | {our_mb:.0f} | {their_mb:.0f} | {our_mb / their_mb:.2f} |')
         groups.append((f'items held, {what}', (ours, theirs), (f'{ours:,}', f'{theirs:,}')))
-        groups.append((f'megabytes of keys and values held, {what}', (our_payload, their_payload),
-                       (f'{our_payload:.1f}', f'{their_payload:.1f}')))
+        groups.append(
+            (
+                f'megabytes of keys and values held, {what}',
+                (our_payload, their_payload),
+                (f'{our_payload:.1f}', f'{their_payload:.1f}'),
+            )
+        )
     for size, keys, what in ((100, megabytes * 16000, '100 bytes'), (0, megabytes * 3200, '16 to 4,096 bytes')):
         ours, theirs = hit_ratio(megabytes, size, keys)
-        print(f'| hit ratio, Zipf 0.9, {keys:,} keys, values of {what} | {ours:.3f} | {theirs:.3f} | {ours / theirs:.2f} |')
+        print(
+            f'| hit ratio, Zipf 0.9, {keys:,} keys, values of {what} | {ours:.3f} | {theirs:.3f} '
+            f'| {ours / theirs:.2f} |'
+        )
         groups.append((f'hit ratio, Zipf 0.9, values of {what}', (ours, theirs), (f'{ours:.3f}', f'{theirs:.3f}')))
     for name, ours, theirs, ratio in processor_time(megabytes, options.rounds, options.slice):
         print(f"| server's processor time, ns: {name} | {ours:,.0f} | {theirs:,.0f} | {ratio:.2f} |", flush=True)

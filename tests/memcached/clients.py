@@ -1,4 +1,5 @@
 """Public clients: pymemcache, pylibmc, and a ketama ring of three servers one of which is killed."""
+
 import random
 import signal
 
@@ -14,7 +15,11 @@ def pymemcache(server):
     client = PyMemcache(('127.0.0.1', server.port), timeout=20, connect_timeout=20)
     assert client.set('a', 'one', noreply=False) and client.get('a') == b'one'
     assert client.add('a', 'x', noreply=False) is False and client.replace('a', 'two', noreply=False)
-    assert client.append('a', '!', noreply=False) and client.prepend('a', '>', noreply=False) and client.get('a') == b'>two!'
+    assert (
+        client.append('a', '!', noreply=False)
+        and client.prepend('a', '>', noreply=False)
+        and client.get('a') == b'>two!'
+    )
     value, cas = client.gets('a')
     assert client.cas('a', 'three', cas) is True and client.cas('a', 'four', cas) is False
     assert client.cas('none', 'x', cas) is None
@@ -58,9 +63,17 @@ def libmemcached(server):
 def ring(count):
     """One of three is killed: its share is lost, what the others hold is not, and the ring goes on without it."""
     servers = [Server('-m', '16') for _ in range(count)]
-    client = pylibmc.Client([f'127.0.0.1:{server.port}' for server in servers],
-                            behaviors={'ketama': True, 'remove_failed': 1, 'retry_timeout': 1, 'dead_timeout': 60,
-                                       'connect_timeout': 500, 'num_replicas': 0})
+    client = pylibmc.Client(
+        [f'127.0.0.1:{server.port}' for server in servers],
+        behaviors={
+            'ketama': True,
+            'remove_failed': 1,
+            'retry_timeout': 1,
+            'dead_timeout': 60,
+            'connect_timeout': 500,
+            'num_replicas': 0,
+        },
+    )
     keys = [f'user:{i}' for i in range(3000)]
     for key in keys:
         assert client.set(key, key)
@@ -77,13 +90,21 @@ def ring(count):
     for key in keys:
         assert client.set(key, key), 'the ring does not go on'
     assert sum(client.get(key) == key for key in keys) == len(keys)
-    print(f'{count} servers held {shares}; one killed: {kept} items were there, {failed} gets failed, then all were set anew')
+    print(
+        f'{count} servers held {shares}; one killed: {kept} items were there, {failed} gets failed, '
+        'then all were set anew'
+    )
 
 
 def hash_client():
     servers = [Server('-m', '16') for _ in range(3)]
-    client = HashClient([('127.0.0.1', server.port) for server in servers], ignore_exc=True, retry_attempts=0,
-                        timeout=20, connect_timeout=1)
+    client = HashClient(
+        [('127.0.0.1', server.port) for server in servers],
+        ignore_exc=True,
+        retry_attempts=0,
+        timeout=20,
+        connect_timeout=1,
+    )
     for i in range(300):
         client.set(f'k{i}', str(i), noreply=False)
     servers[2].stop(signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Random and mutated byte streams, cut into pieces at random, to a server that is built with sanitizers. In between
 another client's item must be there, and its answers in step. usage: fuzz.py SECONDS [SEED]"""
+
 import random
 import socket
 import sys
@@ -7,16 +8,59 @@ import time
 
 from server import Server
 
-LINES = [b'get a b c\r\n', b'gets a\r\n', b'gat 100 a b\r\n', b'set a 300 0 3\r\nabc\r\n', b'add b 0 0 0\r\n\r\n', b'replace a 0 0 1\r\nx\r\n',
-         b'append a 0 0 2\r\nxy\r\n', b'prepend a 0 0 2\r\nxy\r\n', b'cas a 0 0 1 7\r\nx\r\n', b'incr n 5\r\n',
-         b'decr n 7\r\n', b'set n 0 0 2 noreply\r\n10\r\n', b'touch a 100\r\n', b'delete a\r\n', b'stats\r\n',
-         b'stats settings\r\n', b'stats cachedump 1 9\r\n', b'stats conns\r\n', b'version\r\n',
-         b'mg a s v t f k O7 h l c\r\n', b'mg YWJj b k v N30\r\n', b'mg a R30 T90\r\n', b'ms a 2 T90 F300 c k\r\nhi\r\n',
-         b'ms YWJj 2 b MA q\r\nhi\r\n', b'md a I T30\r\n', b'md a C5 q\r\n', b'ma n N0 J5 D3 v t\r\n', b'ma n MD D9 q\r\n',
-         b'me a\r\n', b'mn\r\n', b'set big 0 0 60000\r\n' + b'x' * 60000 + b'\r\n', b'get big big\r\n',
-         b'set c 0 0 2000000000\r\n', b'stats reset\r\n', b'append big 4000000000 -1 20000\r\n' + b'y' * 20000 + b'\r\n']
-INTERESTING = [b'\0', b'\r', b'\n', b'\r\n', b' ', b'-1', b'4294967295', b'18446744073709551615', b'\xff', b'=', b'k' * 251,
-               b'2147483647', b' noreply', b'A' * 3000]
+LINES = [
+    b'get a b c\r\n',
+    b'gets a\r\n',
+    b'gat 100 a b\r\n',
+    b'set a 300 0 3\r\nabc\r\n',
+    b'add b 0 0 0\r\n\r\n',
+    b'replace a 0 0 1\r\nx\r\n',
+    b'append a 0 0 2\r\nxy\r\n',
+    b'prepend a 0 0 2\r\nxy\r\n',
+    b'cas a 0 0 1 7\r\nx\r\n',
+    b'incr n 5\r\n',
+    b'decr n 7\r\n',
+    b'set n 0 0 2 noreply\r\n10\r\n',
+    b'touch a 100\r\n',
+    b'delete a\r\n',
+    b'stats\r\n',
+    b'stats settings\r\n',
+    b'stats cachedump 1 9\r\n',
+    b'stats conns\r\n',
+    b'version\r\n',
+    b'mg a s v t f k O7 h l c\r\n',
+    b'mg YWJj b k v N30\r\n',
+    b'mg a R30 T90\r\n',
+    b'ms a 2 T90 F300 c k\r\nhi\r\n',
+    b'ms YWJj 2 b MA q\r\nhi\r\n',
+    b'md a I T30\r\n',
+    b'md a C5 q\r\n',
+    b'ma n N0 J5 D3 v t\r\n',
+    b'ma n MD D9 q\r\n',
+    b'me a\r\n',
+    b'mn\r\n',
+    b'set big 0 0 60000\r\n' + b'x' * 60000 + b'\r\n',
+    b'get big big\r\n',
+    b'set c 0 0 2000000000\r\n',
+    b'stats reset\r\n',
+    b'append big 4000000000 -1 20000\r\n' + b'y' * 20000 + b'\r\n',
+]
+INTERESTING = [
+    b'\0',
+    b'\r',
+    b'\n',
+    b'\r\n',
+    b' ',
+    b'-1',
+    b'4294967295',
+    b'18446744073709551615',
+    b'\xff',
+    b'=',
+    b'k' * 251,
+    b'2147483647',
+    b' noreply',
+    b'A' * 3000,
+]
 
 
 def mutated(pick):
@@ -29,9 +73,9 @@ def mutated(pick):
         elif kind == 1:
             data[at:at] = pick.choice(INTERESTING)
         elif kind == 2:
-            del data[at:at + pick.choice([1, 2, 10, 1000])]
+            del data[at : at + pick.choice([1, 2, 10, 1000])]
         else:
-            data[at:at] = data[:pick.randrange(50)]
+            data[at:at] = data[: pick.randrange(50)]
     return bytes(data)
 
 
@@ -42,7 +86,7 @@ def stream(pick):
 def exchange(attacker, data, pick):
     """Sends a piece of random length, and reads what has come, or not; what is left to send."""
     try:
-        data = data[attacker.send(data[:pick.choice([1, 7, 100, 4096, 1 << 20])]):]
+        data = data[attacker.send(data[: pick.choice([1, 7, 100, 4096, 1 << 20])]) :]
     except BlockingIOError:
         time.sleep(0.0002)
     try:

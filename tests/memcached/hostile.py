@@ -1,4 +1,5 @@
 """Slow and hostile clients: what they do to the others, and to the server's memory."""
+
 import socket
 import threading
 import time
@@ -12,8 +13,16 @@ BIG = b'x' * 1000000
 def half_done(server):
     """Connections that stop in the middle of each kind of command, or never read their answers."""
     held = []
-    for data in (b'', b's', b'set k 0 0 10\r\nabc', b'get a b c', b'set k 0 0 900000\r\n' + b'x' * 70000, b'mg',
-                 b'get ' + b'k ' * 30000, b'set k 0 0 2000000000\r\n' + b'x' * 50000):
+    for data in (
+        b'',
+        b's',
+        b'set k 0 0 10\r\nabc',
+        b'get a b c',
+        b'set k 0 0 900000\r\n' + b'x' * 70000,
+        b'mg',
+        b'get ' + b'k ' * 30000,
+        b'set k 0 0 2000000000\r\n' + b'x' * 50000,
+    ):
         client = server.connect()
         client.send(data)
         held.append(client)
@@ -53,8 +62,10 @@ def in_pieces(server):
     with server.connect() as client:
         for byte in b'set p 300 0 4\r\na\r\nb\r\nget p none\r\nmg p s v\r\nincr p 1\r\nmn\r\n':
             client.send(bytes([byte]))
-        wanted = (b'STORED\r\nVALUE p 300 4\r\na\r\nb\r\nEND\r\nVA 4 s4\r\na\r\nb\r\n'
-                  b'CLIENT_ERROR cannot increment or decrement non-numeric value\r\nMN\r\n')
+        wanted = (
+            b'STORED\r\nVALUE p 300 4\r\na\r\nb\r\nEND\r\nVA 4 s4\r\na\r\nb\r\n'
+            b'CLIENT_ERROR cannot increment or decrement non-numeric value\r\nMN\r\n'
+        )
         assert client.input.read(len(wanted)) == wanted
 
 
@@ -116,7 +127,7 @@ def idle_ones_end():
     for _ in range(7):
         time.sleep(0.5)
         longest = max(longest, time.monotonic() - last)
-        if longest < 1.5: # else the machine is too slow to tell
+        if longest < 1.5:  # else the machine is too slow to tell
             busy.ask('', '')
         last = time.monotonic()
     assert idle.is_closed(), 'an idle connection stays'

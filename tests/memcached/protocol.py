@@ -1,5 +1,6 @@
 """Text protocol and meta commands, answer by answer: what memcached's protocol.txt says, its errors, and that no error
 takes the stream out of step. `ask` requires the whole answer and nothing behind it."""
+
 import os
 import socket
 import subprocess
@@ -15,13 +16,17 @@ def storing(c):
     c.ask('set a 5 0 3\r\nabc\r\nget a\r\n', 'STORED\r\nVALUE a 5 3\r\nabc\r\nEND\r\n')
     c.ask('add a 0 0 1\r\nx\r\nadd b 0 0 0\r\n\r\n', 'NOT_STORED\r\nSTORED\r\n')
     c.ask('replace none 0 0 1\r\nx\r\nreplace a 1 0 2\r\nxy\r\n', 'NOT_STORED\r\nSTORED\r\n')
-    c.ask('append a 9 0 1\r\nz\r\nprepend a 9 0 1\r\nw\r\nget a b\r\n',
-          'STORED\r\nSTORED\r\nVALUE a 1 4\r\nwxyz\r\nVALUE b 0 0\r\n\r\nEND\r\n')
+    c.ask(
+        'append a 9 0 1\r\nz\r\nprepend a 9 0 1\r\nw\r\nget a b\r\n',
+        'STORED\r\nSTORED\r\nVALUE a 1 4\r\nwxyz\r\nVALUE b 0 0\r\n\r\nEND\r\n',
+    )
     c.ask('append none 0 0 1\r\nx\r\nprepend none 0 0 1\r\nx\r\n', 'NOT_STORED\r\nNOT_STORED\r\n')
     c.ask('set q 0 0 1 noreply\r\nx\r\nadd q 0 0 1 noreply\r\ny\r\nget q\r\n', 'VALUE q 0 1\r\nx\r\nEND\r\n')
     for flags in (0, 255, 256, 2**32 - 1):
-        c.ask(f'set f {flags} 0 2\r\nab\r\nappend f 0 0 1\r\nc\r\nget f\r\n',
-              f'STORED\r\nSTORED\r\nVALUE f {flags} 3\r\nabc\r\nEND\r\n')
+        c.ask(
+            f'set f {flags} 0 2\r\nab\r\nappend f 0 0 1\r\nc\r\nget f\r\n',
+            f'STORED\r\nSTORED\r\nVALUE f {flags} 3\r\nabc\r\nEND\r\n',
+        )
     c.ask(b'set bin 0 0 5\r\n\r\n\0\r\n\r\nget bin\r\n', b'STORED\r\nVALUE bin 0 5\r\n\r\n\0\r\n\r\nEND\r\n')
 
 
@@ -32,37 +37,55 @@ def cas(c):
     second = c.line('gets w\r\n').split()[4]
     c.input.readline(), c.input.readline()
     assert first != second, 'two items have one cas'
-    c.ask(f'cas v 0 0 1 {first}\r\n2\r\ncas v 0 0 1 {first}\r\n3\r\ncas none 0 0 1 1\r\nx\r\nget v\r\n',
-          'STORED\r\nEXISTS\r\nNOT_FOUND\r\nVALUE v 0 1\r\n2\r\nEND\r\n')
+    c.ask(
+        f'cas v 0 0 1 {first}\r\n2\r\ncas v 0 0 1 {first}\r\n3\r\ncas none 0 0 1 1\r\nx\r\nget v\r\n',
+        'STORED\r\nEXISTS\r\nNOT_FOUND\r\nVALUE v 0 1\r\n2\r\nEND\r\n',
+    )
 
 
 def numbers(c):
-    c.ask('set n 0 0 2\r\n10\r\nincr n 1\r\ndecr n 2\r\nget n\r\n',
-          'STORED\r\n11\r\n9\r\nVALUE n 0 2\r\n9 \r\nEND\r\n')
+    c.ask(
+        'set n 0 0 2\r\n10\r\nincr n 1\r\ndecr n 2\r\nget n\r\n', 'STORED\r\n11\r\n9\r\nVALUE n 0 2\r\n9 \r\nEND\r\n'
+    )
     c.ask('decr n 100\r\nincr n 18446744073709551615\r\nincr n 2\r\n', '0\r\n18446744073709551615\r\n1\r\n')
     c.ask('incr none 1\r\ndecr none 1\r\n', 'NOT_FOUND\r\nNOT_FOUND\r\n')
-    c.ask('set t 0 0 2\r\nhi\r\nincr t 1\r\n',
-          'STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n')
-    c.ask('incr n x\r\nincr n 18446744073709551616\r\nincr n -1\r\n',
-          3 * 'CLIENT_ERROR invalid numeric delta argument\r\n')
+    c.ask(
+        'set t 0 0 2\r\nhi\r\nincr t 1\r\n',
+        'STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n',
+    )
+    c.ask(
+        'incr n x\r\nincr n 18446744073709551616\r\nincr n -1\r\n',
+        3 * 'CLIENT_ERROR invalid numeric delta argument\r\n',
+    )
     c.ask('incr n 1 noreply\r\nget n\r\n', 'VALUE n 0 20\r\n2' + 19 * ' ' + '\r\nEND\r\n')
 
 
 def time_to_live(c):
-    c.ask('set e 0 50 1\r\nx\r\nset m 0 -1 1\r\nx\r\nset p 0 1000000000 1\r\nx\r\nget e m p\r\n',
-          'STORED\r\nSTORED\r\nSTORED\r\nVALUE e 0 1\r\nx\r\nEND\r\n')
-    c.ask('add m 0 0 1\r\ny\r\nreplace p 0 0 1\r\ny\r\ndelete p\r\nget m\r\n',
-          'STORED\r\nNOT_STORED\r\nNOT_FOUND\r\nVALUE m 0 1\r\ny\r\nEND\r\n')
-    c.ask('debugtime 30\r\nget e\r\ntouch e 100\r\ndebugtime 50\r\nget e\r\ngat 200 e\r\ndebugtime 150\r\n',
-          'OK\r\nVALUE e 0 1\r\nx\r\nEND\r\nTOUCHED\r\nOK\r\nVALUE e 0 1\r\nx\r\nEND\r\nVALUE e 0 1\r\nx\r\nEND\r\nOK\r\n')
-    c.ask('get e\r\ndebugtime 60\r\nget e\r\ntouch e 1\r\ngat 5 e\r\n',
-          'VALUE e 0 1\r\nx\r\nEND\r\nOK\r\nEND\r\nNOT_FOUND\r\nEND\r\n')
+    c.ask(
+        'set e 0 50 1\r\nx\r\nset m 0 -1 1\r\nx\r\nset p 0 1000000000 1\r\nx\r\nget e m p\r\n',
+        'STORED\r\nSTORED\r\nSTORED\r\nVALUE e 0 1\r\nx\r\nEND\r\n',
+    )
+    c.ask(
+        'add m 0 0 1\r\ny\r\nreplace p 0 0 1\r\ny\r\ndelete p\r\nget m\r\n',
+        'STORED\r\nNOT_STORED\r\nNOT_FOUND\r\nVALUE m 0 1\r\ny\r\nEND\r\n',
+    )
+    c.ask(
+        'debugtime 30\r\nget e\r\ntouch e 100\r\ndebugtime 50\r\nget e\r\ngat 200 e\r\ndebugtime 150\r\n',
+        'OK\r\nVALUE e 0 1\r\nx\r\nEND\r\nTOUCHED\r\nOK\r\nVALUE e 0 1\r\nx\r\nEND\r\n'
+        'VALUE e 0 1\r\nx\r\nEND\r\nOK\r\n',
+    )
+    c.ask(
+        'get e\r\ndebugtime 60\r\nget e\r\ntouch e 1\r\ngat 5 e\r\n',
+        'VALUE e 0 1\r\nx\r\nEND\r\nOK\r\nEND\r\nNOT_FOUND\r\nEND\r\n',
+    )
     c.ask('set e 0 0 1\r\nx\r\ntouch e -1\r\nget e\r\ntouch e 9\r\n', 'STORED\r\nTOUCHED\r\nEND\r\nNOT_FOUND\r\n')
 
 
 def flushing(c):
-    c.ask('set a 0 0 1\r\nx\r\nflush_all\r\nget a\r\nset a 0 0 1\r\nx\r\nflush_all 20\r\nget a\r\n',
-          'STORED\r\nOK\r\nEND\r\nSTORED\r\nOK\r\nVALUE a 0 1\r\nx\r\nEND\r\n')
+    c.ask(
+        'set a 0 0 1\r\nx\r\nflush_all\r\nget a\r\nset a 0 0 1\r\nx\r\nflush_all 20\r\nget a\r\n',
+        'STORED\r\nOK\r\nEND\r\nSTORED\r\nOK\r\nVALUE a 0 1\r\nx\r\nEND\r\n',
+    )
     c.ask('debugtime 20\r\n', 'OK\r\n')
     c.ask('get a\r\nflush_all 0 noreply\r\nflush_all x\r\n', 'END\r\nCLIENT_ERROR invalid exptime argument\r\n')
 
@@ -74,42 +97,65 @@ def errors(c):
     c.ask('set a x 0 1\r\nset a 0 x 1\r\nset a 0 0 x\r\nset a 0 0 -1\r\nset a 4294967296 0 1\r\n', 5 * bad)
     c.ask('set a 0 0 2\r\nabcdef\r\nget a\r\n', 'CLIENT_ERROR bad data chunk\r\nERROR\r\nEND\r\n')
     c.ask('delete a 5\r\n', bad[:-2] + '.  Usage: delete <key> [noreply]\r\n')
-    c.ask('set a 0 0 1\r\nx\r\nset a 0 0 2000000\r\n' + 'x' * 2000000 + '\r\nget a\r\n',
-          'STORED\r\nSERVER_ERROR object too large for cache\r\nEND\r\n')
-    c.ask('delete a 0\r\ndelete a noreply\r\ntouch a x\r\n',
-          'NOT_FOUND\r\nCLIENT_ERROR invalid exptime argument\r\n')
+    c.ask(
+        'set a 0 0 1\r\nx\r\nset a 0 0 2000000\r\n' + 'x' * 2000000 + '\r\nget a\r\n',
+        'STORED\r\nSERVER_ERROR object too large for cache\r\nEND\r\n',
+    )
+    c.ask('delete a 0\r\ndelete a noreply\r\ntouch a x\r\n', 'NOT_FOUND\r\nCLIENT_ERROR invalid exptime argument\r\n')
     c.ask('verbosity 0\r\nverbosity 0 noreply\r\nstats nonsense\r\nstats reset\r\n', 'OK\r\nERROR\r\nRESET\r\n')
 
 
 def meta(c):
-    c.ask('mg none v\r\nmg none v k Oq\r\nmg none q\r\nmd none\r\nma none\r\nme none\r\n',
-          'EN\r\nEN knone Oq\r\nNF\r\nNF\r\nEN\r\n')
+    c.ask(
+        'mg none v\r\nmg none v k Oq\r\nmg none q\r\nmd none\r\nma none\r\nme none\r\n',
+        'EN\r\nEN knone Oq\r\nNF\r\nNF\r\nEN\r\n',
+    )
     c.ask('ms a 2 T9000 F7\r\nhi\r\nmg a s f t v k O12\r\n', 'HD\r\nVA 2 s2 f7 t9000 ka O12\r\nhi\r\n')
     c.ask('mg a h\r\nmg a h\r\nmg a u h\r\n', 'HD h1\r\nHD h1\r\nHD h1\r\n')
     c.ask('ms l 1\r\nx\r\nmg l\r\ndebugtime 100\r\n', 'HD\r\nHD\r\nOK\r\n')
-    assert c.line('mg l l\r\n')[:7] in ('HD l100', 'HD l101', 'HD l102') and c.line('mg l l u\r\n') in ('HD l0', 'HD l1')
+    assert c.line('mg l l\r\n')[:7] in ('HD l100', 'HD l101', 'HD l102') and c.line('mg l l u\r\n') in (
+        'HD l0',
+        'HD l1',
+    )
     c.ask('ms b 1 q\r\nx\r\nmg b h u\r\nmg b h\r\nmg b h\r\n', 'HD h0\r\nHD h0\r\nHD h1\r\n')
-    c.ask('ms YmluYXJ5IGtleQ== 1 b k Ox\r\nx\r\nmg YmluYXJ5IGtleQ== b v k\r\nme YmluYXJ5 b\r\n',
-          'HD kYmluYXJ5IGtleQ== b Ox\r\nVA 1 kYmluYXJ5IGtleQ== b\r\nx\r\nEN\r\n')
-    c.ask('ms a 1 ME\r\nx\r\nms new 1 ME\r\nx\r\nms gone 1 MR\r\nx\r\nms new 1 MA\r\ny\r\nms new 1 MP\r\nw\r\n',
-          'NS\r\nHD\r\nNS\r\nHD\r\nHD\r\n')
+    c.ask(
+        'ms YmluYXJ5IGtleQ== 1 b k Ox\r\nx\r\nmg YmluYXJ5IGtleQ== b v k\r\nme YmluYXJ5 b\r\n',
+        'HD kYmluYXJ5IGtleQ== b Ox\r\nVA 1 kYmluYXJ5IGtleQ== b\r\nx\r\nEN\r\n',
+    )
+    c.ask(
+        'ms a 1 ME\r\nx\r\nms new 1 ME\r\nx\r\nms gone 1 MR\r\nx\r\nms new 1 MA\r\ny\r\nms new 1 MP\r\nw\r\n',
+        'NS\r\nHD\r\nNS\r\nHD\r\nHD\r\n',
+    )
     c.ask('mg new v\r\nms gone 1 MA\r\nx\r\n', 'VA 3\r\nwxy\r\nNS\r\n')
-    c.ask('ma cnt N0 J5 v\r\nma cnt v D3\r\nma cnt MD D2 v\r\nma cnt MD D99 v\r\nma cnt q\r\nma cnt N0 T30 t v\r\n',
-          'VA 1\r\n5\r\nVA 1\r\n8\r\nVA 1\r\n6\r\nVA 1\r\n0\r\nVA 1 t30\r\n2\r\n')
+    c.ask(
+        'ma cnt N0 J5 v\r\nma cnt v D3\r\nma cnt MD D2 v\r\nma cnt MD D99 v\r\nma cnt q\r\nma cnt N0 T30 t v\r\n',
+        'VA 1\r\n5\r\nVA 1\r\n8\r\nVA 1\r\n6\r\nVA 1\r\n0\r\nVA 1 t30\r\n2\r\n',
+    )
     c.ask('md a q\r\nmd a q\r\nmg a v\r\n', 'NF\r\nEN\r\n')
-    for bad, answer in (('mg a !', 'invalid flag'), ('mg a v v', 'duplicate flag'), ('mg a Tx', 'bad token in command line format'),
-                        ('mg a O' + 'x' * 32, 'opaque token too long'), ('ma a M', 'invalid or duplicate flag'),
-                        ('ma a MZ', 'invalid mode for ma M token'), ('ms a', 'bad command line format'),
-                        ('ms a x', 'bad command line format'), ('mg a! b', 'error decoding key')):
+    for bad, answer in (
+        ('mg a !', 'invalid flag'),
+        ('mg a v v', 'duplicate flag'),
+        ('mg a Tx', 'bad token in command line format'),
+        ('mg a O' + 'x' * 32, 'opaque token too long'),
+        ('ma a M', 'invalid or duplicate flag'),
+        ('ma a MZ', 'invalid mode for ma M token'),
+        ('ms a', 'bad command line format'),
+        ('ms a x', 'bad command line format'),
+        ('mg a! b', 'error decoding key'),
+    ):
         c.ask(bad + '\r\n', f'CLIENT_ERROR {answer}\r\n')
-    c.ask('ms a 3 MZ\r\nabc\r\nms a 3 v v\r\nabc\r\n',
-          'CLIENT_ERROR invalid mode for ms M token\r\nCLIENT_ERROR duplicate flag\r\n')
+    c.ask(
+        'ms a 3 MZ\r\nabc\r\nms a 3 v v\r\nabc\r\n',
+        'CLIENT_ERROR invalid mode for ms M token\r\nCLIENT_ERROR duplicate flag\r\n',
+    )
 
 
 def recache(c):
     """N and R have one winner; what md I marks is stale until it is set; C guards."""
-    c.ask('mg lease N30 t v\r\nmg lease N30 v\r\nms lease 1\r\nx\r\nmg lease N30 v\r\n',
-          'VA 0 t30 W\r\n\r\nVA 0 Z\r\n\r\nHD\r\nVA 1\r\nx\r\n')
+    c.ask(
+        'mg lease N30 t v\r\nmg lease N30 v\r\nms lease 1\r\nx\r\nmg lease N30 v\r\n',
+        'VA 0 t30 W\r\n\r\nVA 0 Z\r\n\r\nHD\r\nVA 1\r\nx\r\n',
+    )
     c.ask('ms r 1 T20\r\nx\r\nmg r R10\r\nmg r R30\r\nmg r R30\r\n', 'HD\r\nHD\r\nHD W\r\nHD Z\r\n')
     c.ask('md r I T9\r\nmg r t v\r\nmg r v\r\n', 'HD\r\nVA 1 t9 X W\r\nx\r\nVA 1 Z X\r\nx\r\n')
     now = c.line('mg r c\r\n').split()[1]
@@ -127,10 +173,13 @@ def recache(c):
 def long_ones(c):
     """Values that fit no buffer, gets of more keys than a line holds, and many commands in one packet."""
     big = 'b' * 1000000
-    c.ask(f'set big 300 0 {len(big)}\r\n{big}\r\nget big\r\n',
-          f'STORED\r\nVALUE big 300 {len(big)}\r\n{big}\r\nEND\r\n')
-    c.ask('append big 0 0 4\r\ntail\r\nget big none big\r\n',
-          'STORED\r\n' + 2 * f'VALUE big 300 {len(big) + 4}\r\n{big}tail\r\n' + 'END\r\n')
+    c.ask(
+        f'set big 300 0 {len(big)}\r\n{big}\r\nget big\r\n', f'STORED\r\nVALUE big 300 {len(big)}\r\n{big}\r\nEND\r\n'
+    )
+    c.ask(
+        'append big 0 0 4\r\ntail\r\nget big none big\r\n',
+        'STORED\r\n' + 2 * f'VALUE big 300 {len(big) + 4}\r\n{big}tail\r\n' + 'END\r\n',
+    )
     c.ask(f'append big 0 0 {len(big)}\r\n{big}\r\nmg big s\r\n', f'NOT_STORED\r\nHD s{len(big) + 4}\r\n')
     keys = [f'key:{i:05}' for i in range(5000)]
     c.ask(''.join(f'set {key} 0 0 9\r\n{key}\r\n' for key in keys), 5000 * 'STORED\r\n')
@@ -141,14 +190,28 @@ def long_ones(c):
 
 def statistics(server):
     with server.connect() as c:
-        c.ask('flush_all\r\nstats reset\r\nset s 0 0 1\r\n1\r\nget s\r\nget none\r\nincr s 1\r\ncas s 0 0 1 1\r\n2\r\n'
-              'touch s 0\r\ndelete s\r\ndelete s\r\ncas s 0 0 1 1\r\n2\r\n',
-              'OK\r\nRESET\r\nSTORED\r\nVALUE s 0 1\r\n1\r\nEND\r\nEND\r\n2\r\nEXISTS\r\nTOUCHED\r\nDELETED\r\n'
-              'NOT_FOUND\r\nNOT_FOUND\r\n')
+        c.ask(
+            'flush_all\r\nstats reset\r\nset s 0 0 1\r\n1\r\nget s\r\nget none\r\nincr s 1\r\ncas s 0 0 1 1\r\n2\r\n'
+            'touch s 0\r\ndelete s\r\ndelete s\r\ncas s 0 0 1 1\r\n2\r\n',
+            'OK\r\nRESET\r\nSTORED\r\nVALUE s 0 1\r\n1\r\nEND\r\nEND\r\n2\r\nEXISTS\r\nTOUCHED\r\nDELETED\r\n'
+            'NOT_FOUND\r\nNOT_FOUND\r\n',
+        )
         found = c.stats()
-        for name, value in dict(cmd_get=2, get_hits=1, get_misses=1, cmd_set=3, incr_hits=1, cas_badval=1, cas_misses=1,
-                                touch_hits=1, delete_hits=1, delete_misses=1, curr_items=0, limit_maxbytes=16 << 20,
-                                threads=2).items():
+        for name, value in dict(
+            cmd_get=2,
+            get_hits=1,
+            get_misses=1,
+            cmd_set=3,
+            incr_hits=1,
+            cas_badval=1,
+            cas_misses=1,
+            touch_hits=1,
+            delete_hits=1,
+            delete_misses=1,
+            curr_items=0,
+            limit_maxbytes=16 << 20,
+            threads=2,
+        ).items():
             assert int(found[name]) == value, f'{name} is {found[name]}, not {value}'
         assert int(found['pid']) == server.process.pid
         c.ask('set s 0 0 1\r\n1\r\n', 'STORED\r\n')

@@ -98,7 +98,7 @@ done
 if have_clients >"$out/pip" 2>&1; then
     step 'pymemcache, pylibmc, and a ring of three servers of which one is killed' clients
 else
-    skip 'pymemcache, pylibmc, and their ring of three servers: pip could not install them (requirements.txt): no network?'
+    skip 'pymemcache, pylibmc, and their ring of three servers: pip could not install requirements.txt: no network?'
 fi
 if build cc address,undefined asan >"$out/build" 2>&1; then
     step 'the same answers under AddressSanitizer and UndefinedBehaviorSanitizer' answers_under_sanitizers

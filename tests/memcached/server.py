@@ -1,4 +1,5 @@
 """Starts servers for a test on free ports of loopback, and talks to them. Each ends with the test."""
+
 import atexit
 import os
 import signal

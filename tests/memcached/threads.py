@@ -1,4 +1,5 @@
 """Clients in several threads that count in one item: no count is lost, and each reads what was written whole."""
+
 import threading
 
 from server import Server

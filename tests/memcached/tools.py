@@ -1,5 +1,6 @@
 """Tools of libmemcached: memccapable, which knows the protocol, and memcaslap, a load that looks at what it reads.
 usage: tools.py memccapable|memcaslap"""
+
 import re
 import subprocess
 import sys
