@@ -87,6 +87,9 @@ static void stats_general(struct conn *conn)
     stat_number(conn, "curr_items", stats.item_count);
     stat_number(conn, "evictions", stats.evictions - atomic_load(&server.evictions_baseline));
     stat_number(conn, "reclaimed", stats.expirations);
+    stat_number(conn, "get_expired", stats.misses_expired);
+    stat_number(conn, "evicted_unfetched", stats.evicted_unread);
+    stat_number(conn, "expired_unfetched", stats.expired_unread);
     stat_number(conn, "hash_bytes", stats.overhead_bytes);
     stat_number(conn, "hash_is_expanding", 0);
     for (size_t i = 0; i < sizeof NEVER / sizeof *NEVER; i++)
@@ -126,6 +129,8 @@ static void stats_items(struct conn *conn)
     stat_number(conn, "items:1:number", stats.item_count);
     stat_number(conn, "items:1:mem_requested", item_bytes());
     stat_number(conn, "items:1:evicted", stats.evictions - atomic_load(&server.evictions_baseline));
+    stat_number(conn, "items:1:evicted_unfetched", stats.evicted_unread);
+    stat_number(conn, "items:1:expired_unfetched", stats.expired_unread);
     stat_number(conn, "items:1:outofmemory", stats.failed_no_memory);
     stat_number(conn, "items:1:reclaimed", stats.expirations);
 }
