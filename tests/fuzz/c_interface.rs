@@ -11,7 +11,8 @@ use core::ffi::{c_char, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 use larder::ffi::{
-    cache::*, cache_attach::*, cache_config::*, cache_stats::*, cache_typed::*, cache_view::*,
+    cache::*, cache_advice::*, cache_attach::*, cache_change::*, cache_config::*, cache_item::*,
+    cache_print::*, cache_stats::*, cache_typed::*, cache_view::*,
     cache_whole::*, status::*,
 };
 use libfuzzer_sys::fuzz_target;
@@ -30,6 +31,7 @@ struct Caller {
     buffer: Vec<u8>,
     views: Vec<larder_view>,
     rooms: Vec<larder_reservation>,
+    leases: Vec<larder_lease>,
 }
 
 /// A struct of any bytes.
@@ -98,7 +100,8 @@ impl Caller {
             10 => config.expected_items = rng.next(),
             _ => {}
         }
-        config.flags = rng.below(64) as u32 & !LARDER_SINGLE_THREAD;
+        config.grace_ms = if rng.one_in(2) { 0 } else { rng.next() % 10_000 };
+        config.flags = rng.below(128) as u32 & !LARDER_SINGLE_THREAD;
         config
     }
 
@@ -120,7 +123,7 @@ impl Caller {
         let out_len = self.out(&raw mut out);
         // SAFETY: key, value and outputs have these lengths, or are NULL.
         unsafe {
-            let _: larder_status = match self.rng.below(34) {
+            let _: larder_status = match self.rng.below(44) {
                 0..6 => larder_cache_set(cache, key, len, value.cast(), value_len, ttl),
                 6 => larder_cache_add(cache, key, len, value.cast(), value_len, ttl),
                 7 => larder_cache_replace(cache, key, len, value.cast(), value_len, ttl),
@@ -161,8 +164,109 @@ impl Caller {
                 30 => self.unpin(cache),
                 31 => self.reserve(cache, key, len, value_len),
                 32 => self.finish(cache),
+                33 => self.item(cache, key, len, value_len),
+                34 => self.put(cache, (key, len), (value, value_len), ttl),
+                35 => larder_cache_set_tag(cache, key, len, some as u32, (some >> 32) as u32, null_mut()),
+                36 => larder_cache_append(cache, key, len, value.cast(), value_len % 300),
+                37 => larder_cache_prepend(cache, key, len, value.cast(), value_len % 300),
+                38 => {
+                    let (mode, out) = (self.rng.below(4) as u32, self.out(&raw mut numbers.1));
+                    larder_cache_add_u64(cache, key, len, some, mode, out)
+                }
+                39 => self.lease(cache, key, len),
+                40 => self.fill(cache, (value, value_len), ttl),
+                41 => self.delete_if(cache),
                 _ => self.ask(cache),
             };
+        }
+    }
+
+    /// # Safety
+    /// As for `pin`; the buffer has `capacity` bytes.
+    unsafe fn item(
+        &mut self,
+        cache: *mut larder_cache,
+        key: *const c_void,
+        len: usize,
+        capacity: usize,
+    ) -> larder_status {
+        // SAFETY: any bytes are a valid struct.
+        let mut item: larder_item = unsafe { any(&mut self.rng) };
+        item.struct_size = size_of::<larder_item>() as u32 + self.rng.below(2) as u32;
+        let (flags, out) = (self.rng.below(5) as u32, self.out(&raw mut item));
+        let room = self.buffer.as_mut_ptr().cast();
+        // SAFETY: guaranteed by the caller.
+        unsafe { larder_cache_get_item(cache, key, len, room, capacity, flags, out) }
+    }
+
+    /// # Safety
+    /// As for `pin`, `value` with `value_len` bytes.
+    unsafe fn put(
+        &mut self,
+        cache: *mut larder_cache,
+        (key, key_len): (*const c_void, usize),
+        (value, value_len): (*const u8, usize),
+        ttl_ms: u64,
+    ) -> larder_status {
+        // SAFETY: any bytes are a valid struct.
+        let mut put: larder_put = unsafe { any(&mut self.rng) };
+        put.struct_size = size_of::<larder_put>() as u32 + self.rng.below(2) as u32;
+        (put.key, put.key_len) = (key, key_len);
+        (put.value, put.value_len) = (value.cast(), value_len);
+        (put.ttl_ms, put.mode) = (ttl_ms, self.rng.below(5) as u32);
+        put.flags = self.rng.below(5) as u32;
+        let mut version = 0;
+        let out = self.out(&raw mut version);
+        // SAFETY: guaranteed by the caller.
+        unsafe { larder_cache_put(cache, &raw const put, out) }
+    }
+
+    /// # Safety
+    /// As for `pin`.
+    unsafe fn lease(
+        &mut self,
+        cache: *mut larder_cache,
+        key: *const c_void,
+        len: usize,
+    ) -> larder_status {
+        // SAFETY: any bytes are a valid struct.
+        let mut lease: larder_lease = unsafe { any(&mut self.rng) };
+        let (ttl, out) = (self.ttl(), self.out(&raw mut lease));
+        // SAFETY: guaranteed by the caller.
+        let done = unsafe { larder_cache_lease(cache, key, len, ttl, out) };
+        self.leases.push(lease);
+        done
+    }
+
+    /// # Safety
+    /// As for `put`.
+    unsafe fn fill(
+        &mut self,
+        cache: *mut larder_cache,
+        (value, value_len): (*const u8, usize),
+        ttl_ms: u64,
+    ) -> larder_status {
+        let Some(lease) = self.leases.pop() else {
+            return LARDER_OK;
+        };
+        // SAFETY: guaranteed by the caller.
+        unsafe { larder_cache_fill(cache, &raw const lease, value.cast(), value_len, ttl_ms) }
+    }
+
+    /// # Safety
+    /// As for `call`.
+    unsafe fn delete_if(&mut self, cache: *mut larder_cache) -> larder_status {
+        unsafe extern "C" fn matches(_: *mut c_void, item: *const larder_item_info) -> i32 {
+            // SAFETY: the library gives an item.
+            i32::from(unsafe { (*item).value_len } % 3 == 0)
+        }
+        // SAFETY: any bytes are a valid cursor.
+        let mut cursor: larder_cursor = unsafe { any(&mut self.rng) };
+        let (steps, mut deleted) = (self.rng.below(40) as u32, 0);
+        let out = self.out(&raw mut deleted);
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            larder_cache_delete_if(cache, &raw mut cursor, steps, Some(matches), null_mut(), out)
         }
     }
 
@@ -250,6 +354,13 @@ impl Caller {
             larder_cache_memory_limit(cache);
             larder_cache_memory_usage(cache);
             larder_cache_item_count(cache);
+            let mut advice: larder_advice = any(&mut self.rng);
+            advice.struct_size = size_of::<larder_advice>() as u32;
+            larder_cache_advise(cache, self.out(&raw mut advice));
+            let (text, capacity) = (self.buffer.as_mut_ptr(), self.rng.below(BYTES));
+            let mut len = 0;
+            let format = self.rng.below(4) as u32;
+            larder_cache_stats_print(cache, format, text.cast(), capacity, &raw mut len);
             let mut stats: larder_cache_stats_t = any(&mut self.rng);
             let mut class: larder_class_stats = any(&mut self.rng);
             if !self.rng.one_in(8) {
@@ -269,6 +380,7 @@ fuzz_target!(|data: &[u8]| {
         buffer: (0..BYTES).map(|i| i as u8).collect(),
         views: Vec::new(),
         rooms: Vec::new(),
+        leases: Vec::new(),
     };
     let mut memory = Box::new(Memory([0; SIZE]));
     let mut cache = null_mut();
