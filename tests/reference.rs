@@ -5,7 +5,7 @@ mod common;
 mod reference;
 
 use common::Rng;
-use reference::{ByteLru, Entry, Kind, optimum_hits};
+use reference::{ByteLru, Entry, Kind, Use, UseKind, byte_optimum_hits, optimum_hits};
 use std::collections::VecDeque;
 
 const KEYS: usize = 40;
@@ -219,4 +219,65 @@ fn byte_lru_of_equal_sizes_is_lru() {
         }
     }
     assert_eq!(hits, Kind::Lru.hits(&ids, KEYS, 7));
+}
+
+#[test]
+fn beladys_rule_by_bytes_is_the_optimum_of_one_size() {
+    let ids = requests(9, 3_000);
+    let get = Use {
+        bytes: 100,
+        time_ms: 0,
+        expires_ms: u64::MAX,
+        kind: UseKind::Get,
+    };
+    for items in CAPACITIES {
+        let hits = byte_optimum_hits(&ids, KEYS, 100 * items as u64 + 99, |_| get);
+        assert_eq!(hits, optimum_hits(&ids, KEYS, items));
+    }
+}
+
+/// The n-th request of a workload with every verb, in which items of one size live for 300 requests.
+fn mixed(at: usize) -> Use {
+    Use {
+        bytes: 100,
+        time_ms: at as u64,
+        expires_ms: at as u64 + 300,
+        kind: match at * 7 % 10 {
+            0 => UseKind::Set,
+            1 => UseKind::Delete,
+            _ => UseKind::Get,
+        },
+    }
+}
+
+fn byte_lru_hits(ids: &[u32], capacity: u64, uses: impl Fn(usize) -> Use) -> u64 {
+    let mut cache = ByteLru::new(capacity, KEYS);
+    let mut hits = 0;
+    for (at, &id) in ids.iter().enumerate() {
+        let one = uses(at);
+        let (bytes, expires_ms) = (one.bytes, one.expires_ms);
+        match one.kind {
+            UseKind::Delete => cache.delete(id),
+            UseKind::Get if cache.get(id, one.time_ms) => hits += 1,
+            _ => cache.set(id, Entry { bytes, expires_ms }),
+        }
+    }
+    hits
+}
+
+#[test]
+fn beladys_rule_knows_sets_deletes_and_expiry() {
+    let ids = requests(5, 3_000);
+    for items in CAPACITIES {
+        let capacity = 100 * items as u64;
+        let lru = byte_lru_hits(&ids, capacity, mixed);
+        let most = byte_optimum_hits(&ids, KEYS, capacity, mixed);
+        assert!(most > lru || most == lru && items == 39);
+    }
+    // With room for all, what is left is the same for every rule.
+    let all = 100 * KEYS as u64;
+    assert_eq!(
+        byte_optimum_hits(&ids, KEYS, all, mixed),
+        byte_lru_hits(&ids, all, mixed)
+    );
 }

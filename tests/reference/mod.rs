@@ -8,13 +8,14 @@
 //! | `lru`, `clock`, `sieve`, `s3_fifo`, `arc`, `w_tiny_lfu` | one policy each; FIFO is a clock without marks |
 //! | `sketch` | an estimate of the requests for a key |
 //! | `optimum` | the upper bound of all policies |
-//! | `byte_lru` | LRU of items with sizes and expiry |
+//! | `byte_lru`, `byte_optimum` | LRU and Belady's rule, of items that differ in size and expire |
 
 // Every test is a separate crate and uses a part of this module.
 #![allow(dead_code, unused_imports)]
 
 mod arc;
 mod byte_lru;
+mod byte_optimum;
 mod clock;
 mod lists;
 mod lru;
@@ -25,6 +26,7 @@ mod sketch;
 mod w_tiny_lfu;
 
 pub(crate) use byte_lru::{ByteLru, Entry};
+pub(crate) use byte_optimum::{Use, UseKind, byte_optimum_hits};
 pub(crate) use optimum::optimum_hits;
 
 /// A cache of a fixed number of items.

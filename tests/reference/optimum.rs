@@ -6,7 +6,7 @@
 //! # Source
 //! L. A. Belady, "A Study of Replacement Algorithms for a Virtual-Storage Computer", 1966.
 
-const NEVER: u32 = u32::MAX;
+pub(super) const NEVER: u32 = u32::MAX;
 
 /// The maximum number of hits of a cache of `capacity` items; `ids` are below `keys`.
 pub(crate) fn optimum_hits(ids: &[u32], keys: usize, capacity: usize) -> u64 {
@@ -31,7 +31,7 @@ pub(crate) fn optimum_hits(ids: &[u32], keys: usize, capacity: usize) -> u64 {
 }
 
 /// For each request, the position of the next one for the same key.
-fn next_requests(ids: &[u32], keys: usize) -> Vec<u32> {
+pub(super) fn next_requests(ids: &[u32], keys: usize) -> Vec<u32> {
     let mut next = vec![NEVER; ids.len()];
     let mut seen = vec![NEVER; keys];
     for (now, &id) in ids.iter().enumerate().rev() {
@@ -42,12 +42,12 @@ fn next_requests(ids: &[u32], keys: usize) -> Vec<u32> {
 }
 
 /// A set of positions: one bit for each. A word of the next level marks which of 64 words are not 0.
-struct Positions {
+pub(super) struct Positions {
     levels: Vec<Vec<u64>>,
 }
 
 impl Positions {
-    fn new(bound: usize) -> Self {
+    pub(super) fn new(bound: usize) -> Self {
         let mut levels = Vec::new();
         let mut len = bound;
         while len > 1 || levels.is_empty() {
@@ -57,14 +57,14 @@ impl Positions {
         Self { levels }
     }
 
-    fn insert(&mut self, mut at: usize) {
+    pub(super) fn insert(&mut self, mut at: usize) {
         for level in &mut self.levels {
             level[at / 64] |= 1 << (at % 64);
             at /= 64;
         }
     }
 
-    fn remove(&mut self, mut at: usize) -> bool {
+    pub(super) fn remove(&mut self, mut at: usize) -> bool {
         if self.levels[0][at / 64] >> (at % 64) & 1 == 0 {
             return false;
         }
@@ -79,7 +79,7 @@ impl Positions {
     }
 
     /// The largest position; the set is not empty.
-    fn last(&self) -> usize {
+    pub(super) fn last(&self) -> usize {
         let down = self.levels.iter().rev();
         down.fold(0, |word, level| word * 64 + level[word].ilog2() as usize)
     }
