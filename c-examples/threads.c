@@ -1,12 +1,13 @@
 /* threads.c: one cache of 16 MiB, used by several threads at once, while the monitor's thread watches it.
  *
  * Build:  cc -std=c11 c-examples/threads.c -Iinclude target/lib/liblarder.a -lpthread -lm
- * Usage:  threads [--threads N] [--seconds S] [--shards K]       2, 1 and 8 by default
+ * Usage:  threads [--threads N] [--seconds S] [--shards K] [--stats FILE]      2, 1 and 8 by default
  *
  * Each thread gets keys by Zipf's law, and on a miss makes the value and sets it. Every value read is checked: its
  * length is a function of its key, and all its words are equal and contain the key. During the run the limit is lowered
  * to a half and raised again. In the end the cache's counters must equal the threads'. Exit code 1 if anything differs.
  * Then one thread alone, and all of them, run for a short time to compare speeds. A run takes about S + 1 seconds.
+ * With --stats, `larder-tool top FILE` shows the cache meanwhile.
  *
  * Prints, with N for what depends on the machine:
  *    == 2 threads, 8 shards, 1 s
@@ -24,6 +25,7 @@
 #define _DEFAULT_SOURCE /* madvise */
 
 #include "example.h"
+#include "stats_file.h"
 #include "zipf.h"
 
 #include <inttypes.h>
@@ -46,6 +48,7 @@
 
 struct options {
     unsigned threads, seconds, shards;
+    const char *stats; /* NULL: none */
 };
 
 struct traffic;
@@ -157,11 +160,17 @@ static void draw_keys(struct traffic *traffic)
 
 /* ---- the run that is watched ---- */
 
-static larder_cache *cache_new(void *region, unsigned shards)
+static larder_cache_config config_of(unsigned shards)
 {
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
-    larder_cache *cache;
     config.shards = shards;
+    return config;
+}
+
+static larder_cache *cache_new(void *region, unsigned shards)
+{
+    larder_cache_config config = config_of(shards);
+    larder_cache *cache;
     must(larder_cache_init(region, REGION_SIZE, &config, &cache), "larder_cache_init");
     return cache;
 }
@@ -206,15 +215,28 @@ static void check_lowered_limit(larder_cache *cache)
     require(larder_cache_memory_usage(cache) <= larder_cache_memory_limit(cache), "a lowered limit is reached");
 }
 
-/* The limit is half the region in the second and third quarter. */
-static void watch(larder_cache *cache, unsigned seconds)
+static struct stats_file *open_stats(const char *path)
 {
+    struct stats_file *file = path == NULL ? NULL : stats_file_open(path);
+    if (path == NULL || file != NULL)
+        return file;
+    perror(path);
+    exit(EXIT_FAILURE);
+}
+
+/* The limit is half the region in the second and third quarter. */
+static void watch(larder_cache *cache, const struct options *options)
+{
+    const larder_cache_config config = config_of(options->shards);
+    struct stats_file *file = open_stats(options->stats);
     larder_cache_stats_t before = stats_of(cache);
     double started = seconds_now(), since = started;
     for (unsigned quarter = 1; quarter <= 4; quarter++) {
-        for (unsigned i = 0; i < seconds; i++) {
+        for (unsigned i = 0; i < options->seconds; i++) {
             sleep_ms(REPORT_INTERVAL_MS);
             report(cache, started, &since, &before);
+            if (file != NULL)
+                stats_file_write(file, cache, &config);
         }
         if (quarter == 1)
             move_limit(cache, REGION_SIZE / 2);
@@ -223,6 +245,8 @@ static void watch(larder_cache *cache, unsigned seconds)
         check_lowered_limit(cache);
         move_limit(cache, REGION_SIZE);
     }
+    if (file != NULL)
+        stats_file_close(file);
 }
 
 /* All threads have ended: every number is exact. */
@@ -256,7 +280,7 @@ static void run_watched(struct traffic *traffic, void *region, const struct opti
     printf("== %u threads, %u shards, %u s\n", options->threads, options->shards, options->seconds);
     start_monitor(&monitor, cache);
     traffic_start(traffic, cache, options->threads);
-    watch(cache, options->seconds);
+    watch(cache, options);
     traffic_stop(traffic);
     must(larder_monitor_stop(&monitor), "larder_monitor_stop");
     check_counters(traffic);
@@ -299,21 +323,24 @@ static void compare_speed(struct traffic *traffic, void *region, const struct op
 static struct options parse_options(int argc, char **argv)
 {
     uint64_t threads = 2, seconds = 1, shards = 8;
+    const char *stats = NULL;
     const struct program_option known[] = {
         { "threads", &threads, 1, THREADS_MAX, NULL },
         { "seconds", &seconds, 1, 3600, NULL },
         { "shards", &shards, 1, SHARDS_MAX, NULL },
+        { "stats", NULL, 0, 0, &stats },
     };
     read_arguments(argc, argv,
-                   "usage: threads [--threads N] [--seconds S] [--shards K]\n"
+                   "usage: threads [--threads N] [--seconds S] [--shards K] [--stats FILE]\n"
                    "\n"
                    "Threads share a cache, check every value, and compare their counts with the cache's.\n"
                    "\n"
                    "  --threads N    threads that use the cache, 1 to 64 (default 2)\n"
                    "  --seconds S    length of the run, 1 to 3600 (default 1)\n"
-                   "  --shards K     parts of the cache with a lock each, 1 to 64 (default 8)\n",
-                   known, 3, NULL);
-    return (struct options){ (unsigned)threads, (unsigned)seconds, (unsigned)shards };
+                   "  --shards K     parts of the cache with a lock each, 1 to 64 (default 8)\n"
+                   "  --stats FILE   offer statistics in a file, for larder-tool top\n",
+                   known, 4, NULL);
+    return (struct options){ (unsigned)threads, (unsigned)seconds, (unsigned)shards, stats };
 }
 
 /* A hint for systems with huge pages: a large cache then has fewer misses in the processor's table of pages. */

@@ -25,6 +25,7 @@ mod reference;
 mod replay;
 mod report;
 mod size;
+mod top;
 mod trace;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +55,8 @@ enum Command {
     Curve(CurveArguments),
     /// Write a page in HTML: curve, memory map over time, owners, advice
     Report(report::ReportArguments),
+    /// Show a running program's cache, which it offers in a file, live
+    Top(top::TopArguments),
     /// Print the bytes in which a cache holds items, none evicted
     Size(size::SizeArguments),
 }
@@ -183,6 +186,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Replay(arguments) => print_replay(arguments),
         Command::Curve(arguments) => draw_curve(arguments),
         Command::Report(arguments) => report::write(arguments),
+        Command::Top(arguments) => top::show(arguments),
         Command::Size(arguments) => size::print(arguments),
     }
 }

@@ -14,6 +14,7 @@ h1{font-size:1.5rem;margin:0}
 h2{font-size:1.15rem;margin:2rem 0 .25rem}
 svg{display:block;width:100%;min-width:40rem;height:auto}
 .wide{overflow-x:auto}
+svg rect{shape-rendering:crispEdges}
 table{border-collapse:collapse;width:100%}
 th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--grid);font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left;white-space:nowrap}
