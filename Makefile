@@ -17,10 +17,10 @@ EXAMPLES := $(patsubst c-examples/%.c,target/examples/%,$(filter-out $(ELSEWHERE
 	$(if $(shell command -v $(CXX)),$(patsubst c-examples/%.cpp,target/examples/%-cpp,$(wildcard c-examples/*.cpp)))
 
 # The parts of `make test`, each a target below.
-TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-c test-firmware \
-	test-dist test-fuzz test-hosts test-sanitizers test-programs
+TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom test-crate test-tool test-c \
+	test-firmware test-dist test-fuzz test-hosts test-sanitizers test-programs
 
-.PHONY: help setup lib firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
+.PHONY: help setup lib tool firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
 	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory \
 	bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
 .NOTPARALLEL:
@@ -37,6 +37,9 @@ lib: $(LIB) ## Build target/lib/liblarder.a and liblarder.so, for C
 $(LIB): FORCE
 	cargo rustc --release --lib --crate-type staticlib --features capi --target-dir target
 	CC='$(CC)' sh tests/tools/onelib.sh target/release/liblarder.a target/lib $(VERSION)
+
+tool: ## Build target/release/larder-tool: replays traces, draws hit ratios, shows a running program's cache
+	cargo build --release --features tool --bin larder-tool
 
 firmware: ## Build target/firmware/TARGET/liblarder.a for five cores; TARGETS='...' names others
 	@sh tests/tools/setup.sh firmware
@@ -89,7 +92,7 @@ test-format: ## Is the Rust code formatted?
 	cargo fmt --check
 
 test-lint: ## Does clippy find nothing?
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features tool -- -D warnings
 
 test-rust: ## Run the Rust tests alone
 	cargo test --no-fail-fast
@@ -112,6 +115,9 @@ test-c: lib examples ## Run the C part of the tests alone
 
 test-crate: ## Use the packaged crate in a Rust project; try the oldest and newest versions of its dependencies
 	sh tests/crate/run.sh
+
+test-tool: lib target/examples/threads ## Run larder-tool over generated traces; open its report in a browser
+	sh tests/tool/run.sh
 
 test-firmware: ## Build for every core, link in all ways, check the size budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware

@@ -61,6 +61,7 @@ for_host() {
     want doxygen has doxygen
     want prometheus has_promtool
     want python3-venv python3 -c 'import ensurepip'
+    want chromium has chromium
     want python3-yaml sh -c "python3 -c 'import yaml' || /usr/bin/python3 -c 'import yaml'"
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes target/testcrate, or the named directory: this package without the dependencies of the benchmarks and of the
-# header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has the C
+# Makes target/testcrate, or the named directory: this package without the dependencies of larder-tool, the benchmarks
+# and the header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has the C
 # interface as a static library over std, which needs no panic handler: examples/libarchive.a.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -8,8 +8,10 @@ to=${1:-target/testcrate}
 mkdir -p "$to"
 
 awk '
-    /^\[/ { keep = !/^\[dev-dependencies/ && !/^\[target.*loom/ && !/^\[\[bench/ }
-    keep { print }
+    /^\[/ { keep = !/^\[dev-dependencies/ && !/^\[target.*(loom|none)/ && !/^\[\[(bench|bin)/ }
+    /^tool = \[/ { tool = 1 }
+    keep && !tool { print }
+    tool && /\]$/ { tool = 0 }
     END {
         print "\n[[example]]\nname = \"archive\"\npath = \"archive.rs\"\ncrate-type = [\"staticlib\"]"
     }' Cargo.toml >"$to/Cargo.toml.new"

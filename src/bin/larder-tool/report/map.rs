@@ -13,6 +13,7 @@ use plotters::style::Color as _;
 pub(super) const ROWS: u32 = 128;
 /// Pixels of the map, about; and around it.
 const MAP: (u32, u32) = (760, 400);
+const MARGIN: u32 = 14;
 const LEFT: u32 = 80;
 const RIGHT: u32 = 60;
 const TOP: u32 = 14;
@@ -98,9 +99,11 @@ pub(super) fn svg(looks: &[Look], memory: usize) -> Result<String> {
     let label = (FONT, LABEL).into_font().color(&INK.light);
     let mut chart = ChartBuilder::on(&area)
         .margin_top(TOP)
+        .margin_left(MARGIN)
         .margin_right(RIGHT)
-        .x_label_area_size(BOTTOM)
-        .y_label_area_size(LEFT)
+        .margin_bottom(MARGIN)
+        .x_label_area_size(BOTTOM - MARGIN)
+        .y_label_area_size(LEFT - MARGIN)
         .build_cartesian_2d(0.0..requests, 0.0..top)?;
     let corner = |column: usize, row: usize| {
         let place = |n: usize, of: usize, all: f64| n as f64 / of as f64 * all;

@@ -1,4 +1,5 @@
 use super::*;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::path::PathBuf;
 
 const LENGTHS: Lengths = Lengths { key: 8, value: 10 };
@@ -150,6 +151,17 @@ fn text_has_a_key_a_line() {
         ":2: the key has 256 bytes; 255 is the most"
     );
     assert!(error("zero.txt", b"a\nb\0c\n").starts_with(":2: the line has a byte 0"));
+}
+
+#[test]
+fn what_is_packed_is_unpacked() {
+    let packed = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+    let trace = read("packed.ids.zst", &packed(&[7, 0, 0, 0].repeat(1000))).unwrap();
+    assert_eq!((trace.gets(), trace.keys), (1000, 1));
+    let trace = read("packed.txt.zst", &packed(b"a\nb\na\n")).unwrap();
+    assert_eq!(ids(&trace), [0, 1, 0]);
+    let whole = packed(b"some lines\n");
+    assert!(error("cut.txt.zst", &whole[..whole.len() - 3]).starts_with(": "));
 }
 
 #[test]
