@@ -99,6 +99,17 @@ documented_curve_is_drawn() {
     sh tests/tool/trace.sh | timeout 60 "$tool" curve - -o "$out/curve.svg" >/dev/null && cmp "$out/curve.svg" docs/curve.svg
 }
 
+# What docs/tool.md shows is what the program says.
+page_is_true() {
+    limited "$tool" size --items 100000 --key 16 --value 100 >"$out/said" || return 1
+    grep -o 'In [0-9].*' docs/tool.md >"$out/advice" && sed -n 's/^> \([0-9].*\)/\1/p' docs/tool.md >>"$out/advice"
+    tr '\n' ' ' <"$out/advice" | sed 's/ $//' >"$out/advice-line"
+    limited "$tool" report "$out/keys.txt" -o "$out/page.html" | head -n 1 | grep -F -f "$out/advice-line" &&
+        ! { limited "$tool" replay "$out/wrong.csv" 2>&1 | sed "s|$out/wrong|trace|"; cat "$out/said"; } |
+            while IFS= read -r line; do grep -q -x -F -e "$line" docs/tool.md || echo "not in docs/tool.md: $line"; done |
+            grep .
+}
+
 # ---- the report, in a browser ----
 
 # browse SCHEME ARGUMENT...: 0 = dark, 1 = light
@@ -164,6 +175,13 @@ top_shows_a_running_program() {
         grep -q 'gets  *[1-9][0-9,]*  *[1-9][0-9,]*  *evictions' "$out/said" && grep -q 'main  *[1-9]' "$out/said"
 }
 
+# On a terminal it draws, and a q ends it.
+top_is_live() {
+    { sleep 1; printf q; } | timeout 20 script -qec \
+        "stty rows 30 cols 100; exec '$tool' top '$out/threads.stats' --interval 200" "$out/screen" >/dev/null &&
+        grep -a -q evictions "$out/screen" && grep -a -q window "$out/screen"
+}
+
 # ---- all of it ----
 
 step 'larder-tool is built' builds
@@ -178,6 +196,7 @@ step "a dump of memcached's keys is replayed" replays_a_dump
 step 'the size that it says is enough' size_is_enough
 step 'curves: nothing is above the optimum' draws_curves
 step 'the curve in docs/ is what it draws' documented_curve_is_drawn
+step 'docs/tool.md shows what the program says' page_is_true
 step 'a report is written, and refers to nothing outside' reports
 if has chromium; then
     step 'a browser opens the report without an error, light and dark' opens_without_an_error
@@ -188,5 +207,10 @@ else
     skip 'the report in a browser: no chromium'
 fi
 step 'top shows a running program' top_shows_a_running_program
+if has script; then
+    step 'top is live on a terminal, and a q ends it' top_is_live
+else
+    skip 'top on a terminal: no script (bsdutils)'
+fi
 
 close tool
