@@ -51,8 +51,7 @@ fn read<T>(
     options: &Options,
     read: impl Fn(&Path, usize) -> Result<Option<T>, Box<dyn Error>>,
 ) -> Result<Option<T>, Box<dyn Error>> {
-    let trace = read(path, options.requests_max);
-    let trace = trace.map_err(|error| format!("{}: {error}", path.display()))?;
+    let trace = read(path, options.requests_max)?;
     if trace.is_none() {
         eprintln!("{}: left out, it is too long", path.display());
     }

@@ -1,19 +1,17 @@
-//! Recorded requests, from a file.
-//!
-//! # Formats
-//! - `NAME.ids`: a key's number for each request, as 4 little-endian bytes.
-//! - `NAME.csv`: a header line, then `time_s,key_id,key_size,value_size,op,ttl_s`, where `op` is get,
-//!   set or delete, and a `ttl_s` of 0 is none.
-//!
-//! Both may be compressed: `.ids.zst`, `.csv.zst`.
+//! Recorded requests, from a file that larder-tool's reader reads: `.ids`, `.csv`, and both packed by zstd.
+
+#[allow(dead_code)] // It reads other formats, too.
+#[path = "../../src/bin/larder-tool/trace/mod.rs"]
+mod recorded;
 
 use crate::cache::Item;
-use ruzstd::decoding::StreamingDecoder;
+pub(crate) use recorded::{Format, Op};
 use std::collections::HashMap;
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+/// Where a trace tells no lengths, its reader takes these; the benchmark then takes others.
+const LENGTHS: recorded::Lengths = recorded::Lengths { key: 8, value: 0 };
 
 /// Requests for items of one size.
 pub(crate) struct Trace {
@@ -40,31 +38,6 @@ pub(crate) struct Request {
     pub(crate) ttl_ms: Option<u64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
-    Get,
-    Set,
-    Delete,
-}
-
-/// The format of a file, by its name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Ids,
-    Csv,
-}
-
-impl Format {
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        match name.strip_suffix(".zst").unwrap_or(name).rsplit_once('.')? {
-            (_, "ids") => Some(Self::Ids),
-            (_, "csv") => Some(Self::Csv),
-            _ => None,
-        }
-    }
-}
-
 /// The traces in a directory, by name.
 pub(crate) fn files_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries: Result<Vec<_>, _> = std::fs::read_dir(directory)?.collect();
@@ -74,66 +47,48 @@ pub(crate) fn files_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>, Box<dyn Error>> {
-    let file = BufReader::new(File::open(path)?);
-    Ok(if path.extension().is_some_and(|end| end == "zst") {
-        Box::new(StreamingDecoder::new(file)?)
-    } else {
-        Box::new(file)
-    })
-}
-
-fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
+/// `None` for more than `requests_max` requests.
+fn read(path: &Path, requests_max: usize) -> Result<Option<recorded::Trace>, Box<dyn Error>> {
+    let trace =
+        recorded::Trace::read(path, None, LENGTHS).map_err(|error| -> Box<dyn Error> { error })?;
+    Ok(Some(trace).filter(|trace| trace.requests.len() <= requests_max))
 }
 
 impl Trace {
     /// Numbers the keys from 0 in the order of their first requests.
     pub(crate) fn new(name: String, mut ids: Vec<u32>) -> Self {
-        let keys = renumber(ids.iter_mut());
+        let mut numbers = HashMap::new();
+        for id in &mut ids {
+            let next = numbers.len() as u32;
+            *id = *numbers.entry(*id).or_insert(next);
+        }
+        let keys = numbers.len();
         Self { name, ids, keys }
     }
 
     /// `None` for more than `requests_max` requests.
     pub(crate) fn read(path: &Path, requests_max: usize) -> Result<Option<Self>, Box<dyn Error>> {
-        let mut bytes = Vec::new();
-        let len_max = requests_max.saturating_mul(size_of::<u32>()) as u64;
-        open(path)?
-            .take(len_max.saturating_add(1))
-            .read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > len_max {
-            return Ok(None);
-        }
-        let (words, rest) = bytes.as_chunks();
-        if !rest.is_empty() {
-            return Err("its length is no multiple of 4".into());
-        }
-        let ids = words.iter().map(|&word| u32::from_le_bytes(word)).collect();
-        Ok(Some(Self::new(name_of(path), ids)))
+        let of = |trace: recorded::Trace| Self {
+            ids: trace.requests.iter().map(|one| one.id).collect(),
+            name: trace.name,
+            keys: trace.keys,
+        };
+        Ok(read(path, requests_max)?.map(of))
     }
 }
 
 impl SizedTrace {
     /// `None` for more than `requests_max` requests.
     pub(crate) fn read(path: &Path, requests_max: usize) -> Result<Option<Self>, Box<dyn Error>> {
-        let mut requests = Vec::new();
-        for (number, line) in BufReader::new(open(path)?).lines().enumerate().skip(1) {
-            if requests.len() == requests_max {
-                return Ok(None);
-            }
-            let request = Request::parse(&line?);
-            requests.push(request.ok_or_else(|| format!("line {} is no request", number + 1))?);
-        }
-        let keys = renumber(requests.iter_mut().map(|request| &mut request.id));
-        Ok(Some(Self {
-            name: name_of(path),
-            requests,
-            keys,
-        }))
+        let of = |trace: recorded::Trace| Self {
+            requests: trace.requests.iter().map(Request::from).collect(),
+            name: trace.name,
+            keys: trace.keys,
+        };
+        Ok(read(path, requests_max)?.map(of))
     }
 
-    /// Bytes of the keys and values in an unlimited cache at the trace's end.
+    /// Bytes of the keys and values that the trace leaves behind.
     pub(crate) fn footprint(&self) -> u64 {
         let mut bytes = vec![0; self.keys];
         for request in &self.requests {
@@ -143,44 +98,24 @@ impl SizedTrace {
     }
 }
 
-impl Request {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.trim_end().split(',');
-        let mut next = || fields.next();
-        let time_s: f64 = next()?.parse().ok()?;
-        let id = next()?.parse().ok()?;
-        let item = Item {
-            key_len: next()?.parse::<u32>().ok()? as usize,
-            value_len: next()?.parse::<u32>().ok()? as usize,
-        };
-        let op = match next()? {
-            "get" => Op::Get,
-            "set" => Op::Set,
-            "delete" => Op::Delete,
-            _ => return None,
-        };
-        let ttl_s: f64 = next()?.parse().ok()?;
-        Some(Self {
-            time_ms: (time_s * 1e3) as u64,
-            id,
-            item,
-            op,
-            ttl_ms: (ttl_s > 0.0).then_some((ttl_s * 1e3) as u64),
-        })
+impl From<&recorded::Request> for Request {
+    fn from(one: &recorded::Request) -> Self {
+        Self {
+            time_ms: one.time_ms,
+            id: one.id,
+            item: Item {
+                key_len: one.key_len.into(),
+                value_len: one.value_len as usize,
+            },
+            op: one.op,
+            ttl_ms: (one.ttl_s > 0).then(|| u64::from(one.ttl_s) * 1000),
+        }
     }
+}
 
+impl Request {
     /// Bytes of key and value.
     pub(crate) fn bytes(&self) -> u64 {
         (self.item.key_len() + self.item.value_len) as u64
     }
-}
-
-/// Numbers keys from 0 in the order of their first requests. Returns their number.
-fn renumber<'a>(ids: impl Iterator<Item = &'a mut u32>) -> usize {
-    let mut numbers = HashMap::new();
-    for id in ids {
-        let next = numbers.len() as u32;
-        *id = *numbers.entry(*id).or_insert(next);
-    }
-    numbers.len()
 }

@@ -27,17 +27,18 @@ mod report;
 mod size;
 mod top;
 mod trace;
+// The benchmark of hit ratios has the same reader, without its tests.
+#[cfg(test)]
+#[path = "trace/tests.rs"]
+mod trace_tests;
 
 use clap::{Args, Parser, Subcommand};
 use larder::PolicyKind;
-use std::error::Error;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use trace::{Format, Lengths, Trace};
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use trace::{Format, Lengths, Result, Trace};
 
 /// Finds the right limit for a cache: replays traces, draws hit ratios over memory, shows a running program's cache
 #[derive(Parser)]
@@ -67,8 +68,8 @@ struct TraceArguments {
     /// A trace: .ids, .csv, a dump of memcached's keys, or a key a line; packed where it ends in .zst; - is the
     /// standard input
     trace: PathBuf,
-    /// What the trace is, where its name or its begin does not tell
-    #[arg(long)]
+    /// What the trace is, where its name or its first line does not tell: ids, csv, dump or text
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<Format>,
     /// Bytes of a key, where the trace does not tell
     #[arg(long, value_name = "BYTES", default_value = "16", value_parser = clap::value_parser!(u8).range(4..))]
@@ -87,6 +88,16 @@ impl TraceArguments {
             value,
         };
         Trace::read(&self.trace, self.format, lengths)
+    }
+}
+
+fn parse_format(text: &str) -> std::result::Result<Format, String> {
+    match text {
+        "ids" => Ok(Format::Ids),
+        "csv" => Ok(Format::Csv),
+        "dump" => Ok(Format::Dump),
+        "text" => Ok(Format::Text),
+        _ => Err("the formats are ids, csv, dump and text".to_owned()),
     }
 }
 
@@ -191,7 +202,17 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
+/// A fault of ours, or of the decoder's, in words that help. A reader that closes the pipe is none.
+fn say_fault(fault: &std::panic::PanicHookInfo<'_>) {
+    if fault.to_string().contains("Broken pipe") {
+        std::process::exit(0);
+    }
+    eprintln!("larder-tool: a fault in the program: {fault}");
+    eprintln!("where the trace ends in .zst, it may be damaged: 'zstd --test FILE' looks");
+}
+
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(say_fault));
     match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

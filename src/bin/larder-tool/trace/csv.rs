@@ -1,7 +1,6 @@
 //! `.csv`: a request a line.
 
-use super::{Lines, Numbers, Op, Request, key_len};
-use crate::Result;
+use super::{Lines, NUMBER, Numbers, Op, Request, Result};
 use std::io::BufRead;
 
 const HEADER: &str = "time_s,key_id,key_size,value_size,op,ttl_s";
@@ -30,7 +29,7 @@ pub(super) fn read(mut lines: Lines<'_, impl BufRead>) -> Result<(Vec<Request>, 
     Ok((requests, numbers.count()))
 }
 
-/// The request in a line, or what was expected where it is none.
+/// The request in a line, with a key of at most 255 bytes, or what was expected where it is none.
 fn parse(line: &str) -> std::result::Result<Request, &'static str> {
     let mut fields = line.split(',');
     let mut next = |expected| fields.next().ok_or(expected);
@@ -41,8 +40,9 @@ fn parse(line: &str) -> std::result::Result<Request, &'static str> {
     }
     let key = "the number of a key, below 2^32";
     let id = next(key)?.parse().map_err(|_| key)?;
-    let size = "the size of a key, 0 to 255 bytes";
-    let key_size: usize = next(size)?.parse().map_err(|_| size)?;
+    let size = "the size of a key in bytes, below 2^32";
+    let key_size: u32 = next(size)?.parse().map_err(|_| size)?;
+    let key_len = key_size.clamp(NUMBER as u32, u8::MAX.into()) as u8;
     let value = "the size of a value in bytes, below 2^32";
     let value_len = next(value)?.parse().map_err(|_| value)?;
     let op = match next("get, set or delete")? {
@@ -61,7 +61,7 @@ fn parse(line: &str) -> std::result::Result<Request, &'static str> {
         id,
         value_len,
         ttl_s,
-        key_len: key_len(key_size).ok_or(size)?,
+        key_len,
         op,
     })
 }

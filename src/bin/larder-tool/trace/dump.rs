@@ -6,8 +6,7 @@
 //!
 //! Each line is a set of that item at the time of its last access; the least recent is the first.
 
-use super::{Lines, Numbers, Op, Request, key_len};
-use crate::Result;
+use super::{Lines, Numbers, Op, Request, Result, key_len};
 use std::io::BufRead;
 
 /// What memcached counts in `size` besides key and value: a header, the CAS, a NUL, a line end.

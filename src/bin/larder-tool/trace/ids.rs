@@ -1,7 +1,6 @@
 //! `.ids`: the number of a key for each get, as 4 little-endian bytes.
 
-use super::{Lengths, NUMBER, Numbers, Op, Request};
-use crate::Result;
+use super::{Lengths, NUMBER, Numbers, Op, Request, Result};
 use std::io::Read;
 
 pub(super) fn read(

@@ -1,6 +1,6 @@
-use super::*;
+use crate::trace::{Lengths, Op, Result, Trace};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const LENGTHS: Lengths = Lengths { key: 8, value: 10 };
 
@@ -53,7 +53,7 @@ fn bytes_at_the_end_are_no_number() {
 #[test]
 fn a_request_a_line() {
     let text = "time_s,key_id,key_size,value_size,op,ttl_s\n\
-                0.5,9,20,100,get,0\r\n1,8,2,5,set,60\n2,9,20,0,delete,0";
+                0.5,9,20,100,get,0\r\n1,8,2,5,set,60\n2,9,300,0,delete,0";
     let trace = read("a.csv", text.as_bytes()).unwrap();
     let [get, set, delete] = trace.requests[..] else {
         panic!("{trace:?}");
@@ -70,7 +70,10 @@ fn a_request_a_line() {
         (delete.id, delete.op, delete.expires_ms()),
         (0, Op::Delete, u64::MAX)
     );
-    assert_eq!((trace.gets(), trace.mean_lengths()), (1, (12, 3)));
+    assert_eq!(
+        (delete.key_len, trace.gets(), trace.mean_lengths()),
+        (255, 1, (130, 3))
+    );
     assert!(!trace.is_of_one_size());
 }
 
@@ -83,7 +86,7 @@ fn an_error_names_the_line_and_what_would_be_right() {
         ("x,2,3,4,get,0", "seconds, as 12 or 12.345"),
         ("-1,2,3,4,get,0", "seconds, as 12 or 12.345"),
         ("1,-2,3,4,get,0", "the number of a key, below 2^32"),
-        ("1,2,256,4,get,0", "the size of a key, 0 to 255 bytes"),
+        ("1,2,x,4,get,0", "the size of a key in bytes, below 2^32"),
         (
             "1,2,3,4294967296,get,0",
             "the size of a value in bytes, below 2^32",
@@ -159,6 +162,17 @@ fn what_is_packed_is_unpacked() {
     let trace = read("packed.ids.zst", &packed(&[7, 0, 0, 0].repeat(1000))).unwrap();
     assert_eq!((trace.gets(), trace.keys), (1000, 1));
     let trace = read("packed.txt.zst", &packed(b"a\nb\na\n")).unwrap();
+    assert_eq!(ids(&trace), [0, 1, 0]);
+    // Frames follow each other, and some are to be skipped.
+    let skip = [[0x5a, 0x2a, 0x4d, 0x18], [3, 0, 0, 0], *b"abck"].concat();
+    let frames = [
+        &skip[..11],
+        &packed(b"a\nb"),
+        &skip[..11],
+        &packed(b"c\na\n"),
+    ]
+    .concat();
+    let trace = read("frames.txt.zst", &frames).unwrap();
     assert_eq!(ids(&trace), [0, 1, 0]);
     let whole = packed(b"some lines\n");
     assert!(error("cut.txt.zst", &whole[..whole.len() - 3]).starts_with(": "));

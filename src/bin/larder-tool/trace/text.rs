@@ -1,7 +1,6 @@
 //! Text: the key of a get in each line.
 
-use super::{Lengths, Lines, Numbers, Op, Request, key_len};
-use crate::Result;
+use super::{Lengths, Lines, Numbers, Op, Request, Result, key_len};
 use std::io::BufRead;
 
 /// Empty lines are left out.

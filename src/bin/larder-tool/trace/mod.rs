@@ -13,17 +13,19 @@
 mod csv;
 mod dump;
 mod ids;
+mod packed;
 mod text;
 
-use crate::Result;
-use clap::ValueEnum;
-use ruzstd::decoding::StreamingDecoder;
+use packed::Frames;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::error::Error;
 use std::fs::File;
 use std::hash::Hash;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Bytes of the number that a key begins with in a replay.
 pub(crate) const NUMBER: usize = size_of::<u32>();
@@ -79,7 +81,7 @@ pub(crate) struct Lengths {
     pub(crate) value: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Ids,
     Csv,
@@ -89,7 +91,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// What the name of a file says; `None` where its content has to.
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         match name.strip_suffix(".zst").unwrap_or(name).rsplit_once('.')? {
             (_, "ids") => Some(Self::Ids),
@@ -166,8 +168,10 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     if path.extension().is_none_or(|end| end != "zst") {
         return Ok(Box::new(bytes));
     }
-    let unpacked = StreamingDecoder::new(bytes).map_err(|error| format!("not zstd: {error}"))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, unpacked)))
+    Ok(Box::new(BufReader::with_capacity(
+        1 << 16,
+        Frames::new(bytes)?,
+    )))
 }
 
 fn guess(bytes: &mut impl BufRead) -> io::Result<Format> {
@@ -204,7 +208,7 @@ impl<'n, R: BufRead> Lines<'n, R> {
     }
 
     /// An error in the line that was read last.
-    fn error(&self, what: impl std::fmt::Display) -> Box<dyn std::error::Error + Send + Sync> {
+    fn error(&self, what: impl std::fmt::Display) -> Box<dyn Error + Send + Sync> {
         format!("{}:{}: {what}", self.name, self.number).into()
     }
 }
@@ -234,6 +238,3 @@ impl<K: Eq + Hash> Numbers<K> {
 fn key_len(len: usize) -> Option<u8> {
     u8::try_from(len.max(NUMBER)).ok()
 }
-
-#[cfg(test)]
-mod tests;
