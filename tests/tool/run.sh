@@ -96,7 +96,8 @@ draws_curves() {
 }
 
 documented_curve_is_drawn() {
-    sh tests/tool/trace.sh | timeout 60 "$tool" curve - -o "$out/curve.svg" >/dev/null && cmp "$out/curve.svg" docs/curve.svg
+    sh tests/tool/trace.sh | timeout 60 "$tool" curve - -o "$out/curve.svg" >/dev/null &&
+        cmp "$out/curve.svg" docs/curve.svg
 }
 
 # What docs/tool.md shows is what the program says.
@@ -106,7 +107,7 @@ page_is_true() {
     tr '\n' ' ' <"$out/advice" | sed 's/ $//' >"$out/advice-line"
     limited "$tool" report "$out/keys.txt" -o "$out/page.html" | head -n 1 | grep -F -f "$out/advice-line" &&
         ! { limited "$tool" replay "$out/wrong.csv" 2>&1 | sed "s|$out/wrong|trace|"; cat "$out/said"; } |
-            while IFS= read -r line; do grep -q -x -F -e "$line" docs/tool.md || echo "not in docs/tool.md: $line"; done |
+            while IFS= read -r line; do grep -q -x -F -e "$line" docs/tool.md || echo "not in the page: $line"; done |
             grep .
 }
 
@@ -151,7 +152,8 @@ labels() {
 labels_can_be_read() {
     labels "$out/report.html" 1 >"$out/said" && labels "$out/report.html" 0 >>"$out/said"
     cat "$out/said"
-    grep -q '^light: [2-9][0-9] labels, 0 faults' "$out/said" && grep -q '^dark: [2-9][0-9] labels, 0 faults' "$out/said"
+    grep -q '^light: [2-9][0-9] labels, 0 faults' "$out/said" &&
+        grep -q '^dark: [2-9][0-9] labels, 0 faults' "$out/said"
 }
 
 planted_labels_are_seen() {

@@ -56,6 +56,18 @@ impl Curve {
         }
     }
 
+    /// Prints what the cache in the middle predicted.
+    pub(crate) fn print_advice(&self) {
+        let Some((at, advice)) = self.advice() else {
+            return;
+        };
+        let memory = bytes::show(self.points[at].memory as f64);
+        println!("a cache of {memory} predicts, from its own sample:");
+        for (memory, ratio) in advice {
+            println!("{:>10} {:>8.2}", bytes::show(memory), 100.0 * ratio);
+        }
+    }
+
     /// With items of several sizes the optimum is not known.
     pub(crate) fn optimum_name(&self) -> &'static str {
         if self.is_of_one_size {

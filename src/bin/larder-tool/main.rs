@@ -185,6 +185,7 @@ fn draw_curve(arguments: &CurveArguments) -> Result<()> {
     }
     let curve = arguments.span.run(&trace)?;
     curve.print();
+    curve.print_advice();
     for file in &files {
         chart::write(file, &curve)?;
         println!("{} is written", file.display());

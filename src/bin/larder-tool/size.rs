@@ -3,6 +3,7 @@
 use crate::trace::{Lengths, Trace};
 use crate::{Result, bytes};
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 use larder::{Cache, Config, PolicyKind};
 use std::path::PathBuf;
 
@@ -21,11 +22,15 @@ pub(crate) struct SizeArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["items", "key", "value"])]
     trace: Option<PathBuf>,
     /// Parts of the cache with a lock each
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(larder::SHARDS_MAX)))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = shard_counts())]
     shards: u32,
     /// Evict by exact LRU
     #[arg(long)]
     lru: bool,
+}
+
+fn shard_counts() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(larder::SHARDS_MAX))
 }
 
 /// Items, and the lengths of each.

@@ -9,7 +9,8 @@ use larder::{OwnerStats, PageOwner};
 use std::fmt::Write;
 
 const STYLE: &str = "
-body{margin:0 auto;padding:1.5rem;max-width:58rem;font:1rem/1.5 system-ui,sans-serif;background:var(--paper);color:var(--ink)}
+body{margin:0 auto;padding:1.5rem;max-width:58rem;background:var(--paper);color:var(--ink)}
+body{font:1rem/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}
 h2{font-size:1.15rem;margin:2rem 0 .25rem}
 svg{display:block;width:100%;min-width:40rem;height:auto}
@@ -86,15 +87,15 @@ fn curve_text(report: &Report) -> String {
         "Belady's rule knows the future; with items of several sizes it is near the optimum"
     };
     format!(
-        "Each point is a replay of the whole trace, from an empty cache. {optimum}. It and exact LRU hold as many bytes \
-         of keys and values as larder does."
+        "Each point is a replay of the whole trace, from an empty cache. {optimum}. It and exact LRU hold as many \
+         bytes of keys and values as larder does."
     )
 }
 
 fn map_text(report: &Report) -> String {
     format!(
-        "The {} of the region, from bottom to top, in the course of the trace{}. The stronger a colour, the more of the \
-         bytes live.",
+        "The {} of the region, from bottom to top, in the course of the trace{}. The stronger a colour, the more of \
+         the bytes live.",
         show(report.memory as f64),
         if report.outcome.stats.page_count > map::ROWS {
             ", by a sample of its pages"
@@ -152,7 +153,8 @@ fn owners(report: &Report) -> Result<String> {
         }
     }
     text.push_str(
-        "</div>\n<div class=\"wide\"><table>\n<tr><th>owner<th>pages<th>items<th>live bytes<th>dead bytes<th>free bytes<th>evicted\n",
+        "</div>\n<div class=\"wide\"><table>\n<tr><th>owner<th>pages<th>items<th>live bytes<th>dead bytes\
+         <th>free bytes<th>evicted\n",
     );
     for owner in &report.owners {
         writeln!(

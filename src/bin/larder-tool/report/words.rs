@@ -33,7 +33,20 @@ pub(super) fn advice(report: &Report) -> Vec<String> {
         let enough = show(enough as f64);
         text.push(format!("More than {enough} brings less than a point."));
     }
+    text.extend(predicted(report));
     text
+}
+
+/// What the cache in the middle of the curve said itself about twice its limit.
+fn predicted(report: &Report) -> Option<String> {
+    let (at, advice) = report.curve.advice()?;
+    let (memory, ratio) = advice[3];
+    Some(format!(
+        "From its own sample, a cache of {} predicts {:.1}% in {}.",
+        show(report.curve.points[at].memory as f64),
+        100.0 * ratio,
+        show(memory)
+    ))
 }
 
 /// The measured hit ratio in percent, between points of the curve in proportion to doublings; `None` outside.
@@ -104,6 +117,16 @@ mod tests {
         assert_eq!(said, right);
         let said = advice(&report(4096, 60, &[0.4, 0.6, 0.6, 0.6]));
         assert_eq!(said[3], "More memory brings less than a point.");
+    }
+
+    #[test]
+    fn what_the_cache_in_the_middle_predicted_is_said() {
+        let mut report = report(2048, 40, &[0.1, 0.4, 0.6]);
+        assert_eq!(predicted(&report), None);
+        let said = [0.1, 0.2, 0.4, 0.55, 0.6].map(|ratio| (4096.0, ratio));
+        report.curve.points[1].advice = Some(said);
+        let right = "From its own sample, a cache of 2 KiB predicts 55.0% in 4 KiB.";
+        assert_eq!(advice(&report).last().unwrap(), right);
     }
 
     #[test]
