@@ -16,9 +16,9 @@ needs() {
     cat <<TEXT
 make test: $*
   time      about half an hour on two cores
-  downloads about 600 MB of Debian packages where none of them is installed, and 40 MB of crates,
+  downloads about 725 MB of Debian packages where none of them is installed, and 50 MB of crates,
             15 MB of Python packages
-  disk      3.4 GB for these packages, some GB for target/: the end says how many
+  disk      3.8 GB for these packages, some GB for target/: the end says how many
   tools     Rust; through apt-get, where it is there, whatever else is missing. What cannot be had is skipped:
             without a nightly Rust, fuzzing and most of the sanitizers
 TEXT
