@@ -56,7 +56,7 @@ impl Curve {
         }
     }
 
-    /// Prints what the cache in the middle predicted.
+    /// Prints what it predicted.
     pub(crate) fn print_advice(&self) {
         let Some((at, advice)) = self.advice() else {
             return;
@@ -77,10 +77,12 @@ impl Curve {
         }
     }
 
-    /// What the cache in the middle of the curve predicted, and its place.
+    /// What the cache nearest to the middle of the curve predicted, of those that did, and its place.
     pub(crate) fn advice(&self) -> Option<(usize, Advice)> {
-        let at = self.points.len() / 2;
-        Some((at, self.points[at].advice?))
+        let middle = self.points.len() / 2;
+        let points = self.points.iter().enumerate();
+        let said = points.filter_map(|(at, point)| Some((at, point.advice?)));
+        said.min_by_key(|(at, _)| at.abs_diff(middle))
     }
 }
 

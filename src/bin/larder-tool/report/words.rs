@@ -37,7 +37,7 @@ pub(super) fn advice(report: &Report) -> Vec<String> {
     text
 }
 
-/// What the cache in the middle of the curve said itself about twice its limit.
+/// What a cache of the curve said itself about twice its limit.
 fn predicted(report: &Report) -> Option<String> {
     let (at, advice) = report.curve.advice()?;
     let (memory, ratio) = advice[3];
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cache_in_the_middle_predicted_is_said() {
+    fn what_a_cache_predicted_is_said() {
         let mut report = report(2048, 40, &[0.1, 0.4, 0.6]);
         assert_eq!(predicted(&report), None);
         let said = [0.1, 0.2, 0.4, 0.55, 0.6].map(|ratio| (4096.0, ratio));
