@@ -89,7 +89,12 @@ size_is_enough() {
 draws_curves() {
     limited "$tool" curve "$out/keys.txt" -o "$out/keys.svg" -o "$out/keys.png" >"$out/said" || return 1
     cat "$out/said"
-    awk '/ B| [KMG]iB / { lines++; if ($3 > $5 || $4 > $5) above++; if (lines < 9 && $3 > $4) better++; last = $3 - $5 }
+    awk 'NF == 5 && $2 ~ /B$/ {
+            lines++
+            if ($3 > $5 || $4 > $5) above++
+            if (lines < 9 && $3 > $4) better++
+            last = $3 - $5
+        }
         END { exit !(lines == 15 && above == 0 && better == 8 && last == 0) }' "$out/said" &&
         head -c 4 "$out/keys.svg" | grep -q '^<svg' && head -c 4 "$out/keys.png" | grep -q PNG &&
         [ "$(grep -o '<circle' "$out/keys.svg" | wc -l)" -eq 45 ] && grep -q 'predicts, from its own sample' "$out/said"
