@@ -408,7 +408,7 @@ int main(int argc, char **argv)
     limit_moves_down_and_up();
     required_size_holds_its_items();
     required_size_keeps_to_the_limit();
-    limits_are_what_is_taken();
+    limits_are_exact();
     advice_says_what_more_memory_brings();
     four_kibibytes_are_useful();
     optimize_brings_expired_bytes_back();
