@@ -22,7 +22,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 
 .PHONY: help setup lib tool firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
 	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory \
-	bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
+	soak-share bench-share bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -155,6 +155,14 @@ soak: ## Model, hostile regions and fuzz targets for about SECONDS each (600); t
 	LARDER_HOSTILE_IMAGES=$$(( $(or $(SECONDS),600) * 8000 )) cargo test --release --test hostile
 	sh tests/fuzz/run.sh $(or $(SECONDS),600)
 	sh tests/planted/run.sh
+	$(MAKE) --no-print-directory soak-share
+
+soak-share: lib ## Kill processes that share a cache: 10,000 at random, and before every instruction of each call
+	@mkdir -p target/c
+	for program in share_kill share_steps; do $(CC) -std=c99 -O1 -g -Iinclude -Itests/c tests/c/$$program.c \
+		-o target/c/$$program target/lib/liblarder.a -lpthread -lm || exit 1; done
+	target/c/share_kill 10000
+	target/c/share_steps $(or $(STRIDE),1)
 
 bench: ## Run the benchmarks
 	cargo bench
@@ -165,6 +173,11 @@ bench-calls: lib target/examples/threads ## Print instructions of single calls, 
 
 bench-pool: lib ## Print instructions of allocating from a pool, an arena and the C library's heap
 	CC='$(CC)' sh benches/calls/pool.sh
+bench-share: lib ## Print instructions of calls in a cache that processes share, and what a second process brings
+	@mkdir -p target/calls
+	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/calls/share.c -o target/calls/share target/lib/liblarder.a \
+		-lpthread -lm
+	target/calls/share
 
 bench-paths: lib ## Print what each instruction of a call is for, and the lines of memory that a call fetches
 	mkdir -p target/calls

@@ -12,8 +12,8 @@
  *   writes to it. The library frees nothing. A handle is valid as long as its region is. Nothing has to be closed.
  * - A key has 1 to 255 bytes: a NULL or empty key is LARDER_INVALID, a longer one LARDER_TOO_LARGE. larder_cache_limits
  *   writes the longest key, value and TTL that a cache stores.
- * - A region has one owner at a time: one process, one firmware. Two processes that call in one mapping at once are not
- *   supported, and fork needs a call in the child: see larder_cache_attach.
+ * - A region has one owner at a time: one process, one firmware; and fork needs a call in the child: see
+ *   larder_cache_attach. larder_cache_share makes a cache that several processes use at once.
  * - TTLs count by the cache's clock: see larder_cache_config.now_ms and larder_cache_set_time.
  * - Callbacks run after the lock is released; one that calls the same cache gets LARDER_BUSY. The callback of a scan is
  *   the exception: it runs under the lock of the part that it visits.
@@ -24,8 +24,8 @@
  *   library's is LARDER_VERSION_MISMATCH. The size of an earlier version is honoured.
  * - LARDER_.._INIT is a constant initializer for C90, C99, C11, C++98 and later. Each structure that begins with
  *   struct_size has one, and each one of statistics, reports and infos; the latter are 0.
- * - Firmware without a C library's threads defines LARDER_BARE_METAL, which hides larder_monitor_start and
- *   larder_monitor_stop.
+ * - Firmware without a C library's threads defines LARDER_BARE_METAL, which hides larder_monitor_start,
+ *   larder_monitor_stop, and what several processes share.
  *
  * Chapters, in the order of use
  *   Version and status
@@ -402,6 +402,9 @@ larder_status larder_pool_class_stats(const struct larder_pool *pool,
 /* Expired items were removed. */
 #define LARDER_EVENT_EXPIRED 2
 
+/* A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were. */
+#define LARDER_EVENT_RECOVERED 3
+
 /* A cache inside a region of the caller. Calls may come from any thread. */
 typedef struct larder_cache larder_cache;
 
@@ -599,7 +602,8 @@ typedef struct larder_attach_report {
  *
  * Mapped files and shared memory: one process at a time owns the region, and the host keeps others out (flock).
  * Two processes that call at once are not supported, not even to read, and not even parent and child on a shared
- * mapping. The library does not notice it, and the second attach breaks the locks of the first. Nor is a file
+ * mapping: larder_cache_share is for that. The library does not notice it, and the second attach breaks the locks of
+ * the first. Nor is a file
  * written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
  *
  * fork: the child owns a copy of a region in private memory. If a thread of the parent was in a call at the fork,
@@ -618,6 +622,95 @@ larder_status larder_cache_attach(void *memory,
                                   const struct larder_cache_config *config,
                                   struct larder_cache **out,
                                   struct larder_attach_report *report);
+
+#if defined(LARDER_HOSTED)
+/* Returned by the lock hooks of a shared cache that took a lock whose owner died: EOWNERDEAD of Linux. The hook has
+ * made the lock consistent before. */
+#define LARDER_OWNER_DIED 130
+#endif
+
+#if defined(LARDER_HOSTED)
+/* Whether a process lives: 0 = no. It runs under the lock of a shard and must not wait for callers of the cache; a
+ * call of this cache from inside is LARDER_BUSY. */
+typedef int32_t (*larder_is_alive_fn)(void *ctx, uint32_t process);
+#endif
+
+#if defined(LARDER_HOSTED)
+/* The size of a handle: memory of the process's own that larder_cache_share and larder_cache_join take. */
+size_t larder_cache_handle_size(void);
+#endif
+
+#if defined(LARDER_HOSTED)
+/* Makes a cache in `memory`, a mapping that other processes have, too, at whatever address (mmap with MAP_SHARED of
+ * memfd_create, shm_open or a file in memory; or MAP_ANONYMOUS before a fork). They join it with larder_cache_join,
+ * and a process that is forked from here uses the handle that it inherits, which is a copy. All other functions work
+ * on the cache from any of them, threads included. `handle` has `handle_size` bytes of the process's own memory, at
+ * least larder_cache_handle_size(), aligned to 8 bytes. It belongs to the cache for as long as the process uses it.
+ * To leave, unmap the memory, with nothing held and no call under way.
+ *
+ * A process may be killed in any call, at any instruction. The next one that takes the lock of its shard finds that
+ * out, and makes the shard whole before it goes on, as larder_cache_attach does, in the time that attaching to a
+ * region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
+ * that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event is told
+ * LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
+ * Statistics of the shard stay, leases and what the policy remembers do not. Views and reservations of living
+ * processes stay theirs; larder_cache_reap gives those of the others back.
+ *
+ * A value is never written over another one here, so that a set of an equal size takes room for both for a moment. A
+ * shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
+ * larder_cache_required_size says.
+ *
+ * Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of all
+ * shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took the lock
+ * of an owner that died. on_event is told in the process whose call caused the event. Hooks and their contexts are each
+ * process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the time of all.
+ *
+ * All processes trust each other, as threads do: one that writes at random into the memory can break the cache of all,
+ * and LARDER_CHECKSUM finds values that were damaged. They run the same build of the library with the same C library,
+ * as the same kind of process (32 or 64 bits), in one PID namespace. A process that
+ * touches the cut-off part of a file that was truncated while mapped gets SIGBUS. A file that outlives a restart of the machine has to be made anew. A child that was
+ * forked inside the callback of a scan or a delete_if gets LARDER_BUSY from that call.
+ *
+ * LARDER_EXISTS where a process has made such a cache here: join it. LARDER_BUSY while one is making it. Of several
+ * that try at a time, one alone gets LARDER_OK. LARDER_VERSION_MISMATCH where any other cache lies here; zero the first
+ * 16 bytes to make one anew. LARDER_NO_MEMORY for a handle that is too small, or as larder_cache_init. LARDER_INVALID
+ * with LARDER_SINGLE_THREAD, and without hooks where the C library has no robust mutex (Linux and FreeBSD have). Else
+ * as larder_cache_init. O(pages). */
+larder_status larder_cache_share(void *memory,
+                                 size_t size,
+                                 const struct larder_cache_config *config,
+                                 void *handle,
+                                 size_t handle_size,
+                                 struct larder_cache **out);
+#endif
+
+#if defined(LARDER_HOSTED)
+/* Joins the cache that another process made in `memory` with larder_cache_share. The configuration is the same, but
+ * for the hooks, which are this process's own. Nothing is rebuilt, and other processes' calls go on meanwhile.
+ *
+ * LARDER_NOT_FOUND where there is no cache, or the process died that was making it: larder_cache_share makes one then.
+ * LARDER_BUSY while one is being made. LARDER_VERSION_MISMATCH for a cache of another version or build, another size
+ * or configuration, another seed, or one that is not shared. LARDER_NO_MEMORY where `size` is less than the cache's,
+ * or the handle is too small. Else as larder_cache_share. O(1). */
+larder_status larder_cache_join(void *memory,
+                                size_t size,
+                                const struct larder_cache_config *config,
+                                void *handle,
+                                size_t handle_size,
+                                struct larder_cache **out);
+#endif
+
+#if defined(LARDER_HOSTED)
+/* Gives back the views and reservations of processes that `is_alive` answers 0 for; NULL asks the system, to which a
+ * process lives until its parent has waited for it. `process` is what getpid answered there. The recovery of a
+ * shard does the same for that shard. For a parent that has just waited for a child, and now and then for others.
+ *
+ * LARDER_INVALID for a cache that was not made by larder_cache_share. LARDER_BUSY from inside a callback. O(shards x
+ * pins_max). */
+larder_status larder_cache_reap(struct larder_cache *cache,
+                                larder_is_alive_fn is_alive,
+                                void *ctx);
+#endif
 
 /* ============================================================================
  * Cache: basic verbs
@@ -1502,9 +1595,11 @@ typedef struct larder_cache_stats_t {
   uint64_t expired_unread;
   /* Misses that found an expired item of their key. */
   uint64_t misses_expired;
+  /* Shards made whole after a process that shared the cache had died in mid-call: see larder_cache_share. */
+  uint64_t recoveries;
 } larder_cache_stats_t;
 #define LARDER_CACHE_STATS_INIT { sizeof(larder_cache_stats_t), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Writes all statistics; set `out->struct_size` first.
  *

@@ -477,6 +477,34 @@ public:
         return detail::answer(status, cache(handle));
     }
 
+#ifdef LARDER_HOSTED
+    /// The bytes of the handle that share and join take: memory of the process's own, aligned to 8 bytes.
+    static std::size_t handle_size() noexcept { return larder_cache_handle_size(); }
+
+    /// Makes a cache in memory that processes share. status::exists where there is one: join it; status::busy while
+    /// another process is making it.
+    static result<cache> share(buffer region, buffer handle, const cache_config &config = {}) noexcept
+    {
+        larder_cache *made = nullptr;
+        const larder_status status =
+            larder_cache_share(region.data(), region.size(), &config, handle.data(), handle.size(), &made);
+        return detail::answer(status, cache(made));
+    }
+
+    /// Joins a cache that another process made by share. status::not_found where there is none, status::busy while it
+    /// is made, status::version_mismatch where it was made otherwise.
+    static result<cache> join(buffer region, buffer handle, const cache_config &config = {}) noexcept
+    {
+        larder_cache *joined = nullptr;
+        const larder_status status =
+            larder_cache_join(region.data(), region.size(), &config, handle.data(), handle.size(), &joined);
+        return detail::answer(status, cache(joined));
+    }
+
+    /// Gives back what processes hold that are dead; status::invalid where processes do not share the cache.
+    result<> reap() noexcept { return detail::done(larder_cache_reap(handle(), nullptr, nullptr)); }
+#endif
+
     /// The size of a region in which `items` items of these lengths stay.
     static result<std::size_t> required_size(std::uint64_t items, std::size_t key_len, std::size_t value_len,
                                              const cache_config &config = {}) noexcept

@@ -19,8 +19,9 @@ mod judge;
 
 use crate::expiry::Time;
 use crate::hash::{Hash, Place};
-use crate::item::{Head, Items};
+use crate::item::{Head, Items, State};
 use crate::page::{Id, List, NO_DUE, Owner, Page, Tables};
+use crate::pins::Holder;
 use crate::policy::Lru;
 use crate::stamp::Found;
 use crate::store::{Kept, Store};
@@ -64,7 +65,7 @@ impl AttachReport {
 #[derive(Clone, Copy)]
 pub(crate) struct Adopt {
     pub(crate) tables: Tables,
-    pub(crate) shard: fn(&mut Store, Option<Kept>, Place, &mut AttachReport),
+    pub(crate) shard: fn(&mut Store, Option<Kept>, Place, &[Holder], &mut AttachReport),
 }
 
 impl Adopt {
@@ -82,8 +83,15 @@ const FOUND: u8 = 2;
 
 impl Store {
     /// Takes over what lies in the pages whose descriptors were read. `kept`: the earlier owner's, if it can be one;
-    /// without it nothing that expires comes back. `place`: which keys are this shard's.
-    fn adopt(&mut self, kept: Option<Kept>, place: Place, report: &mut AttachReport) {
+    /// without it nothing that expires comes back. `place`: which keys are this shard's. `held`: what others hold, who
+    /// live: it stays where it is.
+    fn adopt(
+        &mut self,
+        kept: Option<Kept>,
+        place: Place,
+        held: &[Holder],
+        report: &mut AttachReport,
+    ) {
         let known = kept.is_some();
         let replaced = kept.as_ref().map_or(Id::NONE, |kept| kept.replaced);
         if let Some(kept) = kept {
@@ -96,7 +104,7 @@ impl Store {
             self.judge_chain(page);
         }
         for page in self.pages.all() {
-            self.judge_items(page, known, place, report);
+            self.judge_items(page, known, place, held, report);
         }
         for page in self.pages.all() {
             self.settle(page);
@@ -106,7 +114,7 @@ impl Store {
         self.relink(Owner::Window);
         self.relink(Owner::Main);
         for page in self.pages.all() {
-            self.enlist_page(page, replaced, report);
+            self.enlist_page(page, replaced, held, report);
         }
         self.adopt_order();
         if !known {
@@ -185,16 +193,6 @@ impl Store {
         0
     }
 
-    /// Whether a live item begins here.
-    fn begins(&self, id: Id) -> bool {
-        let mut found = false;
-        self.each_in(self.pages.page_of(id), |other, head| {
-            found = other == id && head.is_live();
-            other.0 < id.0
-        });
-        found
-    }
-
     // ---- lists ---------------------------------------------------------------------------------
 
     /// Links the pages of a log, in their old order as far as it holds together.
@@ -246,7 +244,13 @@ impl Store {
 
     // ---- index, sums ---------------------------------------------------------------------------
 
-    fn enlist_page(&mut self, page: Page, replaced: Id, report: &mut AttachReport) {
+    fn enlist_page(
+        &mut self,
+        page: Page,
+        replaced: Id,
+        held: &[Holder],
+        report: &mut AttachReport,
+    ) {
         if !self.pages.get(page).owner.is_log() {
             return;
         }
@@ -257,30 +261,36 @@ impl Store {
             let (id, head) = (Id(at), Head(self.pages.word(at)));
             at += self.layout.granules_here(&self.pages, id, head).max(1);
             if head.is_live() {
-                self.enlist(id, head, replaced, report);
+                self.enlist(id, head, (replaced, held), report);
             }
         }
     }
 
     /// Enters a whole item into index and sums.
-    fn enlist(&mut self, id: Id, head: Head, replaced: Id, report: &mut AttachReport) {
+    fn enlist(
+        &mut self,
+        id: Id,
+        head: Head,
+        (replaced, held): (Id, &[Holder]),
+        report: &mut AttachReport,
+    ) {
         let hash = self.hash_of(id);
         let found = self.find(hash, self.layout.key(&self.pages, id));
         if let Some((other, _)) = found {
             report.items_duplicate += 1;
             if other != replaced {
-                return self.kill(id);
+                return self.drop_copy(id, held);
             }
             // The one that was being replaced goes.
             report.items_recovered -= 1;
             report.bytes_recovered -=
                 self.layout.payload(&self.pages, other, self.head(other)) as u64;
             self.index.replace(&mut self.pages, hash, other, id);
-            self.forget_adopted(other);
+            self.forget_adopted(other, held);
         } else {
             if !self.index_takes(hash) {
                 report.items_homeless += 1;
-                return self.kill(id);
+                return self.drop_copy(id, held);
             }
             let segment = self.index.segment(&self.pages, hash);
             segment.insert(&mut self.pages, hash, id);
@@ -298,11 +308,20 @@ impl Store {
         self.index.has_room(&self.pages, hash)
     }
 
-    fn forget_adopted(&mut self, id: Id) {
+    /// What the index does not name is dead, or its holder's alone.
+    fn drop_copy(&mut self, id: Id, held: &[Holder]) {
+        if Holder::any_of(held, id) {
+            let head = self.head(id).with_state(State::Pending);
+            return Items::set_head(&mut self.pages, id, head);
+        }
+        self.kill(id);
+    }
+
+    fn forget_adopted(&mut self, id: Id, held: &[Holder]) {
         self.items -= 1;
         self.ttl_items -= u32::from(self.head(id).has_ttl());
         self.payload -= self.layout.payload(&self.pages, id, self.head(id)) as u64;
-        self.kill(id);
+        self.drop_copy(id, held);
     }
 
     // ---- exact LRU -----------------------------------------------------------------------------

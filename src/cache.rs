@@ -17,6 +17,9 @@
 
 mod items;
 mod making;
+#[cfg(feature = "hosted")]
+mod sharing;
+mod telling;
 mod verbs;
 mod whole;
 
@@ -26,14 +29,13 @@ pub(crate) use whole::pressure;
 
 use crate::callbacks::{Callbacks, Inside};
 use crate::clock::Clock;
-use crate::config::{Event, EventHook, EventKind};
+use crate::config::EventHook;
 use crate::hash::{Hash, KeyHasher, Place};
 use crate::lock::{Guarded, LockKind, Locked};
 use crate::policy::PolicyKind;
 use crate::region::{ALIGN, Shared};
 use crate::shard::Shard;
 use crate::stamp::{MAGIC, Stamp};
-use crate::stats::Gone;
 use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -48,9 +50,20 @@ pub(crate) struct Header {
     /// Bytes of the region before the shards' parts and behind them.
     outside: usize,
     limit: AtomicUsize,
-    /// From one shard's cell to the next; the first lies behind the header.
+    /// From one shard's cell to the next.
     cell_stride: u32,
     cell_count: u32,
+    /// Cells right behind the header: all, or none where the header is a process's own.
+    #[cfg(feature = "hosted")]
+    cells_near: u32,
+    #[cfg(feature = "hosted")]
+    cells: NonNull<u8>,
+    /// The header in the region.
+    #[cfg(feature = "hosted")]
+    common: NonNull<Header>,
+    /// What a process has of its own of a cache that others share.
+    #[cfg(feature = "hosted")]
+    own: Option<NonNull<sharing::Own>>,
     policy: PolicyKind,
     item_times: bool,
     default_ttl: bool,
@@ -66,6 +79,16 @@ pub(crate) struct Header {
 
 // The cells, aligned, lie right behind it.
 const CELLS_AT: usize = size_of::<Header>().next_multiple_of(ALIGN);
+
+impl Header {
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn cells_near(&self) -> u32 {
+        #[cfg(feature = "hosted")]
+        return self.cells_near;
+        #[cfg(not(feature = "hosted"))]
+        self.cell_count
+    }
+}
 
 /// A cache inside a region that the caller gave.
 ///
@@ -165,10 +188,31 @@ impl<'r> Cache<'r> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     unsafe fn cell_at(&self, i: u32) -> &Guarded<Shard> {
         let at = i as usize * self.head().cell_stride as usize;
-        // SAFETY: i < cell_count, and so many cells were written in `lay_out`, right behind the header.
-        let cell = unsafe { self.header.cast::<u8>().add(CELLS_AT + at) };
+        // SAFETY: i < cell_count, and so many cells were written in `lay_out`.
+        let cell = unsafe { self.cells().add(at) };
         // SAFETY: as above; cells are never moved or dropped.
         unsafe { cell.cast().as_ref() }
+    }
+
+    /// Where the cells lie.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    fn cells(&self) -> NonNull<u8> {
+        #[cfg(feature = "hosted")]
+        return self.head().cells;
+        #[cfg(not(feature = "hosted"))]
+        // SAFETY: right behind the header, as `lay_out` cut them.
+        unsafe {
+            self.header.cast::<u8>().add(CELLS_AT)
+        }
+    }
+
+    /// What the header in the region says: where processes share it, this one's own says what does not change.
+    fn common(&self) -> &Header {
+        #[cfg(feature = "hosted")]
+        // SAFETY: written in `lay_out`, for as long as the cache lives.
+        return unsafe { self.head().common.as_ref() };
+        #[cfg(not(feature = "hosted"))]
+        self.head()
     }
 
     /// The same cache, for a shorter life.
@@ -183,16 +227,21 @@ impl<'r> Cache<'r> {
         self.head().cell_count
     }
 
+    /// The lock for what belongs to the cache, and to this process.
     pub(crate) fn lock_kind(&self) -> LockKind {
-        self.head().lock
+        match self.head().lock {
+            #[cfg(feature = "hosted")]
+            LockKind::Beside(_) => LockKind::Default,
+            kind => kind,
+        }
     }
 
     /// What the cache's clock shows, unless the host sets it by hand.
     #[cfg(feature = "hosted")]
     pub(crate) fn now_ms(&self) -> Option<u64> {
         let head = self.head();
-        let by_hand =
-            head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
+        let by_hand = head.clock.is_default()
+            && self.common().clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
         if by_hand { None } else { head.clock.read() }
     }
 
@@ -210,9 +259,11 @@ impl<'r> Cache<'r> {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn cell_of(&self, hash: Hash) -> &Guarded<Shard> {
-        if self.head().cell_count == 1 {
-            // SAFETY: there is one. The lock need not wait for the hash then.
-            return unsafe { self.cell_at(0) };
+        if self.head().cells_near() == 1 {
+            // SAFETY: there is one, right behind the header. The lock need not wait for the hash then.
+            let cell = unsafe { self.header.cast::<u8>().add(CELLS_AT) };
+            // SAFETY: as in `cell_at`.
+            return unsafe { cell.cast().as_ref() };
         }
         self.cell_of_many(hash)
     }
@@ -277,76 +328,49 @@ impl<'r> Cache<'r> {
     /// Whether the calling thread is inside a scan's or an inspection's callback.
     #[cold]
     fn is_visited(&self) -> bool {
-        (0..self.head().cell_count).any(|i| self.cell(i).is_visited())
+        let head = self.head();
+        (0..head.cell_count).any(|i| self.cell(i).is_visited(&head.lock))
     }
 
     #[cfg(target_has_atomic = "32")]
     #[cold]
     fn count_busy(&self) {
-        self.head().busy.fetch_add(1, Ordering::Relaxed);
+        self.common().busy.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Without such instructions there is one core; an interrupt may make a count of two one.
     #[cfg(not(target_has_atomic = "32"))]
     #[cold]
     fn count_busy(&self) {
-        let busy = &self.head().busy;
+        let busy = &self.common().busy;
         let count = busy.load(Ordering::Relaxed).wrapping_add(1);
         busy.store(count, Ordering::Relaxed);
     }
 
-    /// Gives the lock back and tells the host what went. Where another thread is telling, the counts stay in the
-    /// shard: that thread tells them after its own, or the next call does.
-    #[cold]
-    fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
-        let callbacks = &self.head().callbacks;
-        let gathers = |more: bool| waits && more;
-        if shard.store.counters.gone.is_nothing() && !gathers(callbacks.has_more()) {
-            return;
-        }
-        let Some(inside) = callbacks.try_tell() else {
-            return;
-        };
-        let gone = core::mem::take(&mut shard.store.counters.gone);
-        drop(shard);
-        self.tell_of(&gone);
-        // Once: what is added from here on is the next call's, so that this one ends.
-        if gathers(callbacks.has_more()) {
-            callbacks.gather(&inside);
-            self.tell_of(&self.gather_gone());
+    /// Which process this is, where that matters: in a cache that processes share.
+    fn process(&self) -> u32 {
+        #[cfg(feature = "hosted")]
+        return self.own().map_or(0, |_| crate::hosted::this_process());
+        #[cfg(not(feature = "hosted"))]
+        0
+    }
+
+    /// `Busy` where the caller is the child of a fork inside the callback that it was called with: the lock is its
+    /// parent's.
+    fn still(&self, process: u32) -> Result<()> {
+        if self.process() == process {
+            Ok(())
+        } else {
+            Err(Error::Busy)
         }
     }
 
-    /// What went and was not told, of all shards.
-    fn gather_gone(&self) -> Gone {
-        let mut sum = Gone::default();
-        for i in 0..self.head().cell_count {
-            match self.cell(i).lock(&self.head().lock) {
-                Ok(mut shard) => sum.add(&core::mem::take(&mut shard.store.counters.gone)),
-                Err(_) => self.head().callbacks.leave_more(),
-            }
-        }
-        sum
-    }
-
-    fn tell_of(&self, gone: &Gone) {
-        let evicted = Event {
-            kind: EventKind::Evicted,
-            items: u64::from(gone.evicted),
-            bytes: gone.evicted_bytes,
-        };
-        let expired = Event {
-            kind: EventKind::Expired,
-            items: u64::from(gone.expired),
-            bytes: gone.expired_bytes,
-        };
-        let Some(hook) = self.hook() else { return };
-        for event in [evicted, expired] {
-            if event.items > 0 {
-                // SAFETY: hook, target and context were given together.
-                unsafe { (hook.call)(hook.target, hook.ctx, &event) };
-            }
-        }
+    /// Whoever shares the cache sees who holds what an entry of a shard's table is of now.
+    pub(crate) fn note(&self, number: u32, shard: &Shard, entry: u32) {
+        #[cfg(feature = "hosted")]
+        self.note_holder(number, shard, entry);
+        #[cfg(not(feature = "hosted"))]
+        let _ = (number, shard, entry);
     }
 
     /// A turn for a monitor's report; `None` where two other monitors have one.
@@ -364,7 +388,8 @@ impl<'r> Cache<'r> {
 
     fn observe(&self, shard: &mut Shard) {
         let head = self.head();
-        if head.clock.is_default() && head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND {
+        if head.clock.is_default() && self.common().clock_by_hand.load(Ordering::Relaxed) == BY_HAND
+        {
             return;
         }
         if let Some(now) = head.clock.read() {

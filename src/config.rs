@@ -36,6 +36,8 @@ pub enum EventKind {
     Evicted = 1,
     /// Expired items were removed.
     Expired = 2,
+    /// A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were.
+    Recovered = 3,
 }
 
 /// The function that receives events.

@@ -1,8 +1,11 @@
-//! What a host with a C library gives: a clock, thread numbers, threads.
+//! What a host with a C library gives: a clock, thread numbers, threads, locks that processes share.
 #![allow(unsafe_code)]
 
+mod processes;
 #[cfg(not(loom))]
 mod threads;
+
+pub(crate) use processes::{HAS_ROBUST, OWNER_DIED, Taken, Together, lives, this_process};
 
 #[cfg(not(loom))]
 pub(crate) use threads::{Gate, Moment, Thread};

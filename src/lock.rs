@@ -15,6 +15,8 @@ use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::{Deref, DerefMut};
+#[cfg(feature = "hosted")]
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 /// Locks of the host's: an RTOS mutex, a pthread mutex, interrupts off.
@@ -40,6 +42,24 @@ pub(crate) enum LockKind {
     None,
     /// The host's.
     Hooks(LockHooks),
+    /// One that processes share.
+    #[cfg(feature = "hosted")]
+    Beside(Beside),
+}
+
+/// A lock that lies beside its value in memory that processes share, and knows what to do where the last one that
+/// had it died.
+#[cfg(feature = "hosted")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    /// What the process knows of all locks.
+    pub(crate) own: NonNull<()>,
+    /// Takes the lock of the value that lies there; `Busy` where it was not taken. The last argument: whether it waits.
+    pub(crate) take: unsafe fn(own: NonNull<()>, value: NonNull<()>, waits: bool) -> Result<()>,
+    /// Gives it back.
+    pub(crate) give: unsafe fn(own: NonNull<()>, value: NonNull<()>),
+    /// Whose turn it is to visit the value, of the threads of this process.
+    pub(crate) turn: unsafe fn(own: NonNull<()>, value: NonNull<()>) -> NonNull<Turn>,
 }
 
 impl LockKind {
@@ -49,7 +69,7 @@ impl LockKind {
         match self {
             Self::Default => cfg!(not(feature = "spin")),
             Self::None => true,
-            Self::Hooks(_) => false,
+            Self::Hooks(_) | Self::Beside(_) => false,
         }
     }
 }
@@ -107,9 +127,41 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
+            #[cfg(not(feature = "hosted"))]
             LockKind::Hooks(hooks) => hooks.lock()?,
+            #[cfg(feature = "hosted")]
+            LockKind::Hooks(_) | LockKind::Beside(_) => self.lock_otherwise(kind, true)?,
         }
         Ok(Locked { cell: self, kind })
+    }
+
+    /// Takes a lock of the host's, or one that processes share.
+    #[cfg(feature = "hosted")]
+    #[cold]
+    #[inline(never)]
+    fn lock_otherwise(&self, kind: &LockKind, waits: bool) -> Result<()> {
+        match kind {
+            LockKind::Beside(beside) => beside.lock(NonNull::from(self).cast(), waits),
+            LockKind::Hooks(hooks) if waits => hooks.lock(),
+            LockKind::Hooks(hooks) => hooks.try_lock(),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Gives it back.
+    #[cfg(feature = "hosted")]
+    #[cold]
+    #[inline(never)]
+    fn unlock_otherwise(&self, kind: &LockKind) {
+        match kind {
+            // SAFETY: functions and context were given together, and this thread holds the lock.
+            LockKind::Beside(beside) => unsafe {
+                (beside.give)(beside.own, NonNull::from(self).cast())
+            },
+            // SAFETY: the host gave hook and context together, and this thread holds the lock.
+            LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
+            _ => {}
+        }
     }
 
     /// Marks the value as in use, where there is no lock. One thread calls: an interrupt handler between the two
@@ -153,7 +205,10 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
+            #[cfg(not(feature = "hosted"))]
             LockKind::Hooks(hooks) => hooks.try_lock()?,
+            #[cfg(feature = "hosted")]
+            LockKind::Hooks(_) | LockKind::Beside(_) => self.lock_otherwise(kind, false)?,
         }
         Ok(Locked { cell: self, kind })
     }
@@ -171,13 +226,38 @@ impl<T> Guarded<T> {
         call: impl FnOnce(&mut T) -> R,
     ) -> Result<R> {
         let mut value = self.lock(kind)?;
-        let _inside = callbacks.enter(&self.visitor).ok_or(Error::Busy)?;
+        let _inside = callbacks.enter(self.visitor(kind)).ok_or(Error::Busy)?;
         Ok(call(&mut value))
     }
 
     /// Whether the calling thread is inside [`Guarded::visit`].
-    pub(crate) fn is_visited(&self) -> bool {
-        self.visitor.is_mine()
+    pub(crate) fn is_visited(&self, kind: &LockKind) -> bool {
+        self.visitor(kind).is_mine()
+    }
+
+    fn visitor<'a>(&'a self, kind: &'a LockKind) -> &'a Turn {
+        match kind {
+            #[cfg(feature = "hosted")]
+            LockKind::Beside(beside) => beside.turn(NonNull::from(self).cast()),
+            _ => &self.visitor,
+        }
+    }
+}
+
+#[cfg(feature = "hosted")]
+impl Beside {
+    #[inline(always)]
+    fn lock(&self, value: NonNull<()>, waits: bool) -> Result<()> {
+        // SAFETY: functions and context were given together, and the value is one of theirs.
+        unsafe { (self.take)(self.own, value, waits) }
+    }
+
+    #[cold]
+    fn turn(&self, value: NonNull<()>) -> &Turn {
+        // SAFETY: as in `lock`.
+        let turn = unsafe { (self.turn)(self.own, value) };
+        // SAFETY: turns live as long as what the process knows of the locks.
+        unsafe { turn.as_ref() }
     }
 }
 
@@ -193,6 +273,18 @@ impl LockHooks {
         let try_lock = self.try_lock.ok_or(Error::Invalid)?;
         // SAFETY: as in `lock`.
         Self::taken(unsafe { try_lock(self.ctx) })
+    }
+
+    /// As they answer: for locks that processes share.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn call(&self, waits: bool) -> Result<i32> {
+        let lock = if waits {
+            self.lock
+        } else {
+            self.try_lock.ok_or(Error::Invalid)?
+        };
+        // SAFETY: as in `lock`.
+        Ok(unsafe { lock(self.ctx) })
     }
 
     fn taken(answer: i32) -> Result<()> {
@@ -239,8 +331,11 @@ impl<T> Locked<'_, T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.cell.held.store(false, Ordering::Release),
             LockKind::None => self.cell.held.store(false, Ordering::Release),
+            #[cfg(not(feature = "hosted"))]
             // SAFETY: the host gave hook and context together, and this thread holds the lock.
             LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
+            #[cfg(feature = "hosted")]
+            LockKind::Hooks(_) | LockKind::Beside(_) => self.cell.unlock_otherwise(self.kind),
         }
     }
 }

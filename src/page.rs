@@ -128,6 +128,13 @@ impl Pages {
         }
     }
 
+    /// Pages and their table lie elsewhere now.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        self.bytes.shift(by);
+        self.table.shift(by);
+    }
+
     // ---- geometry ------------------------------------------------------------------------------
 
     #[inline]

@@ -22,7 +22,7 @@ use crate::page::{Id, Owner, Page};
 use crate::store::Store;
 
 /// Entries of the table unless the configuration says otherwise.
-const PINS_DEFAULT: usize = 16;
+pub(crate) const PINS_DEFAULT: usize = 16;
 /// Entries that need no page.
 const FEW: u32 = 2;
 const ENTRY_WORDS: u32 = 2;
@@ -39,6 +39,41 @@ pub(crate) struct Ticket {
 pub(crate) enum Purpose {
     View = 0,
     Reservation = 1,
+}
+
+#[cfg(feature = "hosted")]
+impl Purpose {
+    fn of(generation: u32) -> Self {
+        if generation & 1 == 0 {
+            Self::View
+        } else {
+            Self::Reservation
+        }
+    }
+}
+
+/// What a process holds in a cache that processes share: as an entry, and whose. It lies beside the shard, and stays
+/// where the shard is adopted.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Holder {
+    pub(crate) id: Id,
+    pub(crate) generation: u32,
+    pub(crate) process: u32,
+}
+
+impl Holder {
+    #[cfg(feature = "hosted")]
+    pub(crate) const NONE: Self = Self {
+        id: Id::NONE,
+        generation: 0,
+        process: 0,
+    };
+
+    /// Whether one of these holds what lies there.
+    pub(crate) fn any_of(held: &[Self], id: Id) -> bool {
+        cfg!(feature = "hosted") && held.iter().any(|holder| holder.id == id)
+    }
 }
 
 #[derive(Debug)]
@@ -175,7 +210,47 @@ impl Pins {
         store.held -= 1;
     }
 
-    /// Voids the reservations of a key, or all reservations if `key` is `None`. O(entries).
+    /// What is held goes on to be, after the shard was adopted; entries of what is not there become
+    /// [`Holder::NONE`]. `generation`: the last one.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn restore(&mut self, store: &mut Store, held: &mut [Holder], generation: u32) {
+        self.generation = generation;
+        for holder in held.iter_mut().filter(|holder| holder.id != Id::NONE) {
+            // Its holder may have died while it was given back: other things may lie there by now, and what was reserved
+            // may be its key's.
+            let is_there = store.pages.holds(holder.id) && store.begins(holder.id);
+            let is_given = Purpose::of(holder.generation) == Purpose::Reservation
+                && store.head(holder.id).state() != State::Pending;
+            if !is_there || is_given {
+                *holder = Holder::NONE;
+                continue;
+            }
+            store.keep(holder.id);
+            store.held += 1;
+        }
+        // Nothing that is held goes for the page of the entries.
+        let last = held.iter().rposition(|holder| holder.id != Id::NONE);
+        let has_entries =
+            last.is_none_or(|last| last < FEW as usize) || self.extend(store).is_some();
+        for (entry, holder) in held.iter_mut().enumerate() {
+            if holder.id == Id::NONE {
+                continue;
+            }
+            if !has_entries && entry >= FEW as usize {
+                store.held -= 1;
+                *holder = Holder::NONE;
+                continue;
+            }
+            self.set(store, entry as u32, (holder.id, holder.generation));
+            *self.count(Purpose::of(holder.generation)) += 1;
+        }
+    }
+
+    /// The last generation.
+    #[cfg(feature = "hosted")]
+    pub(crate) const GENERATION_AT: usize = core::mem::offset_of!(Self, generation);
+
+    /// The reservations of a key, of all where there is none, come too late from now on. O(entries).
     #[cold]
     pub(crate) fn void(&self, store: &mut Store, key: Option<&[u8]>) {
         for entry in 0..self.entries() {

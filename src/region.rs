@@ -11,9 +11,13 @@
 #![allow(unsafe_code)]
 
 mod runs;
+#[cfg(feature = "hosted")]
+mod shift;
 
 pub(crate) use runs::copy;
 use runs::{copy_short, same};
+#[cfg(feature = "hosted")]
+pub(crate) use shift::Shift;
 
 use crate::status::{Error, Result};
 use core::ops::Deref;
@@ -76,6 +80,9 @@ pub(crate) struct Bytes {
     len: usize,
     /// Number of whole words.
     words: usize,
+    /// `len`, or 0 once the run was found at another address: pointers that lie in it may be of before.
+    #[cfg(feature = "hosted")]
+    settled: usize,
 }
 
 impl Bytes {
@@ -87,7 +94,25 @@ impl Bytes {
             base,
             len,
             words: len / 4,
+            #[cfg(feature = "hosted")]
+            settled: len,
         }
+    }
+
+    /// As [`Bytes::pointer`]; `None` also where pointers behind it may be of another address.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    pub(crate) fn settled_pointer(&self, at: usize, len: usize) -> Option<NonNull<u8>> {
+        #[cfg(feature = "hosted")]
+        if at.checked_add(len).is_none_or(|end| end > self.settled) {
+            return None;
+        }
+        #[cfg(not(feature = "hosted"))]
+        if !self.holds(at, len) {
+            return None;
+        }
+        // SAFETY: at + len <= self.len: `settled` is no more (checked above).
+        Some(unsafe { self.base.add(at) })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -367,6 +392,12 @@ impl<T> Deref for Shared<T> {
 pub(crate) struct Place<T>(NonNull<T>);
 
 impl<T> Place<T> {
+    /// Another process has filled it.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn filled(self) -> Shared<T> {
+        Shared(self.0)
+    }
+
     pub(crate) fn fill(self, value: T) -> Shared<T> {
         // SAFETY: `Cutter::place` cut aligned bytes for this value alone.
         unsafe { self.0.write(value) };

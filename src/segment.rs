@@ -147,6 +147,20 @@ impl Buckets {
     }
 }
 
+/// Which word of a table's head is the pointer to its control bytes. Without buckets, counts and mask are zero.
+#[cfg(feature = "hosted")]
+#[inline]
+fn pointer_word() -> usize {
+    const WORDS: usize = size_of::<Entries>() / size_of::<usize>();
+    let at = NonNull::dangling();
+    let table = core::mem::ManuallyDrop::new(Entries::new_in(Block { at }));
+    let words = core::ptr::from_ref(&table).cast::<[usize; WORDS]>();
+    // SAFETY: as many words as the head has, initialised; it has no padding (a test compares).
+    let words = unsafe { words.read() };
+    let is_pointer = |&word: &usize| word != 0 && word != at.as_ptr() as usize;
+    words.iter().position(is_pointer).unwrap_or(0)
+}
+
 /// The bucket of an entry.
 #[cfg(not(feature = "small"))]
 #[inline(always)]
@@ -230,12 +244,38 @@ impl Segment {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn head(self, pages: &Pages) -> Option<NonNull<Entries>> {
-        let slot = pages.bytes().pointer(self.at(0), BLOCK_AT)?;
-        // SAFETY: HEAD < BLOCK_AT, so the address is inside the slot.
+        let Some(slot) = pages.bytes().settled_pointer(self.at(0), BLOCK_AT) else {
+            return self.head_elsewhere(pages);
+        };
+        // SAFETY: HEAD < BLOCK_AT, inside the slot.
         Some(unsafe { slot.add(HEAD) }.cast())
     }
 
-    /// The table, read-only.
+    #[cfg(not(feature = "hosted"))]
+    #[inline(always)]
+    fn head_elsewhere(self, _: &Pages) -> Option<NonNull<Entries>> {
+        None
+    }
+
+    /// The table of a region that several processes have at several addresses: its pointer is made this one's.
+    #[cfg(feature = "hosted")]
+    #[cold]
+    fn head_elsewhere(self, pages: &Pages) -> Option<NonNull<Entries>> {
+        let slot = pages.bytes().pointer(self.at(0), BLOCK_AT)?;
+        // SAFETY: HEAD < BLOCK_AT, inside the slot.
+        let head = unsafe { slot.add(HEAD) }.cast::<Entries>();
+        // SAFETY: as in `entries`; that its pointer is of another address does not matter for the count.
+        let buckets = unsafe { head.as_ref() }.num_buckets();
+        let control = BLOCK_AT + buckets * size_of::<u32>();
+        let control = pages.bytes().pointer(self.at(control), GROUP)?;
+        // SAFETY: `pointer_word` is one of the head's words.
+        let word = unsafe { head.cast::<NonNull<u8>>().add(pointer_word()) };
+        // SAFETY: whoever reads a segment holds the lock of its shard, and has no reference to the head yet.
+        unsafe { word.write(control) };
+        Some(head)
+    }
+
+    /// The table, to read.
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn entries(self, pages: &Pages) -> Option<&Entries> {
         let head = self.head(pages)?;

@@ -31,7 +31,7 @@ use crate::limits::narrow;
 use crate::log::Log;
 use crate::optimize::{OptimizeReport, Pass};
 use crate::page::{GRANULE, Id, Owner, Page};
-use crate::pins::Pins;
+use crate::pins::{Holder, Pins};
 use crate::planted;
 use crate::policy::Sums;
 use crate::progress::Room;
@@ -125,8 +125,14 @@ pub struct Reading {
 pub(crate) enum Origin<'a> {
     /// Nothing that counts.
     Fresh,
-    /// What an earlier owner left, with the time by then where it is known.
-    Left(Option<Kept>, Place, &'a mut AttachReport, Adopt),
+    /// What an earlier owner left, with the time by then where it is known, and what others hold.
+    Left(
+        Option<Kept>,
+        Place,
+        &'a [Holder],
+        &'a mut AttachReport,
+        Adopt,
+    ),
 }
 
 /// One shard.
@@ -146,6 +152,9 @@ pub(crate) struct Shard {
     plain_max: u32,
     /// The most granules that ever were taken.
     taken_peak: u32,
+    /// Whether a value is never written over another one: until the new one is there, the old one stays.
+    #[cfg(feature = "hosted")]
+    keeps_old: bool,
 }
 
 impl Shard {
@@ -176,6 +185,8 @@ impl Shard {
             fixed: layout.fixed,
             plain_max: quick::plain_max(setup, pages.page_size()),
             taken_peak: 0,
+            #[cfg(feature = "hosted")]
+            keeps_old: false,
             store: Store {
                 kept,
                 pages,
@@ -203,11 +214,35 @@ impl Shard {
                 self.store.pages.collect_free();
                 self.store.index.start(&mut self.store.pages);
             }
-            Origin::Left(kept, place, report, adopt) => {
-                (adopt.shard)(&mut self.store, kept, place, report)
+            Origin::Left(kept, place, held, report, adopt) => {
+                (adopt.shard)(&mut self.store, kept, place, held, report)
             }
         }
         self.note_usage();
+    }
+
+    /// Whoever stops in mid-call, no other one misses a value that was there: processes share the shard.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn keep_old(&mut self) {
+        // The quick path writes over.
+        (self.keeps_old, self.plain_max) = (true, 0);
+    }
+
+    pub(crate) fn keeps_old(&self) -> bool {
+        #[cfg(feature = "hosted")]
+        return self.keeps_old;
+        #[cfg(not(feature = "hosted"))]
+        false
+    }
+
+    /// The region lies elsewhere now.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        let store = &mut self.store;
+        store.pages.shift(by);
+        store.index.shift(by);
+        store.policy.queues.shift(by);
+        store.hasher.shift(by);
     }
 
     // ---- sizes ---------------------------------------------------------------------------------

@@ -11,14 +11,15 @@ use crate::status::{Error, Result};
 /// The longest cache line of a processor.
 const LINE: usize = 64;
 
-/// Bytes from one cell to the next. Two cells never share a cache line.
-pub(crate) const fn cell_stride<C>(count: u32) -> usize {
+/// Bytes from one cell to the next: where there are several, two never share a line.
+/// `beside`: bytes behind each.
+pub(crate) const fn cell_stride<C>(count: u32, beside: usize) -> usize {
     let gap = if count > 1 { LINE } else { 0 };
-    (size_of::<C>() + gap).next_multiple_of(ALIGN)
+    (size_of::<C>() + beside + gap).next_multiple_of(ALIGN)
 }
 
-pub(crate) const fn cells_size<C>(count: u32) -> usize {
-    cell_stride::<C>(count) * count as usize
+pub(crate) const fn cells_size<C>(count: u32, beside: usize) -> usize {
+    cell_stride::<C>(count, beside) * count as usize
 }
 
 /// Bytes of each of `count` equal, aligned parts of `left` bytes.

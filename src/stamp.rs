@@ -16,7 +16,11 @@ use crate::hash::{KeyHasher, wide};
 
 /// Also tells the byte order: with the other order its bytes are swapped.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"LRDR");
-/// The version of the layout; each change of the layout adds one.
+/// The highest byte of what stands in the magic's place while a process makes a cache that others see; below it is the
+/// process's number.
+#[cfg(feature = "hosted")]
+const MAKING: u32 = (b'M' as u32) << 24;
+/// Counts the changes of what lies where.
 pub(crate) const VERSION: u32 = 3;
 
 /// What an attach found in a region.
@@ -66,7 +70,31 @@ impl Stamp {
         Self { magic: 0, ..self }
     }
 
-    /// The stamp in the first words of a region.
+    /// The same, of one that a process makes which others see.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn made_by(self, process: u32) -> Self {
+        let magic = MAKING | process & 0x00ff_ffff;
+        Self { magic, ..self }
+    }
+
+    /// Which process makes the cache, where one does.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn maker(magic: u32) -> Option<u32> {
+        (magic & 0xff00_0000 == MAKING).then_some(magic & 0x00ff_ffff)
+    }
+
+    /// One that depends on more numbers, of which those of the build come first.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn further(self, build: &[u64], layout: &[u64]) -> Self {
+        let build = fold(build).wrapping_mul(self.version | 1);
+        Self {
+            version: VERSION << 16 | build >> 16,
+            layout: fold(layout) ^ self.layout.rotate_left(7),
+            ..self
+        }
+    }
+
+    /// The stamp that lies in the first bytes of a region.
     pub(crate) fn of_words([magic, version, layout, seed]: [u32; 4]) -> Self {
         Self {
             magic,

@@ -203,6 +203,8 @@ pub struct CacheStats {
     pub expired_unread: u64,
     /// Misses that found an expired item of their key.
     pub misses_expired: u64,
+    /// Shards made whole after a process that shared the cache had died in mid-call.
+    pub recoveries: u64,
 }
 
 /// Who has a page of a cache.

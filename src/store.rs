@@ -168,6 +168,16 @@ impl Store {
         }
     }
 
+    /// Whether an item begins here. `id` lies in a page.
+    pub(crate) fn begins(&self, id: Id) -> bool {
+        let mut found = false;
+        self.each_in(self.pages.page_of(id), |other, head| {
+            found = other == id && !head.is_dead();
+            other.0 < id.0
+        });
+        found
+    }
+
     // ---- writing -------------------------------------------------------------------------------
 
     /// Appends an item without optional words to a log whose head page has room for it; it is dead until `head` is

@@ -96,6 +96,7 @@ impl Cache<'_> {
     pub(crate) fn hold_item(&self, key: &[u8]) -> Result<Hold> {
         self.with_key(key, false, |shard, hash| {
             let held = shard.pin(hash, key)?;
+            self.note(self.shard_of(hash), shard, held.0.entry);
             shard.hold(self.shard_of(hash), held)
         })
     }
@@ -108,8 +109,22 @@ impl Cache<'_> {
         self.with_shard(shard, call)?
     }
 
+    /// The same with a ticket that is given back.
+    fn give_ticket(
+        &self,
+        number: u32,
+        ticket: Ticket,
+        call: impl FnOnce(&mut Shard) -> Result<()>,
+    ) -> Result<()> {
+        self.with_ticket(number, |shard| {
+            let given = call(shard);
+            self.note(number, shard, ticket.entry);
+            given
+        })
+    }
+
     pub(crate) fn let_go(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.with_ticket(shard, |shard| shard.unpin(ticket))
+        self.give_ticket(shard, ticket, |shard| shard.unpin(ticket))
     }
 
     /// Span number `index` of a viewed value: `NotFound` past the last.
@@ -136,6 +151,7 @@ impl Cache<'_> {
     pub(crate) fn hold_bytes(&self, key: &[u8], value_len: usize, ttl_ms: u64) -> Result<Hold> {
         self.with_key(key, true, |shard, hash| {
             let held = shard.reserve(key, value_len, ttl_ms)?;
+            self.note(self.shard_of(hash), shard, held.0.entry);
             shard.hold(self.shard_of(hash), held)
         })
     }
@@ -162,14 +178,14 @@ impl Cache<'_> {
     }
 
     pub(crate) fn commit_bytes(&self, shard: u32, ticket: Ticket, ttl_ms: u64) -> Result<()> {
-        self.with_ticket(shard, |shard| {
+        self.give_ticket(shard, ticket, |shard| {
             self.look_at_clock(shard, true);
             shard.commit(ticket, ttl_ms)
         })
     }
 
     pub(crate) fn abort_bytes(&self, shard: u32, ticket: Ticket) -> Result<()> {
-        self.with_ticket(shard, |shard| shard.abort(ticket))
+        self.give_ticket(shard, ticket, |shard| shard.abort(ticket))
     }
 
     /// Pins an item to read its value in place. Counts as a get.

@@ -10,6 +10,7 @@ use crate::expiry::NEVER;
 use crate::hash::Place;
 use crate::item::{Head, Items, State};
 use crate::page::{Descriptor, GRANULE, Id, NO_DUE, Owner, Page};
+use crate::pins::Holder;
 use crate::planted;
 use crate::store::Store;
 
@@ -71,6 +72,7 @@ impl Store {
         page: Page,
         known: bool,
         place: Place,
+        held: &[Holder],
         report: &mut AttachReport,
     ) {
         let descriptor = *self.pages.get(page);
@@ -89,6 +91,10 @@ impl Store {
                     return self.bury(id, end - at);
                 }
             };
+            if Holder::any_of(held, id) && self.stays(page, id, known, place) {
+                at += here;
+                continue;
+            }
             if head.is_dead() || head.state() == State::Pending {
                 // What was held for a holder that is gone is no item.
                 self.bury(id, here);
@@ -116,6 +122,24 @@ impl Store {
             }
             at += here;
         }
+    }
+
+    /// Whether what others hold is there: as an item where it is one, else as its holders' alone.
+    fn stays(&mut self, page: Page, id: Id, known: bool, place: Place) -> bool {
+        let head = self.head(id);
+        if head.is_dead() || !self.is_whole(page, id, head) {
+            return false;
+        }
+        let is_item =
+            head.state() != State::Pending && self.verdict(page, id, known, place).is_ok();
+        self.claim(id);
+        let head = match (is_item, self.policy.is_lru()) {
+            (true, true) => head.with_state(State::Live).with_uses(0),
+            (true, false) => head.with_state(State::Live),
+            (false, _) => head.with_state(State::Pending),
+        };
+        Items::set_head(&mut self.pages, id, head);
+        true
     }
 
     /// So many granules are dead, and zero where that is asked for.

@@ -9,17 +9,65 @@ use crate::hash::{KeyHasher, Place};
 use crate::layout::{Layout, Setup};
 use crate::lock::{Guarded, LockKind};
 use crate::page::Tables;
+use crate::pins::Holder;
 use crate::planted;
 use crate::region::{ALIGN, Cutter, Shared, barrier, check_region, clean};
 use crate::shard::{Origin, Shard};
 use crate::sizing;
-use crate::stamp::{Found, Stamp};
+use crate::stamp::{Found, MAGIC, Stamp};
+use crate::stats::Counters;
 use crate::status::{Error, Result};
 use crate::store::Kept;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// What an earlier owner left in a region.
+pub(super) struct Left<'a> {
+    pub(super) report: &'a mut AttachReport,
+    pub(super) adopt: Adopt,
+    /// What those hold who live.
+    pub(super) held: &'a [Holder],
+    /// What was counted before, where that goes on.
+    pub(super) counters: Option<&'a Counters>,
+}
+
+impl Left<'_> {
+    /// The same, for one more shard.
+    fn again(&mut self) -> Left<'_> {
+        Left {
+            report: self.report,
+            ..*self
+        }
+    }
+}
+
+/// How a region is to be cut.
+pub(super) struct Making<'c, 'l> {
+    pub(super) config: &'c Config,
+    /// What the header says until the cache is there.
+    pub(super) stamp: Stamp,
+    /// Bytes behind each shard's cell.
+    pub(super) beside: usize,
+    pub(super) left: Option<Left<'l>>,
+}
+
+impl<'c, 'l> Making<'c, 'l> {
+    /// A cache of one owner. A region that is taken over holds a cache all the time.
+    fn of(config: &'c Config, len: usize, left: Option<Left<'l>>) -> Self {
+        let stamp = Cache::stamp(config, len, &KeyHasher::new(config.hash_seed));
+        Self {
+            config,
+            stamp: match left {
+                Some(_) => stamp,
+                None => stamp.unfinished(),
+            },
+            beside: 0,
+            left,
+        }
+    }
+}
 
 impl<'r> Cache<'r> {
     /// Makes a cache in `region`, which it uses for as long as it lives; nothing needs to be freed.
@@ -44,7 +92,9 @@ impl<'r> Cache<'r> {
         Self::check_arguments(base, len, config)?;
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
-        let cache = Self::lay_out(cutter, len, config, None).ok_or(Error::NoMemory)?;
+        let cache =
+            Self::lay_out(cutter, len, Making::of(config, len, None)).ok_or(Error::NoMemory)?;
+        cache.publish();
         cache.begin(config);
         Ok(cache)
     }
@@ -58,7 +108,8 @@ impl<'r> Cache<'r> {
     /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
     /// anew since then, as after a reset, counts as one that stood still meanwhile.
     ///
-    /// One owner at a time is the caller's to ensure: two processes must not use one mapping at once. The child of
+    /// One owner at a time is the caller's to ensure: two processes must not use one mapping at once (in C,
+    /// `larder_cache_share` makes a cache for several). The child of
     /// a fork attaches to its copy before any other call: a thread of the parent may have held a lock.
     ///
     /// # Errors
@@ -105,13 +156,20 @@ impl<'r> Cache<'r> {
         }
         // SAFETY: the caller gave this memory.
         let cutter = unsafe { Cutter::new(base, len) };
-        let left = Some((report, Adopt::new()));
-        let cache = Self::lay_out(cutter, len, config, left).ok_or(Error::NoMemory)?;
+        let left = Left {
+            report,
+            adopt: Adopt::new(),
+            held: &[],
+            counters: None,
+        };
+        let making = Making::of(config, len, Some(left));
+        let cache = Self::lay_out(cutter, len, making).ok_or(Error::NoMemory)?;
+        cache.publish();
         cache.begin(config);
         Ok(cache)
     }
 
-    fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
+    pub(super) fn check_arguments(base: NonNull<u8>, len: usize, config: &Config) -> Result<()> {
         config.check()?;
         check_region(base, len)?;
         if config.memory_limit > len || len as u64 > REGION_MAX {
@@ -121,10 +179,10 @@ impl<'r> Cache<'r> {
     }
 
     /// The clock, and the limit, which was checked before: what lies above it goes with later calls.
-    fn begin(&self, config: &Config) {
+    pub(super) fn begin(&self, config: &Config) {
         let head = self.head();
         let limit = sizing::limit_of(config, head.region);
-        head.limit.store(limit, Ordering::Release);
+        self.common().limit.store(limit, Ordering::Release);
         let share = sizing::share(limit, head.outside, head.cell_count);
         for i in 0..head.cell_count {
             let _ = self.cell(i).with(&LockKind::None, |shard| {
@@ -135,7 +193,7 @@ impl<'r> Cache<'r> {
     }
 
     /// What tells this cache from others.
-    fn stamp(config: &Config, len: usize, hasher: &KeyHasher) -> Stamp {
+    pub(super) fn stamp(config: &Config, len: usize, hasher: &KeyHasher) -> Stamp {
         let build = [
             size_of::<usize>(),
             size_of::<Header>(),
@@ -163,29 +221,37 @@ impl<'r> Cache<'r> {
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)
     }
 
-    /// Bytes before the parts of `count` shards: header, cells, hasher.
-    fn head_size(count: u32) -> usize {
-        let cells = sizing::cells_size::<Guarded<Shard>>(count);
+    /// There is a cache from now on. One that is taken over was there all the time.
+    fn publish(&self) {
+        barrier();
+        // SAFETY: the stamp's magic comes first, and nobody knows of a cache that is not there yet.
+        unsafe { self.header.cast::<u32>().write(MAGIC) };
+    }
+
+    /// Bytes before the parts of `count` shards: header, cells with so many bytes behind each, hasher.
+    pub(super) fn head_size(count: u32, beside: usize) -> usize {
+        let cells = sizing::cells_size::<Guarded<Shard>>(count, beside);
         CELLS_AT + cells + size_of::<KeyHasher>().next_multiple_of(ALIGN)
     }
 
     /// Where what outlives its owner lies in a shard's cell.
     const KEPT_AT: usize = Guarded::<Shard>::VALUE_AT + Shard::KEPT_AT;
 
-    /// Cuts the region; `left`: where an earlier owner left something there.
-    fn lay_out(
-        mut cutter: Cutter,
-        len: usize,
-        config: &Config,
-        mut left: Option<(&mut AttachReport, Adopt)>,
-    ) -> Option<Self> {
+    /// Cuts the region.
+    pub(super) fn lay_out(mut cutter: Cutter, len: usize, making: Making<'_, '_>) -> Option<Self> {
+        let Making {
+            config,
+            stamp,
+            beside,
+            mut left,
+        } = making;
         let count = config.shard_count(len);
         let mut header = cutter.cut(size_of::<Header>())?.cast::<Header>();
-        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count))?;
+        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count, beside))?;
         let setup = config.setup();
         let hasher = cutter.place()?;
-        debug_assert!(cutter.used() <= Self::head_size(count));
-        let part = sizing::part_size(len.checked_sub(Self::head_size(count))?, count);
+        debug_assert!(cutter.used() <= Self::head_size(count, beside));
+        let part = sizing::part_size(len.checked_sub(Self::head_size(count, beside))?, count);
         let layout = sizing::check_limit(config, &setup, len, part)?;
         // Nothing was written before this.
         let by_hand = match &left {
@@ -194,19 +260,18 @@ impl<'r> Cache<'r> {
             None => {
                 // Until the end, there is no cache.
                 // SAFETY: cut above; the stamp's magic comes first.
-                unsafe { header.cast::<u32>().write(0) };
+                unsafe { header.cast::<u32>().write(stamp.magic) };
                 barrier();
                 0
             }
         };
-        let stamp = Self::stamp(config, len, &KeyHasher::new(setup.seed));
         let seed = if planted::is("seed ignored") {
             0
         } else {
             setup.seed
         };
         let hasher = hasher.fill(KeyHasher::new(seed));
-        let stride = sizing::cell_stride::<Guarded<Shard>>(count);
+        let stride = sizing::cell_stride::<Guarded<Shard>>(count, beside);
         let mut cuts = cutter.cuts();
         let sizes = (&setup, &layout, part);
         for number in 0..count {
@@ -215,25 +280,17 @@ impl<'r> Cache<'r> {
             let cutter = unsafe { Cutter::new(at, part) };
             // SAFETY: number < count, and room for count cells was cut.
             let cell = unsafe { cells.add(number as usize * stride) };
-            let left = left.as_mut().map(|(report, adopt)| (&mut **report, *adopt));
+            let left = left.as_mut().map(Left::again);
             let place = Place { number, count };
             // SAFETY: as above; an earlier owner wrote the cell where it left something.
             cuts += unsafe { Self::lay_out_shard(cell, cutter, place, sizes, hasher, left)? };
         }
-        // A region that is taken over holds a cache all the time.
-        let magic = stamp.magic;
-        let stamp = match left {
-            Some(_) => stamp,
-            None => stamp.unfinished(),
-        };
+        let sizes = (len, part * count as usize, stride);
         // SAFETY: cut above, aligned to ALIGN.
-        unsafe { Self::write_header(header, config, (len, part * count as usize), hasher, stamp) };
-        // SAFETY: written just now, and no other code has its address yet.
+        unsafe { Self::write_header(header, config, sizes, hasher, stamp) };
+        // SAFETY: written just now, and nobody knows of it yet.
         let value = unsafe { header.as_mut() };
         (value.cuts, value.clock_by_hand) = (cuts as u16, AtomicU32::new(by_hand));
-        barrier();
-        // SAFETY: as above; the stamp's magic comes first.
-        unsafe { header.cast::<u32>().write(magic) };
         Some(Self {
             header,
             region: PhantomData,
@@ -243,22 +300,22 @@ impl<'r> Cache<'r> {
     /// Cuts a shard's part and starts the shard in its cell; returns the number of cuts.
     ///
     /// # Safety
-    /// `cell` is a place for a shard, aligned, and this call's alone; initialised where something was `left`.
-    unsafe fn lay_out_shard(
+    /// `cell` is a place for a shard, aligned, and nobody else's; initialised where something was `left`.
+    pub(super) unsafe fn lay_out_shard(
         cell: NonNull<u8>,
         mut cutter: Cutter,
         place: Place,
         (setup, layout, part): (&Setup, &Layout, usize),
         hasher: Shared<KeyHasher>,
-        left: Option<(&mut AttachReport, Adopt)>,
+        left: Option<Left<'_>>,
     ) -> Option<u32> {
-        let (origin, tables, kept) = match left {
-            None => (Origin::Fresh, Tables::FRESH, None),
-            Some((report, adopt)) => {
+        let (origin, tables, kept, counters) = match left {
+            None => (Origin::Fresh, Tables::FRESH, None, None),
+            Some(left) => {
                 // SAFETY: by the caller's promise.
                 let kept = unsafe { Self::kept_left(cell) };
-                let origin = Origin::Left(kept, place, report, adopt);
-                (origin, adopt.tables, kept)
+                let origin = Origin::Left(kept, place, left.held, left.report, left.adopt);
+                (origin, left.adopt.tables, kept, left.counters)
             }
         };
         // Where the time is not known, the next owner is not to believe it either.
@@ -270,8 +327,8 @@ impl<'r> Cache<'r> {
         let mut cell = cell.cast::<Guarded<Shard>>();
         let cuts = (&mut cutter, &tables, part);
         // SAFETY: by the caller's promise.
-        unsafe { Self::write_cell(cell, cuts, setup, layout, hasher, kept) }?;
-        // SAFETY: written above, and no other thread knows of it yet.
+        unsafe { Self::write_cell(cell, cuts, (setup, layout), hasher, kept, counters) }?;
+        // SAFETY: written above, and no other thread reads it yet.
         unsafe { cell.as_mut() }.get_mut().start(origin);
         Some(cutter.cuts())
     }
@@ -284,13 +341,16 @@ impl<'r> Cache<'r> {
     unsafe fn write_cell(
         cell: NonNull<Guarded<Shard>>,
         (cutter, tables, part): (&mut Cutter, &Tables, usize),
-        setup: &Setup,
-        layout: &Layout,
+        (setup, layout): (&Setup, &Layout),
         hasher: Shared<KeyHasher>,
         kept: Kept,
+        counters: Option<&Counters>,
     ) -> Option<()> {
         let cuts = layout.cut(cutter, setup, part, tables)?;
-        let shard = Shard::new(cuts, setup, layout, hasher, kept);
+        let mut shard = Shard::new(cuts, setup, layout, hasher, kept);
+        if let (true, Some(counters)) = (cfg!(feature = "hosted"), counters) {
+            shard.store.counters = *counters;
+        }
         // SAFETY: by the caller's promise.
         unsafe { cell.write(Guarded::new(shard)) };
         Some(())
@@ -301,7 +361,7 @@ impl<'r> Cache<'r> {
         match header.lock {
             LockKind::Default => clean(&mut header.lock, LockKind::Default),
             LockKind::None => clean(&mut header.lock, LockKind::None),
-            LockKind::Hooks(_) => {}
+            _ => {}
         }
         if header.on_event.get_mut().is_none() {
             clean(header.on_event.get_mut(), None);
@@ -334,10 +394,10 @@ impl<'r> Cache<'r> {
     /// # Safety
     /// `header` is a place for one, aligned, and this call's alone.
     #[inline(never)]
-    unsafe fn write_header(
+    pub(super) unsafe fn write_header(
         mut header: NonNull<Header>,
         config: &Config,
-        (region, parts): (usize, usize),
+        (region, parts, stride): (usize, usize, usize),
         hasher: Shared<KeyHasher>,
         stamp: Stamp,
     ) {
@@ -346,8 +406,17 @@ impl<'r> Cache<'r> {
             region,
             outside: region - parts,
             limit: AtomicUsize::new(region),
-            cell_stride: sizing::cell_stride::<Guarded<Shard>>(config.shard_count(region)) as u32,
+            cell_stride: stride as u32,
             cell_count: config.shard_count(region),
+            #[cfg(feature = "hosted")]
+            cells_near: config.shard_count(region),
+            #[cfg(feature = "hosted")]
+            // SAFETY: the cells lie right behind a header in a region.
+            cells: unsafe { header.cast::<u8>().add(CELLS_AT) },
+            #[cfg(feature = "hosted")]
+            common: header,
+            #[cfg(feature = "hosted")]
+            own: None,
             policy: config.policy,
             item_times: config.item_times,
             default_ttl: config.default_ttl_ms != 0,
@@ -380,6 +449,7 @@ impl<'r> Cache<'r> {
         value_len: usize,
     ) -> Result<usize> {
         config.check()?;
-        sizing::required_size(config, items, key_len, value_len, Self::head_size)
+        let head = |count| Self::head_size(count, 0);
+        sizing::required_size(config, items, key_len, value_len, head)
     }
 }

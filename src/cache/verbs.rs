@@ -306,12 +306,14 @@ impl Cache<'_> {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             shard.check_sum(id, hash)
         })?;
-        let (head, hash) = (self.head(), self.hash(key));
+        let (head, hash, process) = (self.head(), self.hash(key), self.process());
         let cell = self.cell_of(hash);
-        cell.visit(&head.lock, &head.callbacks, |shard| {
+        let result = cell.visit(&head.lock, &head.callbacks, |shard| {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             Ok(call(&shard.info(id)))
-        })?
+        })?;
+        self.still(process)?;
+        result
     }
 
     /// What `convert`, a function of the library's own, makes of what is known of an item.

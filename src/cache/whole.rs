@@ -54,11 +54,12 @@ impl Cache<'_> {
         if sizing::share(limit, head.outside, head.cell_count) < lowest {
             return Err(Error::NoMemory);
         }
-        head.limit.store(limit, Ordering::Release);
+        let now = &self.common().limit;
+        now.store(limit, Ordering::Release);
         // Another thread may move it meanwhile: each shard gets what it is by then, so that all get the
         // last one's.
         self.each_shard(|shard| {
-            let limit = head.limit.load(Ordering::Acquire);
+            let limit = now.load(Ordering::Acquire);
             let share = sizing::share(limit, head.outside, head.cell_count);
             self.look_at_clock(shard, true);
             shard.set_limit(share.min(shard.region()));
@@ -67,7 +68,7 @@ impl Cache<'_> {
 
     /// The limit in bytes.
     pub fn memory_limit(&self) -> usize {
-        self.head().limit.load(Ordering::Relaxed)
+        self.common().limit.load(Ordering::Relaxed)
     }
 
     /// What the cache takes at most, under the limit that it has now.
@@ -191,7 +192,7 @@ impl Cache<'_> {
         mut visit: impl FnMut(&ItemInfo<'_>) -> bool,
     ) -> Result<bool> {
         self.turn_away()?;
-        let head = self.head();
+        let (head, process) = (self.head(), self.process());
         loop {
             let (mut shard, page, granule) = cursor.place();
             if shard >= head.cell_count {
@@ -206,6 +207,7 @@ impl Cache<'_> {
                     false
                 })
             })?;
+            self.still(process)?;
             let (page, granule) = next.unwrap_or((0, 0));
             shard += u32::from(next.is_none());
             *cursor = Cursor::at(shard, page, granule);
@@ -232,7 +234,8 @@ impl Cache<'_> {
         mut matches: impl FnMut(&ItemInfo<'_>) -> bool,
     ) -> Result<(u64, bool)> {
         self.turn_away()?;
-        let head = self.head();
+        let (head, process) = (self.head(), self.process());
+        let mut matches = |item: &ItemInfo<'_>| matches(item) && self.still(process).is_ok();
         let mut left = if step_max == 0 {
             u64::MAX
         } else {
@@ -253,6 +256,7 @@ impl Cache<'_> {
                     self.look_at_clock(shard, head.item_times);
                     shard.delete_next((page, granule), &mut matches)
                 })?;
+            self.still(process)?;
             left -= u64::from(next.is_some());
             let (page, granule, gone) = next.unwrap_or((0, 0, false));
             deleted += u64::from(gone);
@@ -265,7 +269,7 @@ impl Cache<'_> {
     pub fn stats(&self) -> CacheStats {
         let head = self.head();
         let mut stats = CacheStats {
-            failed_busy: u64::from(head.busy.load(Ordering::Relaxed)),
+            failed_busy: u64::from(self.common().busy.load(Ordering::Relaxed)),
             region_bytes: head.region as u64,
             limit_bytes: self.memory_limit() as u64,
             overhead_bytes: head.outside as u64,
@@ -278,6 +282,10 @@ impl Cache<'_> {
             ..CacheStats::default()
         };
         let _ = self.each_shard(|shard| shard.add_stats(&mut stats));
+        #[cfg(feature = "hosted")]
+        {
+            stats.recoveries = self.recoveries();
+        }
         stats.memory_pressure = pressure(stats.total_used, stats.limit_bytes);
         stats
     }
@@ -383,8 +391,9 @@ impl Cache<'_> {
             return Err(Error::Invalid);
         }
         self.turn_away()?;
-        let by_hand = head.clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
-        head.clock_by_hand.store(BY_HAND, Ordering::Relaxed);
+        let sets = &self.common().clock_by_hand;
+        let by_hand = sets.load(Ordering::Relaxed) == BY_HAND;
+        sets.store(BY_HAND, Ordering::Relaxed);
         let clock = if by_hand { None } else { head.clock.read() };
         self.each_shard(|shard| {
             let (items, time) = (shard.store.items, &mut shard.store.kept.time);

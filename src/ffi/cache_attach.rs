@@ -75,7 +75,8 @@ fn convert(report: &AttachReport) -> larder_attach_report {
 ///
 /// Mapped files and shared memory: one process at a time owns the region, and the host keeps others out (flock).
 /// Two processes that call at once are not supported, not even to read, and not even parent and child on a shared
-/// mapping. The library does not notice it, and the second attach breaks the locks of the first. Nor is a file
+/// mapping: larder_cache_share is for that. The library does not notice it, and the second attach breaks the locks of
+/// the first. Nor is a file
 /// written in order at a power failure: older values may be back, and without LARDER_CHECKSUM torn ones.
 ///
 /// fork: the child owns a copy of a region in private memory. If a thread of the parent was in a call at the fork,

@@ -41,6 +41,8 @@ pub const LARDER_NO_ADVICE: u32 = 64;
 pub const LARDER_EVENT_EVICTED: u32 = 1;
 /// Expired items were removed.
 pub const LARDER_EVENT_EXPIRED: u32 = 2;
+/// A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were.
+pub const LARDER_EVENT_RECOVERED: u32 = 3;
 
 /// A cache inside a region of the caller. Calls may come from any thread.
 pub struct larder_cache {

@@ -98,6 +98,8 @@ pub struct larder_cache_stats_t {
     pub expired_unread: u64,
     /// Misses that found an expired item of their key.
     pub misses_expired: u64,
+    /// Shards made whole after a process that shared the cache had died in mid-call: see larder_cache_share.
+    pub recoveries: u64,
 }
 
 /// [`larder_cache_stats_t`] as it is filled: what follows the first two fields is laid out as Rust's (a test
@@ -341,7 +343,8 @@ mod tests {
             dead_bytes,
             evicted_unread,
             expired_unread,
-            misses_expired
+            misses_expired,
+            recoveries
         );
         let head = offset_of!(Filled, stats);
         for (c, rust) in places {

@@ -16,6 +16,8 @@ pub mod cache_item;
 pub mod cache_limits;
 pub mod cache_many;
 pub mod cache_print;
+#[cfg(feature = "hosted")]
+pub mod cache_share;
 pub mod cache_stats;
 pub mod cache_typed;
 pub mod cache_view;

@@ -99,6 +99,10 @@ impl Index {
         }
     }
 
+    /// There is no table that lies elsewhere now.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, _: &crate::region::Shift) {}
+
     /// Pages that the index has.
     pub(crate) fn pages(&self) -> u32 {
         0

@@ -146,6 +146,13 @@ impl Index {
         self.set_entry(pages, 0, ROOT);
     }
 
+    /// The tables lie elsewhere now.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        self.chunks.shift(by);
+        self.depths.shift(by);
+    }
+
     /// Pages that the index has.
     pub(crate) fn pages(&self) -> u32 {
         self.slab.pages + self.chunks_held

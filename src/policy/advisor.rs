@@ -89,6 +89,11 @@ impl Advisor {
         })
     }
 
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        self.counts.shift(by);
+    }
+
     /// `None` where there is no advice.
     fn counts(&self) -> Option<&Counts> {
         self.counts.slice(0, 1).first()

@@ -20,6 +20,9 @@ impl Shadows {
         Some(Self)
     }
 
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, _: &crate::region::Shift) {}
+
     pub(crate) fn rule(&self) -> Rule {
         RULES[0]
     }
@@ -51,6 +54,9 @@ impl Advisor {
     pub(crate) fn new(_: &mut Cutter, _: usize) -> Option<Self> {
         Some(Self)
     }
+
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, _: &crate::region::Shift) {}
 
     pub(crate) fn limit_moved(&mut self, _: Moment) {}
 

@@ -66,6 +66,13 @@ impl Areas {
 }
 
 impl Queues {
+    /// The tables are at another address now.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        self.shadows.shift(by);
+        self.advisor.shift(by);
+    }
+
     pub(crate) fn table_size(kind: PolicyKind, area: usize, advises: bool) -> Option<usize> {
         let Areas {
             rules,

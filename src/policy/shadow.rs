@@ -123,6 +123,11 @@ impl Shadows {
         })
     }
 
+    #[cfg(feature = "hosted")]
+    pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
+        self.caches.shift(by);
+    }
+
     pub(crate) fn rule(&self) -> Rule {
         RULES
             .get(usize::from(self.current))

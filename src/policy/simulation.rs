@@ -146,6 +146,13 @@ impl Simulation {
         &mut self.keys
     }
 
+    #[cfg(feature = "hosted")]
+    pub(super) fn shift(&mut self, by: &crate::region::Shift) {
+        self.each.shift(by);
+        self.keys.shift(by);
+        self.table.shift(by);
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.each.len()
     }

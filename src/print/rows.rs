@@ -228,6 +228,8 @@ const STATS: &[Row] = &[
         "Expired items that no caller had read."),
     stats("misses_expired", metric("misses_expired_total"), |s| s.misses_expired,
         "Misses that found an expired item of their key."),
+    stats("recoveries", metric("recoveries_total"), |s| s.recoveries,
+        "Shards recovered after the death of a process in mid-call."),
     stats("failed_no_memory", failures("no_memory"), |s| s.failed_no_memory,
         "Calls that failed for want of memory."),
     stats("failed_too_large", failures("too_large"), |s| s.failed_too_large,

@@ -56,6 +56,7 @@ fn distinct_stats() -> CacheStats {
         evicted_unread: 7038,
         expired_unread: 7039,
         misses_expired: 7040,
+        recoveries: 7041,
     }
 }
 

@@ -61,7 +61,7 @@ impl Shard {
         if self.store.held > 0 {
             self.pins.void(&mut self.store, Some(key));
         }
-        if head.is_live() && !head.is_long() {
+        if head.is_live() && !head.is_long() && !self.keeps_old() {
             self.store.overwrite(id, &shape, &draft);
             self.store.counters.updates -= 1;
             return Ok(());

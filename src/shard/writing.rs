@@ -184,6 +184,9 @@ impl Shard {
         shape: &Shape,
         draft: &Draft<'_>,
     ) -> bool {
+        if self.keeps_old() {
+            return false;
+        }
         let store = &mut self.store;
         // While a lowered limit is reached, every set gives a little back.
         if !head.is_live() || head.is_long() || shape.long || store.pages.excess() > 0 {

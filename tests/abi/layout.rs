@@ -231,6 +231,7 @@
     ("larder_cache_stats_t.evicted_unread", offset_of!(larder_cache_stats_t, evicted_unread)),
     ("larder_cache_stats_t.expired_unread", offset_of!(larder_cache_stats_t, expired_unread)),
     ("larder_cache_stats_t.misses_expired", offset_of!(larder_cache_stats_t, misses_expired)),
+    ("larder_cache_stats_t.recoveries", offset_of!(larder_cache_stats_t, recoveries)),
     ("larder_class_stats", size_of::<larder_class_stats>()),
     ("larder_class_stats.struct_size", offset_of!(larder_class_stats, struct_size)),
     ("larder_class_stats.kind", offset_of!(larder_class_stats, kind)),

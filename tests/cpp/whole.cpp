@@ -188,6 +188,27 @@ TEST_CASE("a cache is attached in place")
     CHECK_STATUS(larder::cache::attach(region, other), status::version_mismatch);
 }
 
+TEST_CASE("processes share a cache")
+{
+    larder::region<64 * 1024> region;
+    std::fill_n(region.data(), region.size(), std::byte{0});
+    std::vector<std::uint64_t> mine(larder::cache::handle_size() / 8 + 1), others(mine.size());
+    const larder::buffer handle(mine.data(), mine.size() * 8), other(others.data(), others.size() * 8);
+    CHECK_STATUS(larder::cache::join(region, handle), status::not_found);
+    auto made = larder::cache::share(region, handle);
+    REQUIRE_OK(made);
+    CHECK_STATUS(larder::cache::share(region, other), status::exists);
+    auto joined = larder::cache::join(region, other);
+    REQUIRE_OK(joined);
+    REQUIRE_OK(made->set("key", "seen"));
+    CHECK(*joined->get_as<std::string>("key") == "seen");
+    REQUIRE_OK(joined->reap());
+    CHECK(made->stats()->recoveries == 0);
+    larder::cache_config config;
+    config.hash_seed = 1;
+    CHECK_STATUS(larder::cache::join(region, other, config), status::version_mismatch);
+}
+
 TEST_CASE("threads share a cache")
 {
     larder::cache_config config;

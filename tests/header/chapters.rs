@@ -29,7 +29,12 @@ pub(crate) const CHAPTERS: [Chapter; 12] = [
     Chapter(
         "Cache: set up",
         "Fill in a configuration, ask for the size of the region, make the cache. Calls may come from any thread.",
-        &["cache_config", "cache_limits", "cache_attach"],
+        &[
+            "cache_config",
+            "cache_limits",
+            "cache_attach",
+            "cache_share",
+        ],
     ),
     Chapter(
         "Cache: basic verbs",

@@ -1,0 +1,401 @@
+//! One cache that several processes use at a time, in memory that they share.
+//!
+//! # Layout
+//! ```text
+//! region   | header | cell 0, lock and holders beside it | cell 1, .. | hasher | part 0 | part 1 | ..
+//! handle   | header | addresses here, hooks, whose turn it is to visit a shard |      a process's own memory
+//! ```
+//! The region's header says what all processes are to see: limit, whether time is set by hand. What a process knows it
+//! by is the handle's header.
+//!
+//! # Invariants
+//! 1. Under a shard's lock its pointers are those of the process that has the lock: `home` says for which address of
+//!    the region they were written, and whoever finds another one there moves them first.
+//! 2. `home` is 0 from when a process is found to have died with the lock until the shard is adopted: nobody reads
+//!    such a shard.
+//! 3. A [`Holder`] names each view and reservation, and the process that has it.
+//!
+//! # Time
+//! Adopting a shard: as attaching to a region of its size.
+
+mod holders;
+mod locks;
+
+use super::making::Making;
+use super::{Cache, Header};
+use crate::callbacks::Turn;
+use crate::clock::Clock;
+use crate::config::{Config, SHARDS_MAX};
+use crate::hash::KeyHasher;
+use crate::hosted::{HAS_ROBUST, Together, lives, this_process};
+use crate::layout::Layout;
+use crate::lock::{Beside, Guarded, LockHooks, LockKind};
+use crate::pins::{Holder, PINS_DEFAULT, Pins};
+use crate::region::{ALIGN, Cutter, Shared};
+use crate::shard::Shard;
+use crate::sizing;
+use crate::stamp::{Found, MAGIC, Stamp};
+use crate::status::{Error, Result};
+use crate::store::Store;
+use core::marker::PhantomData;
+use core::mem::offset_of;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// A process's own part of a cache.
+#[repr(C)]
+struct Handle {
+    header: Header,
+    own: Own,
+}
+
+/// What a process knows of a cache besides its header.
+pub(crate) struct Own {
+    handle: NonNull<Header>,
+    region: NonNull<u8>,
+    cells: NonNull<u8>,
+    stride: usize,
+    parts: NonNull<u8>,
+    part: usize,
+    layout: Layout,
+    hasher: Shared<KeyHasher>,
+    config: Config,
+    /// The host's lock in place of the shards' own.
+    hooks: Option<LockHooks>,
+    /// Shards adopted that the host was not told of.
+    pub(super) adopted: AtomicU32,
+    turns: [Turn; SHARDS_MAX as usize],
+}
+
+/// What lies beside a shard's cell; [`Holder`]s follow.
+#[repr(C)]
+struct Post {
+    lock: Together,
+    home: AtomicUsize,
+    recoveries: AtomicU32,
+    holders: u32,
+}
+
+const POST_AT: usize = size_of::<Guarded<Shard>>().next_multiple_of(ALIGN);
+
+/// Bytes behind a shard's cell.
+fn beside(config: &Config) -> usize {
+    let gap = POST_AT - size_of::<Guarded<Shard>>();
+    gap + size_of::<Post>() + holders(config) as usize * size_of::<Holder>()
+}
+
+fn holders(config: &Config) -> u32 {
+    match config.pins_max {
+        0 => PINS_DEFAULT as u32,
+        most => most,
+    }
+}
+
+/// The places of one region's parts, for a process that has it at this address.
+struct Places {
+    common: NonNull<Header>,
+    cells: NonNull<u8>,
+    stride: usize,
+    hasher: Shared<KeyHasher>,
+    parts: NonNull<u8>,
+    part: usize,
+    layout: Layout,
+}
+
+impl Places {
+    /// # Safety
+    /// A cache is to be, or was, laid out there with this configuration.
+    unsafe fn of(base: NonNull<u8>, len: usize, config: &Config) -> Option<Self> {
+        let (count, beside) = (config.shard_count(len), beside(config));
+        // SAFETY: nothing is written.
+        let mut cutter = unsafe { Cutter::new(base, len) };
+        let common = cutter.cut(size_of::<Header>())?.cast();
+        let cells = cutter.cut(sizing::cells_size::<Guarded<Shard>>(count, beside))?;
+        let hasher = cutter.place()?.filled();
+        let part = sizing::part_size(len.checked_sub(Cache::head_size(count, beside))?, count);
+        let layout = sizing::check_limit(config, &config.setup(), len, part)?;
+        Some(Self {
+            common,
+            cells,
+            stride: sizing::cell_stride::<Guarded<Shard>>(count, beside),
+            hasher,
+            parts: cutter.cut(part)?,
+            part,
+            layout,
+        })
+    }
+}
+
+// ---- making and joining --------------------------------------------------------------------------
+
+impl Cache<'_> {
+    /// Bytes of a handle.
+    pub(crate) fn handle_size() -> usize {
+        size_of::<Handle>()
+    }
+
+    /// Makes a cache that other processes can join.
+    ///
+    /// # Safety
+    /// `base .. base + len` is mapped while the cache is used, and only caches of this library touch it; the handle
+    /// is this process's alone.
+    pub(crate) unsafe fn share_at(
+        (base, len): (NonNull<u8>, usize),
+        config: &Config,
+        handle: (NonNull<u8>, usize),
+    ) -> Result<Self> {
+        Self::check_sharing((base, len), config, handle)?;
+        // SAFETY: the caller's promise; nothing is written.
+        if unsafe { Places::of(base, len, config) }.is_none() {
+            return Err(Error::NoMemory);
+        }
+        let stamp = Self::shared_stamp(config, len);
+        // SAFETY: a header's first word, aligned; processes change it by this type alone.
+        let first = unsafe { base.cast::<AtomicU32>().as_ref() };
+        claim(first, stamp).map_err(|error| match error {
+            // SAFETY: as many bytes as a header has.
+            Error::Exists if unsafe { found(base, &stamp) } != Found::Cache => {
+                Error::VersionMismatch
+            }
+            error => error,
+        })?;
+        let plain = Config {
+            lock: LockKind::Default,
+            clock: Clock::default(),
+            on_event: None,
+            ..*config
+        };
+        let making = Making {
+            config: &plain,
+            stamp: stamp.made_by(this_process()),
+            beside: beside(config),
+            left: None,
+        };
+        // SAFETY: the caller's promise, and this process alone has claimed it.
+        let cutter = unsafe { Cutter::new(base, len) };
+        let shared = Self::lay_out(cutter, len, making).and_then(|_| {
+            // SAFETY: laid out just now.
+            unsafe { Self::enter(base, len, config, handle.0, stamp) }
+        });
+        let Some(cache) = shared.filter(Self::set_up) else {
+            first.store(0, Ordering::Release);
+            return Err(Error::NoMemory);
+        };
+        cache.begin(config);
+        first.store(MAGIC, Ordering::Release);
+        Ok(cache)
+    }
+
+    /// Joins a cache that another process made.
+    ///
+    /// # Safety
+    /// As for [`Cache::share_at`].
+    pub(crate) unsafe fn join_at(
+        (base, len): (NonNull<u8>, usize),
+        config: &Config,
+        handle: (NonNull<u8>, usize),
+    ) -> Result<Self> {
+        Self::check_sharing((base, len), config, handle)?;
+        let stamp = Self::shared_stamp(config, len);
+        // SAFETY: as in `share_at`.
+        let first = unsafe { base.cast::<AtomicU32>().as_ref() };
+        if let Some(maker) = Stamp::maker(first.load(Ordering::Acquire)) {
+            let is_under_way = lives(maker);
+            return Err(if is_under_way {
+                Error::Busy
+            } else {
+                Error::NotFound
+            });
+        }
+        // SAFETY: as many bytes as a header has.
+        match unsafe { found(base, &stamp) } {
+            Found::Cache => {}
+            Found::Nothing => return Err(Error::NotFound),
+            Found::OtherLayout => {
+                // SAFETY: a header of this very build lies there.
+                let region = unsafe { base.cast::<Header>().as_ref() }.region;
+                let is_short = len < region;
+                return Err(if is_short {
+                    Error::NoMemory
+                } else {
+                    Error::VersionMismatch
+                });
+            }
+            _ => return Err(Error::VersionMismatch),
+        }
+        // SAFETY: the stamp says that it was laid out like this.
+        let cache = unsafe { Self::enter(base, len, config, handle.0, stamp) };
+        cache.ok_or(Error::NoMemory)
+    }
+
+    fn check_sharing(
+        (base, len): (NonNull<u8>, usize),
+        config: &Config,
+        (handle, handle_len): (NonNull<u8>, usize),
+    ) -> Result<()> {
+        Self::check_arguments(base, len, config)?;
+        if !handle.as_ptr().cast::<u64>().is_aligned() {
+            return Err(Error::Misaligned);
+        }
+        let has_lock = match config.lock {
+            LockKind::Default => HAS_ROBUST,
+            LockKind::Hooks(_) => true,
+            _ => false,
+        };
+        if !has_lock {
+            return Err(Error::Invalid);
+        }
+        if handle_len < size_of::<Handle>() || len < size_of::<Header>() {
+            return Err(Error::NoMemory);
+        }
+        Ok(())
+    }
+
+    /// What tells a shared cache from others: all that its processes have to agree upon.
+    fn shared_stamp(config: &Config, len: usize) -> Stamp {
+        let setup = config.setup();
+        let build = [
+            size_of::<Post>(),
+            size_of::<Shard>(),
+            Shard::KEPT_AT,
+            COUNTERS_AT,
+            GENERATION_AT,
+            offset_of!(Store, pages),
+            offset_of!(Store, index),
+            offset_of!(Store, policy),
+            offset_of!(Store, logs),
+            offset_of!(Store, room),
+            usize::from(cfg!(target_env = "musl")),
+        ];
+        let layout = [
+            u64::from(matches!(config.lock, LockKind::Hooks(_))),
+            setup.key_len_max as u64,
+            setup.value_len_max as u64,
+            setup.default_ttl_ms,
+            u64::from(setup.grace_ms),
+            u64::from(holders(config)),
+            u64::from(setup.zero_on_free),
+            config.memory_limit as u64,
+        ];
+        let stamp = Self::stamp(config, len, &KeyHasher::new(config.hash_seed));
+        stamp.further(&build.map(|n| n as u64), &layout)
+    }
+
+    /// Writes a handle to a region that was laid out.
+    ///
+    /// # Safety
+    /// As for [`Cache::share_at`]; the handle has as many bytes as one, aligned.
+    unsafe fn enter(
+        base: NonNull<u8>,
+        len: usize,
+        config: &Config,
+        handle: NonNull<u8>,
+        stamp: Stamp,
+    ) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        let places = unsafe { Places::of(base, len, config) }?;
+        let count = config.shard_count(len);
+        let mut handle = handle.cast::<Handle>();
+        // SAFETY: inside the handle.
+        let own = unsafe { handle.cast::<u8>().add(offset_of!(Handle, own)) }.cast::<Own>();
+        let beside = Beside {
+            own: own.cast(),
+            take: locks::take,
+            give: locks::give,
+            turn: locks::turn,
+        };
+        let value = Own {
+            handle: handle.cast(),
+            region: base,
+            cells: places.cells,
+            stride: places.stride,
+            parts: places.parts,
+            part: places.part,
+            layout: places.layout,
+            hasher: places.hasher,
+            config: *config,
+            hooks: match config.lock {
+                LockKind::Hooks(hooks) => Some(hooks),
+                _ => None,
+            },
+            adopted: AtomicU32::new(0),
+            turns: core::array::from_fn(|_| Turn::default()),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { own.write(value) };
+        let outer = Config {
+            lock: LockKind::Beside(beside),
+            ..*config
+        };
+        let sizes = (len, places.part * count as usize, places.stride);
+        // SAFETY: as above.
+        unsafe { Self::write_header(handle.cast(), &outer, sizes, places.hasher, stamp) };
+        // SAFETY: written just now.
+        let header = &mut unsafe { handle.as_mut() }.header;
+        // SAFETY: the header of the region was laid out.
+        header.cuts = unsafe { places.common.as_ref() }.cuts;
+        header.cells_near = 0;
+        header.cells = places.cells;
+        header.common = places.common;
+        header.own = Some(own);
+        Some(Self {
+            header: handle.cast(),
+            region: PhantomData,
+        })
+    }
+
+    /// Makes locks and holders of a region that nobody has joined yet.
+    fn set_up(&self) -> bool {
+        let Some(own) = self.own() else { return false };
+        (0..self.shard_count()).all(|number| {
+            let post = own.place(number, POST_AT).cast::<Post>();
+            // SAFETY: so many bytes lie beside a cell, and are nobody's yet.
+            let made = own.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
+            // SAFETY: as above; the lock is as it is.
+            let post = unsafe { &mut *post.as_ptr() };
+            post.home = AtomicUsize::new(own.address());
+            post.recoveries = AtomicU32::new(0);
+            post.holders = holders(&own.config);
+            own.holders(post).fill(Holder::NONE);
+            own.shard(number).keep_old();
+            made
+        })
+    }
+
+    pub(super) fn own(&self) -> Option<&Own> {
+        // SAFETY: written in `enter`, for as long as the handle is used.
+        self.head().own.map(|own| unsafe { &*own.as_ptr() })
+    }
+}
+
+/// What lies in a region, to somebody with this stamp.
+///
+/// # Safety
+/// A stamp's bytes can be read there, aligned.
+unsafe fn found(base: NonNull<u8>, stamp: &Stamp) -> Found {
+    // SAFETY: the caller's promise; words may be any bits.
+    stamp.compare(&Stamp::of_words(unsafe { base.cast::<[u32; 4]>().read() }))
+}
+
+/// Lets one process alone make the cache.
+fn claim(first: &AtomicU32, stamp: Stamp) -> Result<()> {
+    let mine = stamp.made_by(this_process()).magic;
+    let mut now = first.load(Ordering::Acquire);
+    loop {
+        if now == MAGIC {
+            return Err(Error::Exists);
+        }
+        if Stamp::maker(now).is_some_and(lives) {
+            return Err(Error::Busy);
+        }
+        match first.compare_exchange(now, mine, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Ok(()),
+            Err(other) => now = other,
+        }
+    }
+}
+
+const COUNTERS_AT: usize =
+    Guarded::<Shard>::VALUE_AT + offset_of!(Shard, store) + offset_of!(Store, counters);
+const GENERATION_AT: usize =
+    Guarded::<Shard>::VALUE_AT + offset_of!(Shard, pins) + Pins::GENERATION_AT;

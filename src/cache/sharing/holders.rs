@@ -1,0 +1,62 @@
+//! Which process holds what in a cache that processes share.
+
+use super::Cache;
+use crate::hosted::this_process;
+use crate::page::Id;
+use crate::pins::{Holder, Ticket};
+use crate::shard::Shard;
+use crate::status::{Error, Result};
+use core::sync::atomic::Ordering;
+
+impl Cache<'_> {
+    /// What an entry of a shard's table is by now, and whose; the caller has the lock.
+    pub(in super::super) fn note_holder(&self, number: u32, shard: &Shard, entry: u32) {
+        let Some(own) = self.own() else { return };
+        let holders = own.holders(own.post_of(number));
+        let Some(holder) = holders.get_mut(entry as usize) else {
+            return;
+        };
+        let (id, generation) = shard.pins.entry(&shard.store, entry);
+        if (id, generation) != (holder.id, holder.generation) {
+            *holder = Holder {
+                id,
+                generation,
+                process: if id == Id::NONE { 0 } else { this_process() },
+            };
+        }
+    }
+
+    /// Gives back what processes hold of which `is_alive` says that they are none.
+    ///
+    /// # Errors
+    /// `Invalid` for a cache that processes do not share; `Busy` from inside a callback.
+    pub(crate) fn reap(&self, mut is_alive: impl FnMut(u32) -> bool) -> Result<()> {
+        self.turn_away()?;
+        let (own, head) = (self.own().ok_or(Error::Invalid)?, self.head());
+        for number in 0..self.shard_count() {
+            self.cell(number)
+                .visit(&head.lock, &head.callbacks, |shard| {
+                    let holders = own.holders(own.post_of(number));
+                    for (entry, holder) in holders.iter_mut().enumerate() {
+                        if holder.process != 0 && !is_alive(holder.process) {
+                            let (entry, generation) = (entry as u32, holder.generation);
+                            let ticket = Ticket { entry, generation };
+                            // One of the two it is.
+                            let _ = shard.unpin(ticket).or_else(|_| shard.abort(ticket));
+                            *holder = Holder::NONE;
+                        }
+                    }
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Shards that were adopted after a process had died with their lock.
+    pub(crate) fn recoveries(&self) -> u64 {
+        let Some(own) = self.own() else { return 0 };
+        let of = |number| own.post_of(number).recoveries.load(Ordering::Relaxed);
+        (0..self.shard_count())
+            .map(|number| u64::from(of(number)))
+            .sum()
+    }
+}

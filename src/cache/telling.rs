@@ -1,0 +1,90 @@
+//! Telling the host what happened besides what was asked.
+
+use super::Cache;
+use crate::config::{Event, EventKind};
+use crate::lock::Locked;
+use crate::shard::Shard;
+use crate::stats::Gone;
+#[cfg(feature = "hosted")]
+use core::sync::atomic::Ordering;
+
+impl Cache<'_> {
+    /// Gives the lock back and tells the host what went. Where another thread is telling, the counts stay in the
+    /// shard: that thread tells them after its own, or the next call does.
+    #[cold]
+    pub(super) fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
+        let callbacks = &self.head().callbacks;
+        let gathers = |more: bool| waits && more;
+        let untold = self.has_adopted() || !shard.store.counters.gone.is_nothing();
+        if !untold && !gathers(callbacks.has_more()) {
+            return;
+        }
+        let Some(inside) = callbacks.try_tell() else {
+            return;
+        };
+        let gone = core::mem::take(&mut shard.store.counters.gone);
+        drop(shard);
+        self.tell_of(&gone);
+        // Once: what is added from here on is the next call's, so that this one ends.
+        if gathers(callbacks.has_more()) {
+            callbacks.gather(&inside);
+            self.tell_of(&self.gather_gone());
+        }
+    }
+
+    /// What went and was not told, of all shards.
+    fn gather_gone(&self) -> Gone {
+        let mut sum = Gone::default();
+        for i in 0..self.head().cell_count {
+            match self.cell(i).lock(&self.head().lock) {
+                Ok(mut shard) => sum.add(&core::mem::take(&mut shard.store.counters.gone)),
+                Err(_) => self.head().callbacks.leave_more(),
+            }
+        }
+        sum
+    }
+
+    /// Whether this process adopted shards that the host was not told of.
+    fn has_adopted(&self) -> bool {
+        #[cfg(feature = "hosted")]
+        return self
+            .own()
+            .is_some_and(|own| own.adopted.load(Ordering::Relaxed) > 0);
+        #[cfg(not(feature = "hosted"))]
+        false
+    }
+
+    fn take_adopted(&self) -> u32 {
+        #[cfg(feature = "hosted")]
+        return self
+            .own()
+            .map_or(0, |own| own.adopted.swap(0, Ordering::Relaxed));
+        #[cfg(not(feature = "hosted"))]
+        0
+    }
+
+    fn tell_of(&self, gone: &Gone) {
+        let adopted = Event {
+            kind: EventKind::Recovered,
+            items: u64::from(self.take_adopted()),
+            bytes: 0,
+        };
+        let evicted = Event {
+            kind: EventKind::Evicted,
+            items: u64::from(gone.evicted),
+            bytes: gone.evicted_bytes,
+        };
+        let expired = Event {
+            kind: EventKind::Expired,
+            items: u64::from(gone.expired),
+            bytes: gone.expired_bytes,
+        };
+        let Some(hook) = self.hook() else { return };
+        for event in [adopted, evicted, expired] {
+            if event.items > 0 {
+                // SAFETY: hook, target and context were given together.
+                unsafe { (hook.call)(hook.target, hook.ctx, &event) };
+            }
+        }
+    }
+}

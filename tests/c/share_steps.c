@@ -1,0 +1,234 @@
+/* share_steps.c: a process that shares a cache is killed before every instruction of a call, one after the other. The
+ * next process goes on: the walker is content, every other value is as it was, and that of the call is the old one or
+ * the new one.
+ *
+ * share_steps [STRIDE]: kills it before every STRIDE-th instruction (251), from a random one on. Linux alone: the child is
+ * stepped by ptrace. */
+#define _GNU_SOURCE
+#include "share.h"
+
+#include <sys/ptrace.h>
+
+enum { SIZE = 320 << 10, KEYS = 120, GONE = 1000, STRIDE = 251, QUICK = 1499, LONG_LEN = 5000 };
+
+static larder_cache *shared;
+static unsigned char *mapped, *snapshot;
+
+/* ---- values ---- */
+
+static size_t len_of(uint32_t key, uint32_t version)
+{
+    return key % 10 == 9 ? LONG_LEN : 8 + key % 7 * 40 + (version > 1 && key % 2 ? 24 : 0);
+}
+
+static void write_value(unsigned char *value, uint32_t key, uint32_t version)
+{
+    for (size_t i = 0; i < len_of(key, version); i++)
+        value[i] = (unsigned char)(key * 7 + version * 13 + i);
+}
+
+static larder_status store(uint32_t key, uint32_t version)
+{
+    unsigned char value[LONG_LEN];
+    write_value(value, key, version);
+    return larder_cache_set(shared, &key, sizeof key, value, len_of(key, version), LARDER_TTL_NEVER);
+}
+
+/* Whether a key has this version; 0 = no value. */
+static int has(uint32_t key, uint32_t version)
+{
+    unsigned char value[LONG_LEN], want[LONG_LEN];
+    size_t len = 0;
+    larder_status status = larder_cache_get(shared, &key, sizeof key, value, sizeof value, &len);
+    if (version == 0)
+        return status == LARDER_NOT_FOUND;
+    write_value(want, key, version);
+    return status == LARDER_OK && len == len_of(key, version) && memcmp(value, want, len) == 0;
+}
+
+/* ---- calls ---- */
+
+/* What a call writes and where it reads to, made ready before. */
+static unsigned char new_value[LONG_LEN], buffer[LONG_LEN];
+static size_t new_len;
+
+static void call_get(uint32_t key)
+{
+    size_t len;
+    (void)larder_cache_get(shared, &key, sizeof key, buffer, sizeof buffer, &len);
+}
+
+static void call_set(uint32_t key)
+{
+    (void)larder_cache_set(shared, &key, sizeof key, new_value, new_len, LARDER_TTL_NEVER);
+}
+
+static void call_delete(uint32_t key)
+{
+    (void)larder_cache_delete(shared, &key, sizeof key);
+}
+
+static void call_optimize(uint32_t key)
+{
+    larder_optimize_report report;
+    (void)key;
+    (void)larder_cache_optimize(shared, 12, &report);
+}
+
+static void call_touch(uint32_t key)
+{
+    (void)larder_cache_touch(shared, &key, sizeof key, 100000);
+}
+
+static void call_append(uint32_t key)
+{
+    (void)larder_cache_append(shared, &key, sizeof key, "", 0);
+}
+
+static void call_pin(uint32_t key)
+{
+    larder_view view;
+    if (larder_cache_pin(shared, &key, sizeof key, &view) == LARDER_OK)
+        (void)larder_cache_unpin(shared, &view);
+}
+
+static void call_reserve(uint32_t key)
+{
+    larder_reservation reservation;
+    larder_span spans[16];
+    size_t count, at = 0;
+    if (larder_cache_reserve(shared, &key, sizeof key, new_len, LARDER_TTL_NEVER, &reservation) != LARDER_OK ||
+        larder_cache_reservation_spans(shared, &reservation, spans, 16, &count) != LARDER_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(spans[i].data, new_value + at, spans[i].len);
+        at += spans[i].len;
+    }
+    (void)larder_cache_commit(shared, &reservation);
+}
+
+struct call {
+    const char *name;
+    void (*run)(uint32_t key);
+    uint32_t key, old, new;
+};
+
+static const struct call calls[] = {
+    {"get", call_get, 33, 1, 1},
+    {"get of a long value", call_get, 39, 1, 1},
+    {"get of nothing", call_get, KEYS + 1, 0, 0},
+    {"set over an equal size", call_set, 34, 1, 2},
+    {"set over another size", call_set, 35, 1, 2},
+    {"set over a long value", call_set, 49, 1, 2},
+    {"set of a new key", call_set, KEYS + 2, 0, 2},
+    {"set of a new long value", call_set, KEYS + 9, 0, 2},
+    {"reserve and commit", call_reserve, 36, 1, 2},
+    {"reserve and commit a long value", call_reserve, 59, 1, 2},
+    {"pin and unpin", call_pin, 37, 1, 1},
+    {"touch", call_touch, 38, 1, 1},
+    {"append", call_append, 41, 1, 1},
+    {"delete", call_delete, 34, 1, 0},
+    {"delete of a long value", call_delete, 39, 1, 0},
+    {"optimize", call_optimize, 33, 1, 1},
+};
+
+/* ---- killing ---- */
+
+/* Runs a call in a child, and kills that before the instruction of this number; 0 where the call has ended before. */
+static int killed_before(const struct call *call, uint64_t instruction)
+{
+    pid_t child = share_fork();
+    if (child == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        kill(getpid(), SIGSTOP);
+        call->run(call->key);
+        kill(getpid(), SIGSTOP);
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP) {
+        CHECK(!"the child waits");
+        return 0;
+    }
+    int ended = 0;
+    for (uint64_t step = 0; step < instruction && !ended; step++) {
+        ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
+        waitpid(child, &status, 0);
+        ended = !WIFSTOPPED(status) || WSTOPSIG(status) == SIGSTOP;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return !ended;
+}
+
+static void fill(void)
+{
+    for (uint32_t key = 0; key < KEYS; key++)
+        CHECK_STATUS(store(key, 2), LARDER_OK);
+    /* What is deleted lies among what stays, so that there is something to optimize. */
+    for (uint32_t key = 0; key < KEYS; key++) {
+        CHECK_STATUS(store(key, 1), LARDER_OK);
+        CHECK_STATUS(store(GONE + key, 1), LARDER_OK);
+    }
+    for (uint32_t key = GONE; key < GONE + KEYS; key++)
+        CHECK_STATUS(larder_cache_delete(shared, &key, sizeof key), LARDER_OK);
+    for (uint32_t key = 0; key < KEYS; key++)
+        (void)has(key, 1);
+}
+
+static void survive(const struct call *call, uint64_t instruction)
+{
+    char about[64];
+    snprintf(about, sizeof about, "killed before instruction %" PRIu64, instruction);
+    set_context(call->name, about);
+    int old = has(call->key, call->old), new = has(call->key, call->new);
+    CHECK(old || new);
+    CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
+    int others = 1;
+    for (uint32_t key = 0; key < KEYS; key++)
+        others = others && (key == call->key || has(key, 1));
+    CHECK(others);
+    /* The shard works on. */
+    CHECK_STATUS(store(KEYS + 20, 1), LARDER_OK);
+    CHECK(has(KEYS + 20, 1));
+    CHECK_STATUS(larder_cache_reap(shared, NULL, NULL), LARDER_OK);
+    larder_cache_stats_t stats = share_stats(shared);
+    CHECK(stats.evictions == 0 && stats.views == 0 && stats.reservations == 0);
+    CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
+}
+
+int main(int argc, char **argv)
+{
+    check_begin(argc, argv);
+    uint64_t stride = check_quick ? QUICK : argc > 1 ? strtoull(argv[1], NULL, 10) : STRIDE;
+    if (stride == 0) {
+        fputs("usage: share_steps [STRIDE]\n", stderr);
+        return 2;
+    }
+    srand((unsigned)time(NULL));
+    mapped = share_map(SIZE);
+    snapshot = malloc(SIZE);
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    CHECK_STATUS(share_make(mapped, SIZE, &config, &shared), LARDER_OK);
+    fill();
+    CHECK(share_stats(shared).evictions == 0);
+    memcpy(snapshot, mapped, SIZE);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        uint64_t instruction = 1 + (uint64_t)rand() % stride, kills = 0, recovered = 0;
+        int killed;
+        new_len = len_of(calls[i].key, 2);
+        write_value(new_value, calls[i].key, 2);
+        do {
+            killed = killed_before(&calls[i], instruction);
+            uint64_t recoveries = share_stats(shared).recoveries;
+            survive(&calls[i], instruction);
+            memcpy(mapped, snapshot, SIZE);
+            kills += (uint64_t)killed;
+            recovered += recoveries;
+            instruction += stride;
+        } while (killed);
+        printf("share_steps: %-32s %6" PRIu64 " kills, %6" PRIu64 " inside a shard\n", calls[i].name, kills, recovered);
+    }
+    return check_end("share_steps");
+}
