@@ -215,7 +215,7 @@ fn a_call_inside_a_visit_is_busy_in_its_own_thread_alone() {
 
 /// Visits as `Cache::scan` does. Any number of threads may call it; each is alone inside.
 fn visit(host: &Host, callbacks: &Callbacks) {
-    let check = || callbacks.check(|| host.guarded.is_visited());
+    let check = || callbacks.check(|| host.guarded.is_visited(&host.kind));
     assert_eq!(check(), Ok(()));
     let visited = host.guarded.visit(&host.kind, callbacks, |value| {
         assert_eq!(check(), Err(Error::Busy));
