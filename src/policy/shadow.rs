@@ -28,7 +28,7 @@ const SLOTS_FEW: u32 = 24;
 /// Parts of fewer bytes have no shadows: they would cost more than they bring.
 const AREA_MIN: usize = 4 << 10;
 /// Bytes of a part that give no slot, and for each slot of a shadow: of the first [`SLOTS_CHEAP`], and of any more.
-const AREA_WITHOUT: usize = 1200;
+const AREA_WITHOUT: usize = 2400;
 const AREA_PER_SLOT: usize = 300;
 const SLOTS_CHEAP: usize = 64;
 const AREA_PER_FURTHER: usize = 16 << 10;
