@@ -1490,13 +1490,13 @@ typedef struct larder_advice {
 } larder_advice;
 #define LARDER_ADVICE_INIT { sizeof(larder_advice), 1, {0}, {0}, 0, 0, 0, 0, 0 }
 
-/* What the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit, by simulations of a sample of the keys that run
- * all the time. A set of a new key counts as the get that missed it. `out->struct_size` has to be set:
- * LARDER_ADVICE_INIT does. LARDER_NO_MEMORY where a shard has less than 256 KiB of the region, the cache less room
- * than for 256 items, or no simulations: with LARDER_NO_ADVICE, and in an archive for firmware. LARDER_AGAIN while
- * too few gets were sampled: 256 of one key in larder_advice.sample. LARDER_BUSY from inside a callback of this
- * cache, or where a lock hook fails. LARDER_INVALID where the size is 0 or no version's, LARDER_VERSION_MISMATCH
- * where it is more than the library's. O(shards). */
+/* Writes what the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit. Simulations over a sample of the keys run all
+ * the time; this call reads them. A set of a new key counts as the get that missed it.
+ *
+ * Returns LARDER_NO_MEMORY if a shard has less than 256 KiB of the region or room for fewer than 2,048 items, or no
+ * simulations: with LARDER_NO_ADVICE, and in an archive for firmware. LARDER_AGAIN until 256 gets of sampled keys were
+ * counted. LARDER_BUSY inside a callback of this cache, or if a lock hook fails. `out->struct_size` needs to be set:
+ * LARDER_INVALID if it is 0 or no version's size, LARDER_VERSION_MISMATCH if it is more than the library's. O(shards). */
 larder_status larder_cache_advise(const struct larder_cache *cache,
                                   struct larder_advice *out);
 

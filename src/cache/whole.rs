@@ -294,9 +294,9 @@ impl Cache<'_> {
     /// run all the time. A set of a new key counts as the get that missed it.
     ///
     /// # Errors
-    /// `NoMemory` where a shard has less than 256 KiB of the region, the cache less room than for 256 items, or no
-    /// simulations (`no_advice`, or the feature `small` or `one-rule`). `Again` while too few gets were sampled, about
-    /// the first 256 gets of as many keys. `Busy` from inside a callback, or where a lock hook fails.
+    /// `NoMemory` where a shard has less than 256 KiB of the region or room for fewer than 2,048 items, or no
+    /// simulations (`no_advice`, or the feature `small` or `one-rule`). `Again` until 256 gets of sampled keys were
+    /// counted. `Busy` from inside a callback, or where a lock hook fails.
     ///
     /// # Time
     /// O(shards).

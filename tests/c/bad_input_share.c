@@ -54,10 +54,12 @@ int main(int argc, char **argv)
     refuses(larder_cache_share, "share", region.memory, handle);
     CHECK(all_bytes_are(region.memory, SIZE, 0));
     refuses(larder_cache_join, "join", region.memory, handle);
+    CHECK_STATUS(larder_cache_join(NULL, 0, NULL, NULL, 0, NULL), LARDER_INVALID);
     CHECK(all_bytes_are(region.memory, SIZE, 0));
 
     set_context("share", "over a cache");
-    CHECK_STATUS(larder_cache_share(region.memory, SIZE, &usual, handle, larder_cache_handle_size(), &cache), LARDER_OK);
+    CHECK_STATUS(larder_cache_share(region.memory, SIZE, &usual, handle, larder_cache_handle_size(), &cache),
+                 LARDER_OK);
     void *spare = share_handle();
     CHECK_STATUS(larder_cache_set(cache, "key", 3, "value", 5, 0), LARDER_OK);
     refuses(larder_cache_join, "join", region.memory, spare);

@@ -1,8 +1,8 @@
 /* share_kill.c: processes that share a cache are killed at random, again and again. Every value that a call had
  * answered for is there, and no other; no survivor hangs.
  *
- * share_kill [KILLS [PROCESSES]]: ends after so many kills (1,000), the processes taking turns from 2 to 8 where no number
- * is given.
+ * share_kill [KILLS [PROCESSES]]: ends after so many kills (1,000), the processes taking turns from 2 to 8 where no
+ * number is given.
  *
  * Each worker has keys of its own, which it sets and deletes, each time as the next version of the key; which version
  * it is about to write, and which was answered for, lies in a journal beside the cache. Any worker reads any key, and
@@ -89,7 +89,8 @@ static uint32_t value_version(const unsigned char *value, size_t len, uint32_t k
 static void timed(uint64_t from)
 {
     uint64_t took = share_now_ns() - from, longest = LOAD(&journal->longest_ns);
-    while (took > longest && !__atomic_compare_exchange_n(&journal->longest_ns, &longest, took, 1, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    while (took > longest && !__atomic_compare_exchange_n(&journal->longest_ns, &longest, took, 1, __ATOMIC_SEQ_CST,
+                                                          __ATOMIC_SEQ_CST)) {
     }
     ADD(&journal->calls, 1);
 }

@@ -2,8 +2,8 @@
  * next process goes on: the walker is content, every other value is as it was, and that of the call is the old one or
  * the new one.
  *
- * share_steps [STRIDE]: kills it before every STRIDE-th instruction (251), from a random one on. Linux alone: the child is
- * stepped by ptrace. */
+ * share_steps [STRIDE]: kills it before every STRIDE-th instruction (251), from a random one on. Linux alone: the child
+ * is stepped by ptrace. */
 #define _GNU_SOURCE
 #include "share.h"
 

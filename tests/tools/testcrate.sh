@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes target/testcrate, or the named directory: this package without the dependencies of larder-tool, the benchmarks
-# and the header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has the C
-# interface as a static library over std, which needs no panic handler: examples/libarchive.a.
+# and the header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has
+# the C interface as a static library over std, which needs no panic handler: examples/libarchive.a.
 set -eu
 cd "$(dirname "$0")/../.."
 to=${1:-target/testcrate}

@@ -53,7 +53,7 @@ impl View {
         if let Some(ratio) = self.recent_ratio() {
             self.history.push((1000.0 * ratio) as u64);
             let older = self.history.len().saturating_sub(HISTORY);
-            self.history.drain(..older);
+            self.history = self.history.split_off(older);
         }
     }
 
