@@ -1,5 +1,5 @@
-/* shared_workers.c: a prefork server. A parent and its workers use one cache of 64 MiB in shared memory, and each 100 ms
- * a worker is killed, wherever it is, and another one takes its place.
+/* shared_workers.c: a prefork server. A parent and its workers use one cache of 64 MiB in shared memory, and each 100
+ * ms a worker is killed, wherever it is, and another one takes its place.
  *
  * Build:  cc -std=c11 c-examples/shared_workers.c -Iinclude target/lib/liblarder.a -lpthread -lm
  * Usage:  shared_workers [--workers N] [--seconds S] [--shards K]     8, 2 and 8 by default

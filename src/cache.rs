@@ -365,7 +365,7 @@ impl<'r> Cache<'r> {
         }
     }
 
-    /// Whoever shares the cache sees who holds what an entry of a shard's table is of now.
+    /// Tells the other processes that share the cache who holds an entry of a shard's table now.
     pub(crate) fn note(&self, number: u32, shard: &Shard, entry: u32) {
         #[cfg(feature = "hosted")]
         self.note_holder(number, shard, entry);

@@ -216,8 +216,8 @@ impl Pins {
     pub(crate) fn restore(&mut self, store: &mut Store, held: &mut [Holder], generation: u32) {
         self.generation = generation;
         for holder in held.iter_mut().filter(|holder| holder.id != Id::NONE) {
-            // Its holder may have died while it was given back: other things may lie there by now, and what was reserved
-            // may be its key's.
+            // Its holder may have died while it was given back: other things may lie there by now, and what was
+            // reserved may be its key's.
             let is_there = store.pages.holds(holder.id) && store.begins(holder.id);
             let is_given = Purpose::of(holder.generation) == Purpose::Reservation
                 && store.head(holder.id).state() != State::Pending;

@@ -270,7 +270,7 @@ impl Segment {
         let control = pages.bytes().pointer(self.at(control), GROUP)?;
         // SAFETY: `pointer_word` is one of the head's words.
         let word = unsafe { head.cast::<NonNull<u8>>().add(pointer_word()) };
-        // SAFETY: whoever reads a segment holds the lock of its shard, and has no reference to the head yet.
+        // SAFETY: the reader of a segment holds the lock of its shard, and has no reference to the head yet.
         unsafe { word.write(control) };
         Some(head)
     }

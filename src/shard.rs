@@ -221,7 +221,7 @@ impl Shard {
         self.note_usage();
     }
 
-    /// Whoever stops in mid-call, no other one misses a value that was there: processes share the shard.
+    /// Keeps every value that was there, wherever a process stops in mid-call: processes share the shard.
     #[cfg(feature = "hosted")]
     pub(crate) fn keep_old(&mut self) {
         // The quick path writes over.

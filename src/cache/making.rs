@@ -224,7 +224,7 @@ impl<'r> Cache<'r> {
     /// There is a cache from now on. One that is taken over was there all the time.
     fn publish(&self) {
         barrier();
-        // SAFETY: the stamp's magic comes first, and nobody knows of a cache that is not there yet.
+        // SAFETY: the stamp's magic comes first, and no other process knows of a cache that is not there yet.
         unsafe { self.header.cast::<u32>().write(MAGIC) };
     }
 
@@ -288,7 +288,7 @@ impl<'r> Cache<'r> {
         let sizes = (len, part * count as usize, stride);
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { Self::write_header(header, config, sizes, hasher, stamp) };
-        // SAFETY: written just now, and nobody knows of it yet.
+        // SAFETY: written just now, and no other code has its address yet.
         let value = unsafe { header.as_mut() };
         (value.cuts, value.clock_by_hand) = (cuts as u16, AtomicU32::new(by_hand));
         Some(Self {
@@ -300,7 +300,7 @@ impl<'r> Cache<'r> {
     /// Cuts a shard's part and starts the shard in its cell; returns the number of cuts.
     ///
     /// # Safety
-    /// `cell` is a place for a shard, aligned, and nobody else's; initialised where something was `left`.
+    /// `cell` is a place for a shard, aligned, and this call's alone; initialised where something was `left`.
     pub(super) unsafe fn lay_out_shard(
         cell: NonNull<u8>,
         mut cutter: Cutter,

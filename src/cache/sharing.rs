@@ -10,9 +10,9 @@
 //!
 //! # Invariants
 //! 1. Under a shard's lock its pointers are those of the process that has the lock: `home` says for which address of
-//!    the region they were written, and whoever finds another one there moves them first.
-//! 2. `home` is 0 from when a process is found to have died with the lock until the shard is adopted: nobody reads
-//!    such a shard.
+//!    the region they were written, and a process that finds another one there moves them first.
+//! 2. `home` is 0 from when a process is found to have died with the lock until the shard is adopted: no
+//!    process reads such a shard.
 //! 3. A [`Holder`] names each view and reservation, and the process that has it.
 //!
 //! # Time
@@ -344,12 +344,12 @@ impl Cache<'_> {
         })
     }
 
-    /// Makes locks and holders of a region that nobody has joined yet.
+    /// Makes locks and holders of a region that no process has joined yet.
     fn set_up(&self) -> bool {
         let Some(own) = self.own() else { return false };
         (0..self.shard_count()).all(|number| {
             let post = own.place(number, POST_AT).cast::<Post>();
-            // SAFETY: so many bytes lie beside a cell, and are nobody's yet.
+            // SAFETY: so many bytes lie beside a cell, and are not in use yet.
             let made = own.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
             // SAFETY: as above; the lock is as it is.
             let post = unsafe { &mut *post.as_ptr() };
@@ -368,7 +368,7 @@ impl Cache<'_> {
     }
 }
 
-/// What lies in a region, to somebody with this stamp.
+/// What lies in a region, for a caller with this stamp.
 ///
 /// # Safety
 /// A stamp's bytes can be read there, aligned.

@@ -41,8 +41,8 @@ struct Filled {
 
 const _: () = assert!(size_of::<Filled>() == size_of::<larder_advice>());
 
-/// Writes what the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit. Simulations over a sample of the keys run all
-/// the time; this call reads them. A set of a new key counts as the get that missed it.
+/// Writes what the hit ratio would be at 1/4, 1/2, 2 and 4 times the limit. Simulations over a sample of the keys run
+/// all the time; this call reads them. A set of a new key counts as the get that missed it.
 ///
 /// Returns LARDER_NO_MEMORY if a shard has less than 256 KiB of the region or room for fewer than 2,048 items, or no
 /// simulations: with LARDER_NO_ADVICE, and in an archive for firmware. LARDER_AGAIN until 256 gets of sampled keys were

@@ -71,26 +71,29 @@ unsafe fn enter<'a>(
 /// shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
 /// larder_cache_required_size says.
 ///
-/// Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of all
-/// shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took the lock
-/// of an owner that died. on_event is told in the process whose call caused the event. Hooks and their contexts are each
-/// process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the time of all.
+/// Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of
+/// all shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took
+/// the lock of an owner that died. on_event is told in the process whose call caused the event. Hooks and their
+/// contexts are each process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the
+/// time of all.
 ///
-/// All processes trust each other, as threads do: one that writes at random into the memory can break the cache of all,
-/// and LARDER_CHECKSUM finds values that were damaged. They run the same build of the library with the same C library,
-/// as the same kind of process (32 or 64 bits), in one PID namespace. A process that
-/// touches the cut-off part of a file that was truncated while mapped gets SIGBUS. A file that outlives a restart of the machine has to be made anew. A child that was
-/// forked inside the callback of a scan or a delete_if gets LARDER_BUSY from that call.
+/// All processes trust each other, as threads do: one that writes at random into the memory can break the cache of
+/// all, and LARDER_CHECKSUM finds values that were damaged. They run the same build of the library with the same C
+/// library, as the same kind of process (32 or 64 bits), in one PID namespace. A process that touches the cut-off
+/// part of a file that was truncated while mapped gets SIGBUS. A file that outlives a restart of the machine has to
+/// be made anew. A child that was forked inside the callback of a scan or a delete_if gets LARDER_BUSY from that
+/// call.
 ///
 /// LARDER_EXISTS where a process has made such a cache here: join it. LARDER_BUSY while one is making it. Of several
-/// that try at a time, one alone gets LARDER_OK. LARDER_VERSION_MISMATCH where any other cache lies here; zero the first
-/// 16 bytes to make one anew. LARDER_NO_MEMORY for a handle that is too small, or as larder_cache_init. LARDER_INVALID
-/// with LARDER_SINGLE_THREAD, and without hooks where the C library has no robust mutex (Linux and FreeBSD have). Else
-/// as larder_cache_init. O(pages).
+/// that try at a time, one alone gets LARDER_OK. LARDER_VERSION_MISMATCH where any other cache lies here; zero the
+/// first 16 bytes to make one anew. LARDER_NO_MEMORY for a handle that is too small, or as larder_cache_init.
+/// LARDER_INVALID with LARDER_SINGLE_THREAD, and without hooks where the C library has no robust mutex (Linux and
+/// FreeBSD have). Else as larder_cache_init. O(pages).
 ///
 /// # Safety
-/// `memory .. memory + size` is mapped while the cache is used, and nothing but larder touches it; `handle .. handle +
-/// handle_size` is used by no other code; `config` is NULL or has as many bytes as its first field says; `out` can be written.
+/// `memory .. memory + size` is mapped while the cache is used, and nothing but larder touches it; `handle
+/// .. handle + handle_size` is used by no other code; `config` is NULL or has as many bytes as its first field says;
+/// `out` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_cache_share(
     memory: *mut c_void,

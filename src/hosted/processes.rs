@@ -39,7 +39,7 @@ impl Together {
     /// Makes one where it is to stay.
     ///
     /// # Safety
-    /// `at` is a place for one, which nobody uses yet.
+    /// `at` is a place for one, not in use yet.
     pub(crate) unsafe fn make(at: *mut Self) -> bool {
         let mut attributes = core::mem::MaybeUninit::uninit();
         let a = attributes.as_mut_ptr();
@@ -113,7 +113,7 @@ pub(crate) fn lives(process: u32) -> bool {
     if process == 0 {
         return false;
     }
-    // SAFETY: signal 0 is sent to nobody.
+    // SAFETY: signal 0 sends nothing.
     let answer = unsafe { libc::kill(process as libc::pid_t, 0) };
     answer == 0 || !is_missing()
 }

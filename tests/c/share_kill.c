@@ -332,7 +332,8 @@ int main(int argc, char **argv)
     CHECK(share_stats(cache).views == 0 && share_stats(cache).reservations == 0);
     kill_where_room_is_made(&config, kills / 4 < ROUND ? ROUND : kills / 4);
     CHECK(journal->wrong == 0 && journal->lost == 0 && journal->failed == 0);
-    printf("share_kill: %" PRIu32 " kills, %" PRIu64 " in mid-call, %" PRIu64 " calls, %" PRIu32 " values wrong, %" PRIu32
+    printf("share_kill: %" PRIu32 " kills, %" PRIu64 " in mid-call, %" PRIu64 " calls, %" PRIu32 " values wrong, %"
+           PRIu32
            " lost, longest call %.2f ms, adopting a shard of %" PRIu64 " items %.2f ms\n",
            kills, stats.recoveries, journal->calls, journal->wrong, journal->lost, (double)journal->longest_ns / 1e6,
            stats.item_count / SHARDS, (double)one / 1e6);

@@ -118,7 +118,7 @@ impl Own {
         }
     }
 
-    /// Makes the shard of a lock this process's own, where it is another one's, or nobody's.
+    /// Makes the shard of a lock this process's own, where it is another one's, or has none.
     #[cold]
     fn arrive(&self, at: usize, taken: Taken, waits: bool) -> Result<()> {
         let post = self.post(at);
@@ -146,7 +146,7 @@ impl Own {
         Ok(())
     }
 
-    /// What the lock's last owner left is not to be believed. Of the host's lock nobody knows for which shard it was.
+    /// What the lock's last owner left is not to be believed. The host's lock does not say for which shard it was.
     fn distrust(&self, post: &Post) {
         if self.hooks.is_none() {
             post.home.store(0, Ordering::Relaxed);
