@@ -63,10 +63,11 @@ impl File {
     /// Lines, but for those of tables and of blocks that a command printed.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_page = self.is("md");
-        let mut printed = false;
+        let (mut inside, mut printed) = (false, false);
         self.text.lines().enumerate().filter(move |(_, line)| {
             if line.starts_with("```") {
-                printed = *line == "```text output";
+                inside = !inside;
+                printed = inside && ["```", "```text output"].contains(line);
             }
             !is_page || !(printed || line.starts_with('|'))
         })

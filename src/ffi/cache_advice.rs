@@ -47,7 +47,8 @@ const _: () = assert!(size_of::<Filled>() == size_of::<larder_advice>());
 /// Returns LARDER_NO_MEMORY if a shard has less than 256 KiB of the region or room for fewer than 2,048 items, or no
 /// simulations: with LARDER_NO_ADVICE, and in an archive for firmware. LARDER_AGAIN until 256 gets of sampled keys were
 /// counted. LARDER_BUSY inside a callback of this cache, or if a lock hook fails. `out->struct_size` needs to be set:
-/// LARDER_INVALID if it is 0 or no version's size, LARDER_VERSION_MISMATCH if it is more than the library's. O(shards).
+/// LARDER_INVALID if it is 0 or no version's size, LARDER_VERSION_MISMATCH if it is more than the library's.
+/// O(shards).
 ///
 /// # Safety
 /// `cache` is what larder_cache_init gave; `out` has as many bytes as its first field says.
