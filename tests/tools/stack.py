@@ -41,16 +41,16 @@ NEVER = (
             "larder::ffi::*::tell",  # take an event, a report
         ),
     ),
-    # They call the clock or the lock, which take a context. If `observe` is inlined, `limits` calls the clock.
+    # They call the clock or the lock, which take a context. If `observe` is inlined, what takes a shard calls the clock.
     (
         (
             "<larder::cache::Cache>::observe",
-            "<larder::cache::Cache>::limits::{closure#?}",
+            "<larder::cache::Cache>::*::{closure#?}",
             "<larder::cache::Cache>::lock",
             "<larder::lock::Guarded<*>>::lock",
             "core::ptr::drop_in_place::<larder::lock::Locked<*>>",
         ),
-        ("<larder::cache::Cache>::limits::{closure#?}", "larder::ffi::*::tell"),
+        ("<larder::cache::Cache>::*::{closure#?}", "larder::ffi::*::tell"),
     ),
     # They call the host's function, which is an argument.
     (("larder::ffi::*::tell",), ("*",)),
