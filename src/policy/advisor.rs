@@ -59,7 +59,7 @@ pub(crate) struct Advisor {
     /// Keys whose hash's upper half lies below are sampled.
     below: u32,
     /// One, or none where there is no advice: in the region, for small shards have none.
-    counts: Table<Counts>,
+    counts: Option<Table<Counts>>,
 }
 
 impl Advisor {
@@ -79,28 +79,38 @@ impl Advisor {
     }
 
     pub(crate) fn table_size(area: usize) -> Option<usize> {
-        Table::<Counts>::size(usize::from(area >= AREA_MIN))
+        // An empty table would take an element.
+        if area < AREA_MIN {
+            return Some(0);
+        }
+        Table::<Counts>::size(1)
     }
 
     pub(crate) fn new(cutter: &mut Cutter, area: usize) -> Option<Self> {
         Some(Self {
             below: 0,
-            counts: cutter.table(u32::from(area >= AREA_MIN), Counts::default())?,
+            counts: if area < AREA_MIN {
+                None
+            } else {
+                Some(cutter.table(1, Counts::default())?)
+            },
         })
     }
 
     #[cfg(feature = "hosted")]
     pub(crate) fn shift(&mut self, by: &crate::region::Shift) {
-        self.counts.shift(by);
+        if let Some(counts) = &mut self.counts {
+            counts.shift(by);
+        }
     }
 
     /// `None` where there is no advice.
     fn counts(&self) -> Option<&Counts> {
-        self.counts.slice(0, 1).first()
+        self.counts.as_ref().map(|counts| counts.at(0))
     }
 
     fn counts_mut(&mut self) -> Option<&mut Counts> {
-        self.counts.slice_mut(0, 1).first_mut()
+        self.counts.as_mut().map(|counts| counts.at_mut(0))
     }
 
     /// A full cache holds about so many items. Returns how many slots stand for it, where those are others than before:
