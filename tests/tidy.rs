@@ -67,7 +67,7 @@ impl File {
         self.text.lines().enumerate().filter(move |(_, line)| {
             if line.starts_with("```") {
                 inside = !inside;
-                printed = inside && ["```", "```text output"].contains(line);
+                printed = inside && ["```text", "```text output"].contains(line);
             }
             !is_page || !(printed || line.starts_with('|'))
         })

@@ -41,7 +41,7 @@ NEVER = (
             "larder::ffi::*::tell",  # take an event, a report
         ),
     ),
-    # They call the clock or the lock, which take a context. If `observe` is inlined, what takes a shard calls the clock.
+    # They call the clock or the lock, which take a context. If `observe` is inlined, its callers call the clock.
     (
         (
             "<larder::cache::Cache>::observe",
