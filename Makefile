@@ -97,7 +97,7 @@ test-lint: ## Does clippy find nothing?
 test-rust: ## Run the Rust tests alone
 	cargo test --no-fail-fast
 
-test-doc: lib target/examples/memory_map ## Does the documentation build without warnings, and its code compile and run?
+test-doc: lib target/examples/memory_map target/examples/replay ## Do the pages build and their programs run?
 	@sh tests/tools/setup.sh host
 	sh tests/docs/run.sh
 

@@ -101,11 +101,20 @@ fn revisits(_: &mut Rng, items: usize) -> Vec<u32> {
     })
 }
 
-/// Hits, and the average number of items over the second half.
+/// Seeds of the hash: which keys are sampled decides the rule, and in a small cache that is worth points.
+const SEEDS: u64 = 7;
+
+/// Hits, and the average number of items over the second half: the means over the seeds.
 fn larder(ids: &[u32], region: usize, policy: PolicyKind) -> (u64, usize) {
+    let runs = (0..SEEDS).map(|seed| larder_with(ids, region, (policy, seed)));
+    let (hits, held) = runs.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    (hits / SEEDS, held / SEEDS as usize)
+}
+
+fn larder_with(ids: &[u32], region: usize, (policy, seed): (PolicyKind, u64)) -> (u64, usize) {
     let mut region = Region::new(region);
     let mut config = Config::default();
-    config.policy = policy;
+    (config.policy, config.hash_seed) = (policy, seed);
     let cache = Cache::new(region.bytes(), &config).unwrap();
     let (mut hits, mut held, mut looks) = (0, 0, 0);
     for (i, &id) in ids.iter().enumerate() {
@@ -178,7 +187,7 @@ fn assert_within(name: &str, workload: Workload, bounds: [(f64, f64); 3]) {
 
 #[test]
 fn scans_leave_popular_keys() {
-    assert_within("scans", scans, [(6.5, 2.0), (6.0, 3.5), (5.5, 5.0)]);
+    assert_within("scans", scans, [(6.5, 2.0), (6.0, 3.5), (3.5, 7.0)]);
 }
 
 #[test]
@@ -209,7 +218,7 @@ fn recent_keys_are_requested_again() {
 
 #[test]
 fn popular_keys_and_loops_by_turns() {
-    let bounds = [(14.0, 9.0), (10.0, 12.0), (8.0, 8.0)];
+    let bounds = [(14.0, 9.0), (15.0, 4.0), (10.0, 4.0)];
     assert_within("phases", phases, bounds);
 }
 
