@@ -121,7 +121,10 @@ test-tool: lib target/examples/threads ## Run larder-tool over generated traces;
 
 test-firmware: ## Build for every core, link in all ways, check the size budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
-	@failed=0; sh tests/firmware/run.sh || failed=1; sh tests/firmware/images.sh || failed=1; exit $$failed
+	@failed=0; sh tests/firmware/run.sh || failed=1; mkdir -p target/firmware; \
+		sh tests/firmware/images.sh mps2-an385 >target/firmware/an385.log 2>&1 & long=$$!; \
+		sh tests/firmware/images.sh microbit lm3s6965evb mps2-an386 mps2-an500 mps2-an505 virt || failed=1; \
+		wait $$long || failed=1; cat target/firmware/an385.log; exit $$failed
 
 test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descriptions in other projects
 	@sh tests/tools/setup.sh
@@ -136,10 +139,12 @@ test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, Undefine
 
 test-programs: lib examples ## Test the memcached server and the near-cache with public servers and clients
 	@sh tests/tools/setup.sh programs
-	@failed=0; sh tests/memcached/run.sh || failed=1; sh tests/near_cache/run.sh || failed=1; exit $$failed
+	@failed=0; mkdir -p target; sh tests/near_cache/run.sh >target/near-cache.log 2>&1 & near=$$!; \
+		sh tests/memcached/run.sh || failed=1; wait $$near || failed=1; cat target/near-cache.log; exit $$failed
 
 test-loom: ## Try all interleavings of two threads over locks and callbacks
-	RUSTFLAGS='--cfg loom' cargo test --lib --target-dir target/loom interleavings
+	sh tests/tools/testcrate.sh target/testcrate-loom loom
+	cd target/testcrate-loom && RUSTFLAGS='--cfg loom' cargo test --lib --target-dir ../loom interleavings
 
 test-planted: ## Do the tests find faults that are planted in the engine?
 	sh tests/planted/run.sh

@@ -2,13 +2,15 @@
 # Makes target/testcrate, or the named directory: this package without the dependencies of larder-tool, the benchmarks
 # and the header's test. So tests build in seconds where everything is rebuilt (other machines, sanitizers). It also has
 # the C interface as a static library over std, which needs no panic handler: examples/libarchive.a.
+# usage: testcrate.sh [DIRECTORY [loom]]     loom: with the dependency of the tests of interleavings
 set -eu
 cd "$(dirname "$0")/../.."
 to=${1:-target/testcrate}
 mkdir -p "$to"
 
-awk '
-    /^\[/ { keep = !/^\[dev-dependencies/ && !/^\[target.*(loom|none)/ && !/^\[\[(bench|bin)/ }
+awk -v more="${2:-none}" '
+    /^\[/ { keep = !/^\[dev-dependencies/ && !/^\[target.*none/ && !/^\[\[(bench|bin)/ }
+    /^\[target.*loom/ { keep = more == "loom" }
     /^tool = \[/ { tool = 1 }
     keep && !tool { print }
     tool && /\]$/ { tool = 0 }
