@@ -1,0 +1,40 @@
+<?php
+// Answers the requests of a file from APCu, in one process: fetch, and on a miss store. What it prints is described in
+// larder.c. A wipe is an expunge by APCu's own count.
+// usage: php -d apc.enable_cli=1 -d apc.shm_size=32M apcu.php FILE WINDOW
+
+if (!function_exists('apcu_enabled') || !apcu_enabled()) {
+    fwrite(STDERR, "apcu.php: APCu is not enabled: php-apcu and -d apc.enable_cli=1\n");
+    exit(1);
+}
+if ($argc != 3) {
+    fwrite(STDERR, "usage: apcu.php FILE WINDOW\n");
+    exit(2);
+}
+
+function expunges(): int
+{
+    return apcu_cache_info(true)['expunges'];
+}
+
+$requests = fopen($argv[1], 'r');
+$every = (int)$argv[2];
+[$gets, $hits, $stores, $refused, $wrong, $wipes] = [0, 0, 0, 0, 0, expunges()];
+while (($line = fgets($requests)) !== false) {
+    [$key, $len] = explode(' ', $line);
+    $len = (int)$len;
+    $gets++;
+    $value = apcu_fetch($key, $found);
+    if ($found) {
+        $hits++;
+        $wrong += strlen($value) != $len ? 1 : 0;
+    } else {
+        $stores++;
+        $refused += apcu_store($key, str_repeat('x', $len)) ? 0 : 1;
+    }
+    if ($gets == $every) {
+        // APCu evicts single items only where they have expired, and no item does here.
+        echo "$gets $hits $stores $refused 0 ", expunges() - $wipes, " $wrong\n";
+        [$gets, $hits, $stores, $refused, $wrong, $wipes] = [0, 0, 0, 0, 0, expunges()];
+    }
+}
