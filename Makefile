@@ -22,7 +22,7 @@ TEST_PARTS := test-format test-lint test-rust test-features test-doc test-loom t
 
 .PHONY: help setup lib tool firmware size dist header abi examples demo test $(TEST_PARTS) test-planted \
 	fuzz soak bench bench-calls bench-pool bench-paths bench-peers bench-hitratio bench-small bench-memory \
-	soak-share bench-share bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
+	soak-share bench-share bench-shared bench-memcached bench-near-cache near-cache install doc docs fmt check clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -210,6 +210,13 @@ bench-memcached: lib target/examples/memcached_server ## Print figures beside me
 	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/memcached/load.c -o target/bench-memcached/load $(LIB) \
 		-lpthread -lm
 	python3 benches/memcached/memcached.py --svg docs/memcached.svg $(ARGS)
+
+bench-shared: lib ## Print figures beside APCu and nginx's shared dictionary in one memory; draw docs/sharing.svg
+	@sh tests/tools/setup.sh shared
+	@mkdir -p target/bench-shared
+	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/shared/larder.c -o target/bench-shared/larder $(LIB) \
+		-lpthread -lm
+	python3 -B benches/shared/shared.py --svg docs/sharing.svg $(ARGS)
 
 bench-memory: ## Print the bytes that an item takes
 	cargo bench --bench memory

@@ -2,8 +2,8 @@
 
 import workload
 
-WIDTH, LEFT, RIGHT, TOP = 760, 56, 12, 64
-RATIO_HEIGHT, GAP, ROW = 220, 34, 26
+WIDTH, LEFT, RIGHT, TOP = 760, 56, 12, 96
+RATIO_HEIGHT, GAP, ROW, BAR = 220, 10, 36, 20
 STYLES = {"larder": "a", "APCu": "b", "shared dictionary": "c"}
 # Colors for a light page and for a dark one.
 STYLE = """<style>
@@ -60,30 +60,37 @@ def phases(columns, floor):
     return out
 
 
+TROUBLES = {"wipes": "emptied at once {} times", "refused": "{} stores refused"}
+
+
 def troubles(all_answers, columns, top):
-    """A row for each contender and trouble: a bar is as high as its number beside the highest of the row."""
+    """A row for each contender and each trouble that it had. A bar is as high as its window's number beside the row's
+    highest."""
     out = []
-    rows = [(answers, field) for answers in all_answers for field in ("wipes", "refused")]
+    rows = [(answers, field) for answers in all_answers for field in TROUBLES if answers.sum(field)]
     for row, (answers, field) in enumerate(rows):
-        floor = top + (row + 1) * ROW
-        style, total = STYLES[answers.name], answers.sum(field)
-        what = "times emptied at once" if field == "wipes" else "stores refused"
+        floor, style = top + (row + 1) * ROW, STYLES[answers.name]
+        words = f"{answers.name} {TROUBLES[field].format(f'{answers.sum(field):,}')}"
+        out += [line(LEFT, floor, WIDTH - RIGHT, floor), text(LEFT, floor - ROW + 12, words, "start", style)]
         most = max(window[field] for window in answers.windows)
-        out += [line(LEFT, floor, WIDTH - RIGHT, floor),
-                text(LEFT + 4, floor - 12, f"{answers.name}: {total:,} {what}", "start", style)]
         for i, window in enumerate(answers.windows):
             if window[field]:
-                height = (ROW - 14) * window[field] / most
+                height = max(1, BAR * window[field] / most)
                 out.append(f'<rect class="{style}" x="{columns.middle(i) - 1:.1f}" y="{floor - height:.1f}" width="2" '
                            f'height="{height:.1f}"/>')
     return out, top + len(rows) * ROW
 
 
+def summary(answers):
+    wipes, refused = answers.sum("wipes"), answers.sum("refused")
+    return f"{answers.name}: {answers.hit_ratio():.1%} hits, {wipes or 'no'} wipes, {refused or 'no'} stores refused"
+
+
 def draw(all_answers, requests_a_window):
     columns = Columns(len(all_answers[0].windows))
     rows, floor = troubles(all_answers, columns, TOP + RATIO_HEIGHT + GAP)
-    legend = [text(LEFT + 4 + 200 * i, 20, f"{answers.name}: {answers.hit_ratio():.1%} of all", "start",
-                   STYLES[answers.name]) for i, answers in enumerate(all_answers)]
+    legend = [text(LEFT, 18 + 16 * i, summary(answers), "start", STYLES[answers.name])
+              for i, answers in enumerate(all_answers)]
     height = floor + 30
     words = f"requests from left to right: {columns.windows * requests_a_window:,}; a point is " \
             f"{requests_a_window:,} of them"

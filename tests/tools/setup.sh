@@ -2,9 +2,9 @@
 # Installs missing packages for the build and the tests: by apt-get if it exists, else prints what to install. The
 # host's Rust is not installed. Firmware's Rust, C compilers and emulators are installed if available; without them
 # their tests are skipped. If nothing is missing, it is quick and changes nothing.
-# usage: setup.sh [build] [host] [firmware] [hosts] [programs]     default: all. build: for building the library and C
-#        programs; host: also for the tests on this machine; hosts: for tests on other machines; programs: servers and
-#        clients for the tests of whole programs
+# usage: setup.sh [build] [host] [firmware] [hosts] [programs] [shared]     default: all but shared. build: for building
+#        the library and C programs; host: also for the tests on this machine; hosts: for tests on other machines;
+#        programs: servers and clients for the tests of whole programs; shared: what `make bench-shared` runs
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/tools/target.sh
@@ -101,6 +101,16 @@ for_programs() {
     want libmemcached-tools has memccapable
     want python3-pip python3 -m pip --version
     want redis-tools has redis-check-rdb
+}
+
+# Where an init system runs, the package of nginx starts it at port 80; the benchmark takes a port of its own.
+for_shared() {
+    want python3 has python3
+    want php-cli has php
+    want php-apcu sh -c 'php -m | grep -qx apcu'
+    want nginx-light test -x /usr/sbin/nginx
+    want libnginx-mod-http-lua test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
+    want lua-resty-core test -e /usr/share/lua/5.1/resty/core.lua
 }
 
 if ! has cargo >/dev/null; then
