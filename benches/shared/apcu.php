@@ -1,14 +1,15 @@
 <?php
 // Answers the requests of a file from APCu, in one process: fetch, and on a miss store. What it prints is described in
 // larder.c. A wipe is an expunge by APCu's own count.
-// usage: php -d apc.enable_cli=1 -d apc.shm_size=32M apcu.php FILE WINDOW
+// usage: php -d apc.enable_cli=1 -d apc.shm_size=32M apcu.php FILE WINDOW PAUSE
+//        PAUSE: microseconds after each window, for a setting that counts seconds
 
 if (!function_exists('apcu_enabled') || !apcu_enabled()) {
     fwrite(STDERR, "apcu.php: APCu is not enabled: php-apcu and -d apc.enable_cli=1\n");
     exit(1);
 }
-if ($argc != 3) {
-    fwrite(STDERR, "usage: apcu.php FILE WINDOW\n");
+if ($argc != 4) {
+    fwrite(STDERR, "usage: apcu.php FILE WINDOW PAUSE\n");
     exit(2);
 }
 
@@ -19,6 +20,7 @@ function expunges(): int
 
 $requests = fopen($argv[1], 'r');
 $every = (int)$argv[2];
+$pause = (int)$argv[3];
 [$gets, $hits, $stores, $refused, $wrong, $wipes] = [0, 0, 0, 0, 0, expunges()];
 while (($line = fgets($requests)) !== false) {
     [$key, $len] = explode(' ', $line);
@@ -33,8 +35,9 @@ while (($line = fgets($requests)) !== false) {
         $refused += apcu_store($key, str_repeat('x', $len)) ? 0 : 1;
     }
     if ($gets == $every) {
-        // APCu evicts single items only where they have expired, and no item does here.
+        // No store evicts: APCu removes what has expired, by apc.ttl as well, or all.
         echo "$gets $hits $stores $refused 0 ", expunges() - $wipes, " $wrong\n";
         [$gets, $hits, $stores, $refused, $wrong, $wipes] = [0, 0, 0, 0, 0, expunges()];
+        usleep($pause);
     }
 }

@@ -2,17 +2,19 @@
 
 import workload
 
-WIDTH, LEFT, RIGHT, TOP = 760, 56, 12, 96
+WIDTH, LEFT, RIGHT, TOP = 760, 56, 12, 112
 RATIO_HEIGHT, GAP, ROW, BAR = 220, 10, 36, 20
-STYLES = {"larder": "a", "APCu": "b", "shared dictionary": "c"}
+STYLES = {"larder": "a", "APCu": "b", "APCu, apc.ttl=1": "d", "shared dictionary": "c"}
 # Colors for a light page and for a dark one.
 STYLE = """<style>
 text { font: 11px sans-serif; fill: #222222 } .back { fill: #ffffff } .axis { stroke: #222222; opacity: 0.2 }
 .a { stroke: #2a6f97; fill: #2a6f97 } .b { stroke: #c8553d; fill: #c8553d } .c { stroke: #5b8c3a; fill: #5b8c3a }
-polyline { fill: none !important; stroke-width: 1.8; stroke-linejoin: round } text.a, text.b, text.c { stroke: none }
+.d { stroke: #b8860b; fill: #b8860b }
+polyline { fill: none !important; stroke-width: 1.8; stroke-linejoin: round } text { stroke: none !important }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6e6e6 } .back { fill: #16191d } .axis { stroke: #e6e6e6 }
   .a { stroke: #6cb4dc; fill: #6cb4dc } .b { stroke: #ef8a72; fill: #ef8a72 } .c { stroke: #9ccc74; fill: #9ccc74 }
+  .d { stroke: #e3b341; fill: #e3b341 }
 }
 </style>"""
 
@@ -70,7 +72,7 @@ def troubles(all_answers, columns, top):
     rows = [(answers, field) for answers in all_answers for field in TROUBLES if answers.sum(field)]
     for row, (answers, field) in enumerate(rows):
         floor, style = top + (row + 1) * ROW, STYLES[answers.name]
-        words = f"{answers.name} {TROUBLES[field].format(f'{answers.sum(field):,}')}"
+        words = f"{answers.name}: {TROUBLES[field].format(f'{answers.sum(field):,}')}"
         out += [line(LEFT, floor, WIDTH - RIGHT, floor), text(LEFT, floor - ROW + 12, words, "start", style)]
         most = max(window[field] for window in answers.windows)
         for i, window in enumerate(answers.windows):
@@ -83,7 +85,7 @@ def troubles(all_answers, columns, top):
 
 def summary(answers):
     wipes, refused = answers.sum("wipes"), answers.sum("refused")
-    return f"{answers.name}: {answers.hit_ratio():.1%} hits, {wipes or 'no'} wipes, {refused or 'no'} stores refused"
+    return f"{answers.name}: {answers.hit_ratio():.1%} hits, emptied {wipes} times, {refused:,} stores refused"
 
 
 def draw(all_answers, requests_a_window):

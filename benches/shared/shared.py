@@ -6,6 +6,7 @@ usage: shared.py [--mib N] [--requests N] [--svg FILE]"""
 import argparse
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -52,9 +53,14 @@ def run_larder(requests, mib, window):
     return output_of([str(OUT / "larder"), str(requests), str(mib), str(window)])
 
 
-def run_apcu(requests, mib, window):
+def run_apcu(requests, mib, window, ttl=0, pause_us=0):
     return output_of(["php", "-d", "apc.enabled=1", "-d", "apc.enable_cli=1", "-d", f"apc.shm_size={mib}M",
-                      str(HERE / "apcu.php"), str(requests), str(window)])
+                      "-d", f"apc.ttl={ttl}", str(HERE / "apcu.php"), str(requests), str(window), str(pause_us)])
+
+
+def run_apcu_ttl(requests, mib, window):
+    """Lets APCu remove what was not read for a second, which is slowed down to at most 100,000 requests."""
+    return run_apcu(requests, mib, window, ttl=1, pause_us=10 * window)
 
 
 def nginx():
@@ -102,7 +108,7 @@ def run_dict(requests, mib, window):
             server.kill()
 
 
-CONTENDERS = {"larder": run_larder, "APCu": run_apcu, "shared dictionary": run_dict}
+CONTENDERS = {"larder": run_larder, "APCu": run_apcu, "APCu, apc.ttl=1": run_apcu_ttl, "shared dictionary": run_dict}
 
 
 def missing():
@@ -138,6 +144,7 @@ def main():
         parser.error(f"--mib is at least 1, and --requests a multiple of {WINDOWS}")
     if packages := missing():
         sys.exit(f"shared.py: missing, by their Debian names: {' '.join(packages)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what runs, too
     OUT.mkdir(parents=True, exist_ok=True)
     requests, window = OUT / "requests.txt", options.requests // WINDOWS
     workload.write(requests, options.requests // len(workload.PHASES))
@@ -145,6 +152,8 @@ def main():
     print_table(all_answers, options.mib, options.requests)
     if options.svg:
         options.svg.write_text(chart.draw(all_answers, window))
+    if all_answers[0].sum("refused") or all_answers[0].sum("wipes"):
+        sys.exit("shared.py: larder refused a store, or emptied itself")
 
 
 if __name__ == "__main__":
