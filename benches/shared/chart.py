@@ -4,7 +4,6 @@ import workload
 
 WIDTH, LEFT, RIGHT, TOP = 760, 56, 12, 112
 RATIO_HEIGHT, GAP, ROW, BAR = 220, 10, 36, 20
-STYLES = {"larder": "a", "APCu": "b", "APCu, apc.ttl=1": "d", "shared dictionary": "c"}
 # Colors for a light page and for a dark one.
 STYLE = """<style>
 text { font: 11px sans-serif; fill: #222222 } .back { fill: #ffffff } .axis { stroke: #222222; opacity: 0.2 }
@@ -47,7 +46,7 @@ def ratios(all_answers, columns):
     for answers in all_answers:
         points = " ".join(f"{columns.middle(i):.1f},{floor - RATIO_HEIGHT * window['hits'] / window['gets']:.1f}"
                           for i, window in enumerate(answers.windows))
-        out.append(f'<polyline class="{STYLES[answers.name]}" points="{points}"/>')
+        out.append(f'<polyline class="{answers.style}" points="{points}"/>')
     return out
 
 
@@ -71,7 +70,7 @@ def troubles(all_answers, columns, top):
     out = []
     rows = [(answers, field) for answers in all_answers for field in TROUBLES if answers.sum(field)]
     for row, (answers, field) in enumerate(rows):
-        floor, style = top + (row + 1) * ROW, STYLES[answers.name]
+        floor, style = top + (row + 1) * ROW, answers.style
         words = f"{answers.name}: {TROUBLES[field].format(f'{answers.sum(field):,}')}"
         out += [line(LEFT, floor, WIDTH - RIGHT, floor), text(LEFT, floor - ROW + 12, words, "start", style)]
         most = max(window[field] for window in answers.windows)
@@ -91,7 +90,7 @@ def summary(answers):
 def draw(all_answers, requests_a_window):
     columns = Columns(len(all_answers[0].windows))
     rows, floor = troubles(all_answers, columns, TOP + RATIO_HEIGHT + GAP)
-    legend = [text(LEFT, 18 + 16 * i, summary(answers), "start", STYLES[answers.name])
+    legend = [text(LEFT, 18 + 16 * i, summary(answers), "start", answers.style)
               for i, answers in enumerate(all_answers)]
     height = floor + 30
     words = f"requests from left to right: {columns.windows * requests_a_window:,}; a point is " \

@@ -1,7 +1,7 @@
 """Prints how a larder cache in shared memory, APCu and nginx's shared dictionary answer the same requests in the same
 memory, while the sizes of values shift, and draws the hit ratios. `make bench-shared` builds what it runs.
 
-usage: shared.py [--mib N] [--requests N] [--svg FILE]"""
+usage: shared.py [--mib N] [--requests N] [--ttl SECONDS] [--svg FILE]"""
 
 import argparse
 import pathlib
@@ -28,8 +28,8 @@ FIELDS = ["gets", "hits", "stores", "refused", "evicting", "wipes", "wrong"]
 class Answers:
     """What one contender printed: a line of FIELDS for each window."""
 
-    def __init__(self, name, printed):
-        self.name = name
+    def __init__(self, name, style, printed):
+        self.name, self.style = name, style
         self.windows = [dict(zip(FIELDS, map(int, line.split()), strict=True)) for line in printed.splitlines()]
         assert len(self.windows) == WINDOWS, f"{name} printed {len(self.windows)} lines, not {WINDOWS}"
         assert self.sum("wrong") == 0, f"{name}: values of another length than what was stored"
@@ -58,9 +58,9 @@ def run_apcu(requests, mib, window, ttl=0, pause_us=0):
                       "-d", f"apc.ttl={ttl}", str(HERE / "apcu.php"), str(requests), str(window), str(pause_us)])
 
 
-def run_apcu_ttl(requests, mib, window):
-    """Lets APCu remove what was not read for a second, which is slowed down to at most 100,000 requests."""
-    return run_apcu(requests, mib, window, ttl=1, pause_us=10 * window)
+def apcu_with_ttl(ttl):
+    """Lets APCu remove what was not read for `ttl` seconds, each slowed down to at most 100,000 requests."""
+    return lambda requests, mib, window: run_apcu(requests, mib, window, ttl, pause_us=10 * window)
 
 
 def nginx():
@@ -108,7 +108,10 @@ def run_dict(requests, mib, window):
             server.kill()
 
 
-CONTENDERS = {"larder": run_larder, "APCu": run_apcu, "APCu, apc.ttl=1": run_apcu_ttl, "shared dictionary": run_dict}
+def contenders(ttl):
+    """Name, class in the chart, and what answers the requests."""
+    return [("larder", "a", run_larder), ("APCu", "b", run_apcu), (f"APCu, apc.ttl={ttl}", "d", apcu_with_ttl(ttl)),
+            ("shared dictionary", "c", run_dict)]
 
 
 def missing():
@@ -138,17 +141,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--mib", type=int, default=32)
     parser.add_argument("--requests", type=int, default=1_200_000)
+    parser.add_argument("--ttl", type=int, default=1, help="apc.ttl of APCu's second run")
     parser.add_argument("--svg", type=pathlib.Path)
     options = parser.parse_args()
-    if options.mib < 1 or options.requests < WINDOWS or options.requests % WINDOWS != 0:
-        parser.error(f"--mib is at least 1, and --requests a multiple of {WINDOWS}")
+    if min(options.mib, options.ttl) < 1 or options.requests < WINDOWS or options.requests % WINDOWS != 0:
+        parser.error(f"--mib and --ttl are at least 1, and --requests a multiple of {WINDOWS}")
     if packages := missing():
         sys.exit(f"shared.py: missing, by their Debian names: {' '.join(packages)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what runs, too
     OUT.mkdir(parents=True, exist_ok=True)
     requests, window = OUT / "requests.txt", options.requests // WINDOWS
     workload.write(requests, options.requests // len(workload.PHASES))
-    all_answers = [Answers(name, run(requests, options.mib, window)) for name, run in CONTENDERS.items()]
+    all_answers = [Answers(name, style, run(requests, options.mib, window))
+                   for name, style, run in contenders(options.ttl)]
     print_table(all_answers, options.mib, options.requests)
     if options.svg:
         options.svg.write_text(chart.draw(all_answers, window))
