@@ -178,6 +178,7 @@ bench-calls: lib target/examples/threads ## Print instructions of single calls, 
 
 bench-pool: lib ## Print instructions of allocating from a pool, an arena and the C library's heap
 	CC='$(CC)' sh benches/calls/pool.sh
+
 bench-share: lib ## Print instructions of calls in a cache that processes share, and what a second process brings
 	@mkdir -p target/calls
 	$(CC) -std=c11 -O2 -g -Wall -Wextra -Iinclude benches/calls/share.c -o target/calls/share target/lib/liblarder.a \
