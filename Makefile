@@ -149,8 +149,8 @@ test-loom: ## Try all interleavings of two threads over locks and callbacks
 test-planted: ## Do the tests find faults that are planted in the engine?
 	sh tests/planted/run.sh
 
-test-fuzz: ## Run each fuzz target for 30 seconds, if there is a nightly compiler
-	sh tests/fuzz/run.sh 30
+test-fuzz: ## Run each fuzz target for 15 seconds, if there is a nightly compiler
+	sh tests/fuzz/run.sh 15
 
 fuzz: ## Run each fuzz target for SECONDS (60)
 	sh tests/fuzz/run.sh $(or $(SECONDS),60)
