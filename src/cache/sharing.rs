@@ -78,6 +78,9 @@ struct Post {
 
 const POST_AT: usize = size_of::<Guarded<Shard>>().next_multiple_of(ALIGN);
 
+/// More than any page has entries for: a configuration that asks for more is refused by its layout.
+const HOLDERS_MAX: u32 = 1 << 16;
+
 /// Bytes behind a shard's cell.
 fn beside(config: &Config) -> usize {
     let gap = POST_AT - size_of::<Guarded<Shard>>();
@@ -87,7 +90,7 @@ fn beside(config: &Config) -> usize {
 fn holders(config: &Config) -> u32 {
     match config.pins_max {
         0 => PINS_DEFAULT as u32,
-        most => most,
+        most => most.min(HOLDERS_MAX),
     }
 }
 
