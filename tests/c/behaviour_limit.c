@@ -361,7 +361,7 @@ static larder_advice advice_of(const larder_cache *cache, larder_status want)
     return advice;
 }
 
-/* Keys from 0 to `keys`, in turn and each twice. */
+/* Gets keys from 0 to `keys` in turn, `laps` times; a miss is followed by a set. */
 static void ask_in_turn(larder_cache *cache, uint64_t keys, int laps)
 {
     unsigned char value[64] = {0};
@@ -373,7 +373,7 @@ static void ask_in_turn(larder_cache *cache, uint64_t keys, int laps)
     }
 }
 
-/* A loop over twice the keys that fit: with exact LRU it hits nothing at the limit, and everything at twice it. */
+/* A loop over one and a half times the keys that fit: exact LRU hits nothing at the limit, and all at twice it. */
 static void advice_says_what_more_memory_brings(void)
 {
     struct region region = region_new(1 << 20);
@@ -388,7 +388,8 @@ static void advice_says_what_more_memory_brings(void)
     larder_advice advice = advice_of(cache, LARDER_OK);
     CHECK(advice.limit[0] == region.size / 4 && advice.limit[2] == region.size && advice.limit[4] == region.size * 4);
     CHECK(advice.hit_ppm[0] == 0 && advice.hit_ppm[1] == 0 && advice.hit_ppm[2] < 10000);
-    CHECK(advice.hit_ppm[3] > 800000 && advice.hit_ppm[4] > 800000 && advice.hit_ppm[4] <= 1000000);
+    /* About 185 keys are sampled: a fourth more or fewer by chance. */
+    CHECK(advice.hit_ppm[3] > 700000 && advice.hit_ppm[4] > 700000 && advice.hit_ppm[4] <= 1000000);
     CHECK(advice.sample >= 16 && advice.gets > fit * 45 && advice.gets <= fit * 45 + 20000);
     region_free(&region);
 
