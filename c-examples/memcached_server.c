@@ -219,7 +219,7 @@ static struct conn *free_conn(void)
     return conn;
 }
 
-/* A connection too many is told so. */
+/* Refuses a connection above the limit, with an error line. */
 static void reject(int fd)
 {
     static const char text[] = "ERROR Too many open connections\r\n";

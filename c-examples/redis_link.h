@@ -28,8 +28,8 @@
 #define REQUESTS_MAX 4096          /* of one link, unanswered: a server that hangs cannot make the program grow */
 #define REPLY_SIZE_MAX (4u << 20)  /* more than that is not an answer to what is asked here */
 #define REPLY_ELEMENTS_MAX 65536
-#define BEAT_TIMEOUTS 5            /* a beat every so many timeouts */
-#define SILENCE_TIMEOUTS 10        /* a request without an answer for so many: the server is lost */
+#define BEAT_TIMEOUTS 5            /* timeouts between two beats */
+#define SILENCE_TIMEOUTS 10        /* timeouts without an answer: the server is lost */
 #define REST_MS_MAX 1000           /* the longest pause between two attempts to connect */
 
 struct redis_link;

@@ -435,7 +435,7 @@ typedef struct larder_cache_config {
   /* Longest value in bytes; 0 = the longest that fits beside the longest key in one shard's share of the limit.
    * A longer value is LARDER_TOO_LARGE. larder_cache_limits writes the longest. */
   size_t value_len_max;
-  /* A hint of the number of items; 0 = adapt. A wrong hint is harmless. */
+  /* Reserved for a hint of the number of items. It has no effect: the index adapts. */
   uint64_t expected_items;
   /* LARDER_POLICY_.. */
   uint32_t policy;
@@ -651,7 +651,7 @@ size_t larder_cache_handle_size(void);
  * A process may be killed in any call, at any instruction. The next one that takes the lock of its shard finds that
  * out, and makes the shard whole before it goes on, as larder_cache_attach does, in the time that attaching to a
  * region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
- * that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event is told
+ * that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
  * LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
  * Statistics of the shard stay, leases and what the policy remembers do not. Views and reservations of living
  * processes stay theirs; larder_cache_reap gives those of the others back.
@@ -662,7 +662,7 @@ size_t larder_cache_handle_size(void);
  *
  * Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of
  * all shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took
- * the lock of an owner that died. on_event is told in the process whose call caused the event. Hooks and their
+ * the lock of an owner that died. on_event runs in the process whose call caused the event. Hooks and their
  * contexts are each process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the
  * time of all.
  *

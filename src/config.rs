@@ -60,7 +60,7 @@ pub struct Config {
     /// Longest value in bytes; 0 = the longest that one shard's share of the limit can hold beside the longest key:
     /// see [`Limits`](crate::Limits).
     pub value_len_max: usize,
-    /// A hint: the expected number of items; 0 = unknown. A wrong number has no effect.
+    /// Reserved for a hint of the number of items. It has no effect: the index adapts.
     pub expected_items: u64,
     /// The eviction policy.
     pub policy: PolicyKind,

@@ -1,4 +1,4 @@
-/* pool.c: allocates a block of 100 to 1,099 bytes and frees the oldest of 256, so many times: from a pool, the C
+/* pool.c: allocates a block of 100 to 1,099 bytes and frees the oldest of 256, N times: from a pool, the C
  * library's heap, or an arena, which frees all blocks when it is full.
  *
  *   pool KIND COUNT     KIND: pool, keep, bare (keep, without lock and clock), arena, malloc, calloc */

@@ -1,5 +1,5 @@
 /* load.c: a client for measuring a server of memcached's protocol: batches of commands over several connections, by
- * Zipf's law. One line of what was counted. Values are 'x's, so that an answer is told by its lines.
+ * Zipf's law. One line of what was counted. Values are 'x's, so that lines alone delimit an answer.
  * usage: load --port P --kind KIND [--ops N] [--keys N] [--size BYTES] [--batch N] [--seed N]
  *   kind  fill    set each key once         scan       get each key once
  *         get, set   by Zipf's law, 0.9     cache      get, and set on a miss

@@ -134,7 +134,7 @@ static inline void note_access(struct key key, uint32_t tag)
 
 /* ---- writing ---- */
 
-/* Puts a value that has MARGIN bytes before it, or so many of what is not needed any more. */
+/* Puts a value that has MARGIN bytes before it, or MARGIN bytes that are free by now. */
 static larder_status put(struct worker *worker, struct key key, char *value, size_t len, uint32_t flags,
                          uint32_t state, struct life life, uint32_t mode, uint64_t *version)
 {

@@ -80,7 +80,7 @@ pub struct larder_cache_config {
     /// Longest value in bytes; 0 = the longest that fits beside the longest key in one shard's share of the limit.
     /// A longer value is LARDER_TOO_LARGE. larder_cache_limits writes the longest.
     pub value_len_max: usize,
-    /// A hint of the number of items; 0 = adapt. A wrong hint is harmless.
+    /// Reserved for a hint of the number of items. It has no effect: the index adapts.
     pub expected_items: u64,
     /// LARDER_POLICY_..
     pub policy: u32,

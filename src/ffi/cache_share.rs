@@ -62,7 +62,7 @@ unsafe fn enter<'a>(
 /// A process may be killed in any call, at any instruction. The next one that takes the lock of its shard finds that
 /// out, and makes the shard whole before it goes on, as larder_cache_attach does, in the time that attaching to a
 /// region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
-/// that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event is told
+/// that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
 /// LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
 /// Statistics of the shard stay, leases and what the policy remembers do not. Views and reservations of living
 /// processes stay theirs; larder_cache_reap gives those of the others back.
@@ -73,7 +73,7 @@ unsafe fn enter<'a>(
 ///
 /// Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of
 /// all shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took
-/// the lock of an owner that died. on_event is told in the process whose call caused the event. Hooks and their
+/// the lock of an owner that died. on_event runs in the process whose call caused the event. Hooks and their
 /// contexts are each process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the
 /// time of all.
 ///
