@@ -653,8 +653,9 @@ size_t larder_cache_handle_size(void);
  * region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
  * that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
  * LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
- * Statistics of the shard stay, leases and what the policy remembers do not. Views and reservations of living
- * processes stay theirs; larder_cache_reap gives those of the others back.
+ * Statistics of the shard stay, what the policy remembers does not. Views, reservations and leases of living processes
+ * stay theirs; larder_cache_reap gives those of the others back. larder_cache_lease does not wait for the lease of a
+ * process that has ended.
  *
  * A value is never written over another one here, so that a set of an equal size takes room for both for a moment. A
  * shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
@@ -703,12 +704,12 @@ larder_status larder_cache_join(void *memory,
 #endif
 
 #if defined(LARDER_HOSTED)
-/* Gives back the views and reservations of processes that `is_alive` answers 0 for; NULL asks the system, to which a
- * process lives until its parent has waited for it. `process` is what getpid answered there. The recovery of a
- * shard does the same for that shard. For a parent that has just waited for a child, and now and then for others.
+/* Gives back the views, reservations and leases of processes that `is_alive` answers 0 for; NULL asks the system, to
+ * which a process lives until its parent has waited for it. `process` is what getpid answered there. The recovery of
+ * a shard does the same for that shard. For a parent that has just waited for a child, and now and then for others.
  *
  * LARDER_INVALID for a cache that was not made by larder_cache_share. LARDER_BUSY from inside a callback. O(shards x
- * pins_max). */
+ * pins_max + pages + items), with a lock held for a page at a time. */
 larder_status larder_cache_reap(struct larder_cache *cache,
                                 larder_is_alive_fn is_alive,
                                 void *ctx);
@@ -1105,8 +1106,8 @@ larder_status larder_cache_add_u64(struct larder_cache *cache,
                                    uint64_t *out);
 
 /* Asks for the right to fetch the value of a missing key, and to store it by larder_cache_fill. It ends after
- * `lease_ms` milliseconds of the cache's clock. The lease takes room as a small item does, and may be evicted as
- * one.
+ * `lease_ms` milliseconds of the cache's clock, and with the process that has it where processes share the cache. It
+ * takes room as a small item does, and may be evicted as one.
  *
  * Returns LARDER_OK: fetch the value. LARDER_BUSY: another caller fetches it; ask again, or do without.
  * LARDER_EXISTS: the value is there. LARDER_INVALID for a `lease_ms` of 0, LARDER_TTL_NEVER or LARDER_TTL_KEEP.

@@ -70,7 +70,9 @@ impl Index {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn replace(&mut self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
-        self.segment(pages, hash).replace(pages, hash, from, to)
+        let segment = self.segment(pages, hash);
+        let at = segment.place(pages, hash, |id| id == from);
+        at.is_some_and(|at| segment.replace(pages, at, to))
     }
 
     /// The segment and the bucket of an item.

@@ -32,6 +32,7 @@
 mod head;
 mod pieces;
 mod shape;
+mod token;
 mod words;
 
 pub(crate) use head::{Head, LEASE_TYPE, State};
@@ -39,6 +40,7 @@ pub use head::{KEY_LEN_MAX, Type};
 use pieces::copy_pieces;
 pub(crate) use pieces::{Piece, Pieces};
 pub(crate) use shape::{Draft, Format, Meta, NEWER, OLDER, Shape};
+pub(crate) use token::Token;
 
 use head::{FORM_SHIFT, KEY, LONG, LONG_WORDS, TTL};
 
@@ -93,7 +95,12 @@ impl Items {
 
     /// The shape of a lease.
     pub(crate) fn lease_shape(self, page_size: usize, key_len: usize) -> Shape {
-        Self::long_shape(page_size, self.format.fixed + 1 + LONG_WORDS, key_len, 8)
+        Self::long_shape(
+            page_size,
+            self.format.fixed + 1 + LONG_WORDS,
+            key_len,
+            Token::LEN,
+        )
     }
 
     #[cold]
@@ -190,8 +197,11 @@ impl Items {
 
     /// Whether the value's length fits its type. Numbers have eight bytes in one piece, so they can change in place.
     pub(crate) fn type_fits(self, pages: &Pages, id: Id, head: Head) -> bool {
+        if head.is_lease() {
+            return self.value_len(pages, id) == Token::LEN;
+        }
         match head.value_type() {
-            Type::Bytes | Type::Str => head.0 >> FORM_SHIFT != 7,
+            Type::Bytes | Type::Str => true,
             Type::I64 | Type::U64 | Type::F64 => self.value_len(pages, id) == 8,
         }
     }

@@ -10,6 +10,12 @@
 //! The spin lock is the crate `spin`'s.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "hosted")]
+mod beside;
+
+#[cfg(feature = "hosted")]
+pub(crate) use beside::{Beside, Locks, Post};
+
 use crate::callbacks::{Callbacks, Turn};
 use crate::status::{Error, Result};
 use core::cell::UnsafeCell;
@@ -42,24 +48,9 @@ pub(crate) enum LockKind {
     None,
     /// The host's.
     Hooks(LockHooks),
-    /// One that processes share.
+    /// Those of a region that processes share.
     #[cfg(feature = "hosted")]
     Beside(Beside),
-}
-
-/// A lock that lies beside its value in memory that processes share, and knows what to do where the last one that
-/// had it died.
-#[cfg(feature = "hosted")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beside {
-    /// What the process knows of all locks.
-    pub(crate) own: NonNull<()>,
-    /// Takes the lock of the value that lies there; `Busy` where it was not taken. The last argument: whether it waits.
-    pub(crate) take: unsafe fn(own: NonNull<()>, value: NonNull<()>, waits: bool) -> Result<()>,
-    /// Gives it back.
-    pub(crate) give: unsafe fn(own: NonNull<()>, value: NonNull<()>),
-    /// Whose turn it is to visit the value, of the threads of this process.
-    pub(crate) turn: unsafe fn(own: NonNull<()>, value: NonNull<()>) -> NonNull<Turn>,
 }
 
 impl LockKind {
@@ -154,10 +145,7 @@ impl<T> Guarded<T> {
     #[inline(never)]
     fn unlock_otherwise(&self, kind: &LockKind) {
         match kind {
-            // SAFETY: functions and context were given together, and this thread holds the lock.
-            LockKind::Beside(beside) => unsafe {
-                (beside.give)(beside.own, NonNull::from(self).cast())
-            },
+            LockKind::Beside(beside) => beside.unlock(NonNull::from(self).cast()),
             // SAFETY: the host gave hook and context together, and this thread holds the lock.
             LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
             _ => {}
@@ -241,23 +229,6 @@ impl<T> Guarded<T> {
             LockKind::Beside(beside) => beside.turn(NonNull::from(self).cast()),
             _ => &self.visitor,
         }
-    }
-}
-
-#[cfg(feature = "hosted")]
-impl Beside {
-    #[inline(always)]
-    fn lock(&self, value: NonNull<()>, waits: bool) -> Result<()> {
-        // SAFETY: functions and context were given together, and the value is one of theirs.
-        unsafe { (self.take)(self.own, value, waits) }
-    }
-
-    #[cold]
-    fn turn(&self, value: NonNull<()>) -> &Turn {
-        // SAFETY: as in `lock`.
-        let turn = unsafe { (self.turn)(self.own, value) };
-        // SAFETY: turns live as long as what the process knows of the locks.
-        unsafe { turn.as_ref() }
     }
 }
 

@@ -364,18 +364,12 @@ impl Segment {
         true
     }
 
-    /// Changes an entry from the item `from` to the item `to`.
+    /// Changes the entry of a bucket to another item. Returns whether there is one.
     #[inline]
-    pub(crate) fn replace(self, pages: &mut Pages, hash: Hash, from: Id, to: Id) -> bool {
-        let at = self.place(pages, hash, |id| id == from);
+    pub(crate) fn replace(self, pages: &mut Pages, at: usize, to: Id) -> bool {
         let table = self.entries_mut(pages);
-        match at.and_then(|at| table?.get_bucket_mut(at)) {
-            Some(entry) => {
-                *entry = to.0;
-                true
-            }
-            None => false,
-        }
+        let entry = table.and_then(|table| table.get_bucket_mut(at));
+        entry.map(|entry| *entry = to.0).is_some()
     }
 
     /// Removes the entry of a bucket. Returns the number of entries left.

@@ -224,8 +224,7 @@ impl Shard {
     /// Keeps every value that was there, wherever a process stops in mid-call: processes share the shard.
     #[cfg(feature = "hosted")]
     pub(crate) fn keep_old(&mut self) {
-        // The quick path writes over.
-        (self.keeps_old, self.plain_max) = (true, 0);
+        self.keeps_old = true;
     }
 
     pub(crate) fn keeps_old(&self) -> bool {

@@ -304,10 +304,23 @@ impl Store {
 
     /// A new item takes the place of another one with its key.
     pub(crate) fn replace(&mut self, hash: Hash, old: Id, id: Id, head: Head) {
+        let place = self.index.place(&self.pages, hash, old);
+        self.replace_in(place, old, id, head);
+    }
+
+    /// The same where segment and bucket are known.
+    #[inline]
+    pub(crate) fn replace_in(
+        &mut self,
+        (segment, at): (Segment, usize),
+        old: Id,
+        id: Id,
+        head: Head,
+    ) {
         self.kept.replaced = old;
         barrier();
         self.publish(id, head);
-        let replaced = self.index.replace(&mut self.pages, hash, old, id);
+        let replaced = segment.replace(&mut self.pages, at, id);
         debug_assert!(replaced);
         self.count(id, head);
         self.forget(self.owner_of(old), self.item(old));
@@ -349,11 +362,8 @@ impl Store {
     /// As [`Store::overwrite`], where the header stays as it is but for its first word, and nothing is wiped.
     #[inline(always)]
     pub(crate) fn rewrite(&mut self, id: Id, old: Head, new: Head, value: &[u8]) {
-        Items::set_head(
-            &mut self.pages,
-            id,
-            Head::dead(self.layout.plain_granules(old)),
-        );
+        let dead = Head::dead(self.layout.plain_granules(old));
+        Items::set_head(&mut self.pages, id, dead);
         barrier();
         let at = id.0 as usize * GRANULE + HEAD_SIZE + new.key_len();
         self.pages.bytes_mut().copy_in(at, value);

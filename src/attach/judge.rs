@@ -172,11 +172,11 @@ impl Store {
 
     fn verdict(&self, page: Page, id: Id, known: bool, place: Place) -> Result<(), Reason> {
         let head = self.head(id);
-        if head.is_lease() {
-            return Err(Reason::Expired);
-        }
         if !self.is_whole(page, id, head) || !place.is_of(self.hash_of(id)) {
             return Err(Reason::Torn);
+        }
+        if head.is_lease() && !self.layout.token(&self.pages, id).is_held() {
+            return Err(Reason::Expired);
         }
         let lives = match self.layout.expiry(&self.pages, id) {
             None | Some(NEVER) => true,

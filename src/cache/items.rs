@@ -122,7 +122,7 @@ impl Cache<'_> {
     /// As [`Cache::set`].
     pub fn lease(&self, key: &[u8], lease_ms: u64) -> Result<Lease> {
         self.with_key(key, true, |shard, hash| {
-            let token = shard.lease(hash, key, lease_ms)?;
+            let token = shard.lease(hash, key, lease_ms, self.process())?;
             Ok(Lease {
                 hash: wide(hash),
                 token,

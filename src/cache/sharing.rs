@@ -29,7 +29,7 @@ use crate::config::{Config, SHARDS_MAX};
 use crate::hash::KeyHasher;
 use crate::hosted::{HAS_ROBUST, Together, lives, this_process};
 use crate::layout::Layout;
-use crate::lock::{Beside, Guarded, LockHooks, LockKind};
+use crate::lock::{Beside, Guarded, LockKind, Locks, Post};
 use crate::pins::{Holder, PINS_DEFAULT, Pins};
 use crate::region::{ALIGN, Cutter, Shared};
 use crate::shard::Shard;
@@ -50,32 +50,20 @@ struct Handle {
 }
 
 /// What a process knows of a cache besides its header.
+#[repr(C)]
 pub(crate) struct Own {
+    /// First: who has these has the rest.
+    locks: Locks,
     handle: NonNull<Header>,
     region: NonNull<u8>,
-    cells: NonNull<u8>,
-    stride: usize,
-    parts: NonNull<u8>,
-    part: usize,
-    layout: Layout,
-    hasher: Shared<KeyHasher>,
+    places: Places,
     config: Config,
-    /// The host's lock in place of the shards' own.
-    hooks: Option<LockHooks>,
     /// Shards adopted that the host was not told of.
     pub(super) adopted: AtomicU32,
     turns: [Turn; SHARDS_MAX as usize],
 }
 
-/// What lies beside a shard's cell; [`Holder`]s follow.
-#[repr(C)]
-struct Post {
-    lock: Together,
-    home: AtomicUsize,
-    recoveries: AtomicU32,
-    holders: u32,
-}
-
+/// Where the post of a cell lies; [`Holder`]s follow it.
 const POST_AT: usize = size_of::<Guarded<Shard>>().next_multiple_of(ALIGN);
 
 /// More than any page has entries for: a configuration that asks for more is refused by its layout.
@@ -95,6 +83,7 @@ fn holders(config: &Config) -> u32 {
 }
 
 /// The places of one region's parts, for a process that has it at this address.
+#[derive(Clone, Copy)]
 struct Places {
     common: NonNull<Header>,
     cells: NonNull<u8>,
@@ -301,33 +290,30 @@ impl Cache<'_> {
         let mut handle = handle.cast::<Handle>();
         // SAFETY: inside the handle.
         let own = unsafe { handle.cast::<u8>().add(offset_of!(Handle, own)) }.cast::<Own>();
-        let beside = Beside {
-            own: own.cast(),
-            take: locks::take,
-            give: locks::give,
-            turn: locks::turn,
-        };
-        let value = Own {
-            handle: handle.cast(),
-            region: base,
-            cells: places.cells,
-            stride: places.stride,
-            parts: places.parts,
-            part: places.part,
-            layout: places.layout,
-            hasher: places.hasher,
-            config: *config,
+        let locks = Locks {
+            post_at: POST_AT,
+            home: base.as_ptr() as usize,
             hooks: match config.lock {
                 LockKind::Hooks(hooks) => Some(hooks),
                 _ => None,
             },
+            arrive: locks::arrive,
+            turn: locks::turn,
+        };
+        let value = Own {
+            locks,
+            handle: handle.cast(),
+            region: base,
+            places,
+            config: *config,
             adopted: AtomicU32::new(0),
             turns: core::array::from_fn(|_| Turn::default()),
         };
         // SAFETY: the caller's promise.
         unsafe { own.write(value) };
         let outer = Config {
-            lock: LockKind::Beside(beside),
+            // SAFETY: written just now, for as long as the handle is used; each cell has a post.
+            lock: LockKind::Beside(unsafe { Beside::new(own.cast()) }),
             ..*config
         };
         let sizes = (len, places.part * count as usize, places.stride);
@@ -353,7 +339,7 @@ impl Cache<'_> {
         (0..self.shard_count()).all(|number| {
             let post = own.place(number, POST_AT).cast::<Post>();
             // SAFETY: so many bytes lie beside a cell, and are not in use yet.
-            let made = own.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
+            let made = own.locks.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
             // SAFETY: as above; the lock is as it is.
             let post = unsafe { &mut *post.as_ptr() };
             post.home = AtomicUsize::new(own.address());

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Cache;
+use crate::expiry::TTL_NEVER;
 use crate::item::Type;
 use crate::shard::{ItemInfo, NewValue, SetMode, Shard};
 use crate::status::{Error, Result};
@@ -108,7 +109,11 @@ impl Cache<'_> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn needs_time(&self, ttl_ms: u64) -> bool {
         let head = self.head();
-        head.item_times || ttl_ms != 0 || head.default_ttl
+        let expires = match ttl_ms {
+            0 => head.default_ttl,
+            ttl_ms => ttl_ms != TTL_NEVER,
+        };
+        head.item_times || expires
     }
 
     /// Copies a value into a buffer and returns its length.

@@ -4,6 +4,7 @@ use super::cache::{handle, larder_cache, with_key, with_out};
 use super::input::{bytes, required, status};
 use super::status::larder_status;
 use crate::cache::Cache;
+use crate::item::Token;
 use crate::shard::{End, Lease, Overflow};
 use crate::status::Error;
 use core::ffi::c_void;
@@ -106,8 +107,8 @@ pub unsafe extern "C" fn larder_cache_add_u64(
 }
 
 /// Asks for the right to fetch the value of a missing key, and to store it by larder_cache_fill. It ends after
-/// `lease_ms` milliseconds of the cache's clock. The lease takes room as a small item does, and may be evicted as
-/// one.
+/// `lease_ms` milliseconds of the cache's clock, and with the process that has it where processes share the cache. It
+/// takes room as a small item does, and may be evicted as one.
 ///
 /// Returns LARDER_OK: fetch the value. LARDER_BUSY: another caller fetches it; ask again, or do without.
 /// LARDER_EXISTS: the value is there. LARDER_INVALID for a `lease_ms` of 0, LARDER_TTL_NEVER or LARDER_TTL_KEEP.
@@ -125,7 +126,10 @@ pub unsafe extern "C" fn larder_cache_lease(
 ) -> larder_status {
     let lease = |cache: &Cache<'_>, key: &[u8]| {
         let Lease { token, hash } = cache.lease(key, lease_ms)?;
-        Ok(larder_lease { token, hash })
+        Ok(larder_lease {
+            token: token.0,
+            hash,
+        })
     };
     // SAFETY: the caller's promise.
     unsafe { with_out(cache, key, key_len, out, lease) }
@@ -154,6 +158,7 @@ pub unsafe extern "C" fn larder_cache_fill(
         let value = unsafe { bytes(value, value_len) }?;
         // SAFETY: the caller's promise.
         let larder_lease { token, hash } = unsafe { lease.read() };
+        let token = Token(token);
         cache.fill(&Lease { hash, token }, value, ttl_ms)
     }))
 }

@@ -64,8 +64,9 @@ unsafe fn enter<'a>(
 /// region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
 /// that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
 /// LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
-/// Statistics of the shard stay, leases and what the policy remembers do not. Views and reservations of living
-/// processes stay theirs; larder_cache_reap gives those of the others back.
+/// Statistics of the shard stay, what the policy remembers does not. Views, reservations and leases of living processes
+/// stay theirs; larder_cache_reap gives those of the others back. larder_cache_lease does not wait for the lease of a
+/// process that has ended.
 ///
 /// A value is never written over another one here, so that a set of an equal size takes room for both for a moment. A
 /// shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
@@ -132,12 +133,12 @@ pub unsafe extern "C" fn larder_cache_join(
     unsafe { enter(memory, config, handle, out, Cache::join_at) }
 }
 
-/// Gives back the views and reservations of processes that `is_alive` answers 0 for; NULL asks the system, to which a
-/// process lives until its parent has waited for it. `process` is what getpid answered there. The recovery of a
-/// shard does the same for that shard. For a parent that has just waited for a child, and now and then for others.
+/// Gives back the views, reservations and leases of processes that `is_alive` answers 0 for; NULL asks the system, to
+/// which a process lives until its parent has waited for it. `process` is what getpid answered there. The recovery of
+/// a shard does the same for that shard. For a parent that has just waited for a child, and now and then for others.
 ///
 /// LARDER_INVALID for a cache that was not made by larder_cache_share. LARDER_BUSY from inside a callback. O(shards x
-/// pins_max).
+/// pins_max + pages + items), with a lock held for a page at a time.
 ///
 /// # Safety
 /// `cache` is what a larder_cache_.. function gave; `is_alive` may be called with `ctx`.

@@ -31,6 +31,12 @@ pub(crate) const OWNER_DIED: i32 = 130;
 /// Whether the C library has mutexes that outlive their owner.
 pub(crate) const HAS_ROBUST: bool = cfg!(any(target_os = "linux", target_os = "freebsd"));
 
+/// Looks of a waiter at a mutex before it sleeps, and pauses of the processor before each.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+const LOOKS: u32 = 64;
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+const SPINS: u32 = 8;
+
 /// A mutex in memory that processes share.
 pub(crate) struct Together(UnsafeCell<libc::pthread_mutex_t>);
 
@@ -56,32 +62,47 @@ impl Together {
             && unsafe { libc::pthread_mutex_init(at.cast(), a) } == 0
     }
 
-    /// Takes it; where it does not wait, perhaps not. A thread does not wait for itself.
-    pub(crate) fn lock(&self, waits: bool) -> Taken {
-        let mutex = self.0.get();
-        let lock = if waits {
-            libc::pthread_mutex_lock
-        } else {
-            libc::pthread_mutex_trylock
-        };
+    /// Takes it, if no thread has it.
+    #[inline(always)]
+    pub(crate) fn try_lock(&self) -> Taken {
         // SAFETY: made by `make`, and not moved since.
-        let answer = unsafe { lock(mutex) };
-        if answer == libc::EOWNERDEAD {
-            Taken::OwnerDied
-        } else {
-            Taken::of(answer)
+        Self::taken(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
+    }
+
+    /// Takes it, which another thread has. A call is short: a waiter looks at the mutex a while before it sleeps. A
+    /// thread does not wait for itself.
+    pub(crate) fn wait(&self) -> Taken {
+        for _ in 0..LOOKS {
+            for _ in 0..SPINS {
+                core::hint::spin_loop();
+            }
+            match self.try_lock() {
+                Taken::No => {}
+                taken => return taken,
+            }
+        }
+        // SAFETY: as in `try_lock`.
+        Self::taken(unsafe { libc::pthread_mutex_lock(self.0.get()) })
+    }
+
+    #[inline(always)]
+    fn taken(answer: i32) -> Taken {
+        match answer {
+            0 => Taken::Well,
+            libc::EOWNERDEAD => Taken::OwnerDied,
+            _ => Taken::No,
         }
     }
 
     /// What the owner that died left is known from now on.
     pub(crate) fn forgive(&self) {
-        // SAFETY: as in `lock`.
+        // SAFETY: as in `try_lock`.
         unsafe { libc::pthread_mutex_consistent(self.0.get()) };
     }
 
     /// Gives it back; nothing where this process has not got it.
     pub(crate) fn unlock(&self) {
-        // SAFETY: as in `lock`.
+        // SAFETY: as in `try_lock`.
         unsafe { libc::pthread_mutex_unlock(self.0.get()) };
     }
 }
@@ -93,7 +114,11 @@ impl Together {
         false
     }
 
-    pub(crate) fn lock(&self, _: bool) -> Taken {
+    pub(crate) fn try_lock(&self) -> Taken {
+        Taken::No
+    }
+
+    pub(crate) fn wait(&self) -> Taken {
         Taken::No
     }
 

@@ -2,7 +2,8 @@
 //! deleted or set is not stored after it.
 //!
 //! A lease is an item of its key, whose value is a token: bounded, evicted and expired as others are, and no value for
-//! those who look the key up. It does not outlive its owner.
+//! those who look the key up. It does not outlive its owner; where processes share the cache, that is the process that
+//! has the lease.
 //!
 //! # Source
 //! R. Nishtala et al., Scaling Memcache at Facebook, NSDI 2013.
@@ -12,8 +13,8 @@
 use super::{NewValue, SetMode, Shard};
 use crate::expiry::TTL_KEEP;
 use crate::hash::Hash;
-use crate::item::{Draft, Head, KEY_LEN_MAX, LEASE_TYPE};
-use crate::page::Id;
+use crate::item::{Draft, Head, KEY_LEN_MAX, LEASE_TYPE, Token};
+use crate::page::{Id, Page};
 use crate::region::copy;
 use crate::status::{Error, Result};
 
@@ -21,31 +22,42 @@ use crate::status::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub(crate) hash: u64,
-    pub(crate) token: u64,
+    pub(crate) token: Token,
 }
 
 impl Shard {
-    /// Gives a lease of a key that has neither a value nor a lease.
-    pub(crate) fn lease(&mut self, hash: Hash, key: &[u8], lease_ms: u64) -> Result<u64> {
+    /// Gives a process a lease of a key that has neither a value nor a lease, or one whose process has ended.
+    pub(crate) fn lease(
+        &mut self,
+        hash: Hash,
+        key: &[u8],
+        lease_ms: u64,
+        process: u32,
+    ) -> Result<Token> {
         if lease_ms == 0 || lease_ms >= TTL_KEEP {
             return Err(Error::Invalid);
         }
         let found = self.store.find(hash, key);
         match self.unless_expired(found) {
-            Some((_, head)) if head.is_lease() => return Err(Error::Busy),
+            Some((id, head)) if head.is_lease() => {
+                if !self.token(id).is_left() {
+                    return Err(Error::Busy);
+                }
+                self.store.expire(id);
+            }
             Some(_) => return Err(Error::Exists),
             None => {}
         }
         // Every value that fits in a page of this cache is longer than a token.
-        self.shape_for(key.len(), 8, true)?;
+        self.shape_for(key.len(), Token::LEN, true)?;
         let store = &mut self.store;
         let shape = (store.layout).lease_shape(store.pages.page_size(), key.len());
         store.kept.version += 1;
-        let token = store.kept.version;
+        let token = Token::new(process, store.kept.version);
         let draft = Draft {
             key,
-            value: &token.to_ne_bytes(),
-            value_len: 8,
+            value: &token.0.to_ne_bytes(),
+            value_len: Token::LEN,
             value_type: LEASE_TYPE,
             expiry: store.time().expiry(lease_ms),
             uses: 0,
@@ -60,7 +72,7 @@ impl Shard {
     }
 
     /// Stores the value that a lease was given for; `Stale` where the lease is gone.
-    pub(crate) fn fill(&mut self, hash: Hash, token: u64, value: &NewValue<'_>) -> Result<()> {
+    pub(crate) fn fill(&mut self, hash: Hash, token: Token, value: &NewValue<'_>) -> Result<()> {
         let store = &self.store;
         let segment = store.index.segment(&store.pages, hash);
         let mut head = Head::dead(0);
@@ -77,10 +89,31 @@ impl Shard {
         self.set(hash, key, value, SetMode::Set)
     }
 
-    fn token(&self, id: Id) -> u64 {
-        let mut token = [0; 8];
-        let store = &self.store;
-        store.layout.read(&store.pages, id, 0, &mut token);
-        u64::from_ne_bytes(token)
+    fn token(&self, id: Id) -> Token {
+        self.store.layout.token(&self.store.pages, id)
+    }
+
+    #[cfg(feature = "hosted")]
+    /// Ends the leases in a page whose processes `is_alive` does not know.
+    pub(crate) fn reap(&mut self, page: Page, is_alive: &mut dyn FnMut(u32) -> bool) {
+        let mut left = true;
+        while left {
+            let mut found = Id::NONE;
+            self.store.each_in(page, |id, head| {
+                let process = if head.is_lease() {
+                    self.token(id).process()
+                } else {
+                    0
+                };
+                if process != 0 && !is_alive(process) {
+                    found = id;
+                }
+                found == Id::NONE
+            });
+            left = found != Id::NONE;
+            if left {
+                self.store.expire(found);
+            }
+        }
     }
 }

@@ -121,14 +121,18 @@ impl Shard {
         }
         let granules = size.div_ceil(4) as u32;
         let segment = self.segment_of(hash);
+        let keeps_old = self.keeps_old();
         let store = &mut self.store;
         let found = store.find_in(segment, hash, key);
         if let Some((id, old)) = found {
             let in_place = old.is_plain()
                 && store.layout.plain_granules(old) == granules
+                && !keeps_old
                 && store.pages.excess() == 0;
             if !in_place {
-                return None;
+                let is_quiet = store.pages.excess() == 0 && store.held == 0;
+                return (old.is_plain() && is_quiet)
+                    .then(|| self.replace_quickly((segment, hash), key, (id, old), value));
             }
             store.policy.queues.requested(hash, false, || granules);
             let uses = old.used().uses();
@@ -164,12 +168,8 @@ impl Shard {
         let remembered = store.index.take_ghost(&mut store.pages, segment, hash);
         let (owner, uses) = store.admit(granules, remembered);
         store.make_room(granules);
-        let (id, head) = if granules <= store.logs.of(owner).room() {
-            let head = Head::new(key.len(), value.len(), value_type, uses);
-            (store.append_plain(owner, head, key, value), head)
-        } else {
-            self.append_beyond(owner, uses, (key, value), value_type)?
-        };
+        let head = Head::new(key.len(), value.len(), value_type, uses);
+        let (id, head) = self.append_quickly(owner, head, (key, value))?;
         let store = &mut self.store;
         if store.index.moves != moves {
             segment = store.index.segment(&store.pages, hash);
@@ -178,6 +178,52 @@ impl Shard {
         store.counters.sets += 1;
         self.note_usage();
         Ok(())
+    }
+
+    /// A key that has an item gets another one, as in [`Shard::set_beside`]: it is there before the old one goes.
+    #[inline(never)]
+    fn replace_quickly(
+        &mut self,
+        (segment, hash): (Segment, Hash),
+        key: &[u8],
+        (id, old): (Id, Head),
+        value: &NewValue<'_>,
+    ) -> Result<()> {
+        let store = &mut self.store;
+        let (owner, uses) = (store.owner_of(id), old.used().uses());
+        let head = Head::new(key.len(), value.bytes.len(), value.value_type, uses);
+        let granules = store.layout.plain_granules(head);
+        store.policy.queues.requested(hash, false, || granules);
+        // The old one may be evicted, and its place in the index taken by one that is moved.
+        if !store.index.is_ready(&store.pages, segment) {
+            self.extend_index(hash)?;
+        }
+        self.store.make_room(granules);
+        let (id, head) = self.append_quickly(owner, head, (key, value.bytes))?;
+        let store = &mut self.store;
+        let segment = store.index.segment(&store.pages, hash);
+        match store.place_in(segment, hash, key) {
+            Some((at, old)) => store.replace_in((segment, at), old, id, head),
+            None => store.insert(segment, hash, id, head),
+        }
+        store.counters.sets += 1;
+        self.note_usage();
+        Ok(())
+    }
+
+    /// Appends an item that is still dead.
+    #[inline(always)]
+    fn append_quickly(
+        &mut self,
+        owner: Owner,
+        head: Head,
+        (key, value): (&[u8], &[u8]),
+    ) -> Result<(Id, Head)> {
+        let store = &mut self.store;
+        if store.layout.plain_granules(head) > store.logs.of(owner).room() {
+            return self.append_beyond(owner, head, (key, value));
+        }
+        Ok((store.append_plain(owner, head, key, value), head))
     }
 
     #[cold]
@@ -192,17 +238,16 @@ impl Shard {
     fn append_beyond(
         &mut self,
         owner: Owner,
-        uses: u32,
+        head: Head,
         (key, value): (&[u8], &[u8]),
-        value_type: Type,
     ) -> Result<(Id, Head)> {
         let draft = Draft {
             key,
             value,
             value_len: value.len(),
-            value_type,
+            value_type: head.value_type(),
             expiry: None,
-            uses,
+            uses: head.uses(),
             meta: Meta::default(),
         };
         let shape = Shape {

@@ -282,6 +282,69 @@ static void what_the_dead_held_is_given_back(void)
     munmap(memory, SIZE);
 }
 
+enum { LEASE_MS = 1000000 };
+
+static larder_status lease(larder_cache *cache, uint32_t key, larder_lease *out)
+{
+    return larder_cache_lease(cache, &key, sizeof key, LEASE_MS, out);
+}
+
+/* A child that takes leases of `count` keys, and ends; its parent has not waited for it yet. */
+static pid_t lessee(larder_cache *cache, uint32_t count)
+{
+    pid_t child = share_fork();
+    if (child == 0) {
+        larder_lease leased;
+        for (uint32_t key = 0; key < count; key++)
+            if (lease(cache, key, &leased) != LARDER_OK)
+                _exit(1);
+        _exit(0);
+    }
+    siginfo_t info;
+    CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0 && info.si_status == 0);
+    return child;
+}
+
+static int is_self(void *ctx, uint32_t process)
+{
+    (void)ctx;
+    return process == (uint32_t)getpid();
+}
+
+/* Leases end with the process that has them: for the next who misses the key, and for who reaps. */
+static void leases_of_the_dead_end(void)
+{
+    void *memory = share_map(SIZE);
+    larder_cache_config config = configured();
+    larder_cache *cache = NULL;
+    larder_lease mine, other;
+    CHECK_STATUS(share_make(memory, SIZE, &config, &cache), LARDER_OK);
+    CHECK_STATUS(lease(cache, KEYS, &mine), LARDER_OK);
+    pid_t child = lessee(cache, 100);
+    CHECK_STATUS(lease(cache, 0, &other), LARDER_BUSY);
+    CHECK(share_wait(child) == 0);
+    CHECK_STATUS(lease(cache, 0, &other), LARDER_OK);
+    CHECK_STATUS(lease(cache, 0, &other), LARDER_BUSY);
+    CHECK(share_stats(cache).item_count == 101);
+    CHECK_STATUS(larder_cache_reap(cache, NULL, NULL), LARDER_OK);
+    larder_cache_stats_t stats = share_stats(cache);
+    CHECK(stats.item_count == 2 && stats.sets == stats.item_count + stats.expirations);
+
+    /* To the system a child lives until its parent has waited for it; a function can know better. */
+    CHECK_STATUS(larder_cache_fill(cache, &other, "o", 1, LARDER_TTL_NEVER), LARDER_OK);
+    uint32_t key = 0;
+    CHECK_STATUS(larder_cache_delete(cache, &key, sizeof key), LARDER_OK);
+    child = lessee(cache, 50);
+    CHECK_STATUS(larder_cache_reap(cache, NULL, NULL), LARDER_OK);
+    CHECK(share_stats(cache).item_count == 51);
+    CHECK_STATUS(larder_cache_reap(cache, is_self, NULL), LARDER_OK);
+    CHECK(share_stats(cache).item_count == 1);
+    CHECK(share_wait(child) == 0);
+    CHECK_STATUS(larder_cache_fill(cache, &mine, "m", 1, LARDER_TTL_NEVER), LARDER_OK);
+    CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
+    munmap(memory, SIZE);
+}
+
 /* ---- death in mid-call ---- */
 
 static int die_inside(void *ctx, const larder_item_info *item)
@@ -323,7 +386,9 @@ static void what_the_living_hold_stays(void)
         views[i] = (larder_view){0};
         CHECK_STATUS(larder_cache_pin(cache, &i, sizeof i, &views[i]), LARDER_OK);
     }
-    uint32_t gone = 1, changed = 2, big = KEYS + 1;
+    uint32_t gone = 1, changed = 2, big = KEYS + 1, leased = KEYS + 2, left = KEYS + 3;
+    larder_lease mine, other;
+    CHECK_STATUS(lease(cache, leased, &mine), LARDER_OK);
     CHECK_STATUS(larder_cache_delete(cache, &gone, sizeof gone), LARDER_OK);
     CHECK_STATUS(set_number(cache, changed, 99), LARDER_OK);
     larder_reservation reservation = {0};
@@ -331,8 +396,11 @@ static void what_the_living_hold_stays(void)
     CHECK_STATUS(larder_cache_reserve(cache, &big, sizeof big, BIG, LARDER_TTL_NEVER, &reservation), LARDER_OK);
 
     pid_t child = share_fork();
-    if (child == 0)
+    if (child == 0) {
+        if (lease(cache, left, &other) != LARDER_OK)
+            _exit(2);
         die_in_scan(cache);
+    }
     CHECK(share_wait(child) == -SIGKILL);
     uint32_t key = 0, value = 0;
     size_t len;
@@ -343,7 +411,12 @@ static void what_the_living_hold_stays(void)
     CHECK_STATUS(larder_cache_try_get(cache, &key, sizeof key, &value, sizeof value, &len), LARDER_OK);
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
     larder_cache_stats_t stats = share_stats(cache);
-    CHECK(stats.views == 4 && stats.reservations == 1 && stats.item_count == KEYS - 1 && stats.sets == KEYS + 1);
+    CHECK(stats.views == 4 && stats.reservations == 1 && stats.item_count == KEYS && stats.sets == KEYS + 3);
+    CHECK_STATUS(lease(cache, leased, &other), LARDER_BUSY);
+    CHECK_STATUS(larder_cache_fill(cache, &mine, &leased, sizeof leased, LARDER_TTL_NEVER), LARDER_OK);
+    CHECK(number_of(cache, leased) == leased);
+    CHECK_STATUS(lease(cache, left, &other), LARDER_OK);
+    CHECK_STATUS(larder_cache_fill(cache, &other, "1", 1, LARDER_TTL_NEVER), LARDER_OK);
 
     /* As much is set as evicts all that is not held. */
     for (key = 10 * KEYS; key < 60 * KEYS; key++)
@@ -479,6 +552,7 @@ int main(int argc, char **argv)
     one_of_many_makes_it();
     one_cache_at_two_addresses();
     what_the_dead_held_is_given_back();
+    leases_of_the_dead_end();
     what_the_living_hold_stays();
     a_fork_in_mid_call(0);
     a_fork_in_mid_call(1);

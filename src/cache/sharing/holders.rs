@@ -26,7 +26,8 @@ impl Cache<'_> {
         }
     }
 
-    /// Gives back what processes hold of which `is_alive` says that they are none.
+    /// Gives back what processes hold of which `is_alive` says that they are none. Leases lie among the items: the lock
+    /// is held for a page of them at a time.
     ///
     /// # Errors
     /// `Invalid` for a cache that processes do not share; `Busy` from inside a callback.
@@ -34,19 +35,25 @@ impl Cache<'_> {
         self.turn_away()?;
         let (own, head) = (self.own().ok_or(Error::Invalid)?, self.head());
         for number in 0..self.shard_count() {
-            self.cell(number)
-                .visit(&head.lock, &head.callbacks, |shard| {
-                    let holders = own.holders(own.post_of(number));
-                    for (entry, holder) in holders.iter_mut().enumerate() {
-                        if holder.process != 0 && !is_alive(holder.process) {
-                            let (entry, generation) = (entry as u32, holder.generation);
-                            let ticket = Ticket { entry, generation };
-                            // One of the two it is.
-                            let _ = shard.unpin(ticket).or_else(|_| shard.abort(ticket));
-                            *holder = Holder::NONE;
-                        }
+            let cell = self.cell(number);
+            let pages = cell.visit(&head.lock, &head.callbacks, |shard| {
+                let holders = own.holders(own.post_of(number));
+                for (entry, holder) in holders.iter_mut().enumerate() {
+                    if holder.process != 0 && !is_alive(holder.process) {
+                        let (entry, generation) = (entry as u32, holder.generation);
+                        let ticket = Ticket { entry, generation };
+                        // One of the two it is.
+                        let _ = shard.unpin(ticket).or_else(|_| shard.abort(ticket));
+                        *holder = Holder::NONE;
                     }
+                }
+                shard.store.pages.all()
+            })?;
+            for page in pages {
+                cell.visit(&head.lock, &head.callbacks, |shard| {
+                    shard.reap(page, &mut is_alive);
                 })?;
+            }
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The locks of a cache that processes share, and what becomes of a shard whose lock's owner died.
 
 use super::super::making::Left;
-use super::{COUNTERS_AT, Cache, GENERATION_AT, Own, POST_AT, Post};
+use super::{COUNTERS_AT, Cache, GENERATION_AT, Own, POST_AT};
 use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::Turn;
 use crate::hash::Place;
 use crate::hosted::{Taken, lives};
-use crate::lock::Guarded;
+use crate::lock::{Guarded, Locks, Post};
 use crate::pins::Holder;
 use crate::region::{Cutter, Shift};
 use crate::shard::Shard;
@@ -17,39 +17,26 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-/// See [`Beside::take`].
+/// See [`Locks::arrive`].
 ///
 /// # Safety
-/// `own` is an [`Own`], and `value` one of its cells.
-pub(super) unsafe fn take(own: NonNull<()>, value: NonNull<()>, waits: bool) -> Result<()> {
+/// `own` is an [`Own`]'s, and `value` one of its cells; the calling thread took the lock as it says.
+pub(super) unsafe fn arrive(
+    own: NonNull<Locks>,
+    value: NonNull<()>,
+    taken: Taken,
+    waits: bool,
+) -> Result<()> {
     // SAFETY: the caller's promise.
     let own = unsafe { own.cast::<Own>().as_ref() };
-    let post = own.post(own.at(value));
-    let taken = match &own.hooks {
-        None => post.lock.lock(waits),
-        Some(hooks) => Taken::of(hooks.call(waits)?),
-    };
-    if taken == Taken::Well && post.home.load(Ordering::Relaxed) == own.address() {
-        return Ok(());
-    }
     own.arrive(own.at(value), taken, waits)
 }
 
-/// See [`Beside::give`].
+/// See [`Locks::turn`].
 ///
 /// # Safety
-/// As for [`take`]; the calling thread has the lock.
-pub(super) unsafe fn give(own: NonNull<()>, value: NonNull<()>) {
-    // SAFETY: the caller's promise.
-    let own = unsafe { own.cast::<Own>().as_ref() };
-    own.give(own.post(own.at(value)));
-}
-
-/// See [`Beside::turn`].
-///
-/// # Safety
-/// As for [`take`].
-pub(super) unsafe fn turn(own: NonNull<()>, value: NonNull<()>) -> NonNull<Turn> {
+/// `own` is an [`Own`]'s, and `value` one of its cells.
+pub(super) unsafe fn turn(own: NonNull<Locks>, value: NonNull<()>) -> NonNull<Turn> {
     // SAFETY: the caller's promise.
     let own = unsafe { own.cast::<Own>().as_ref() };
     let number = own.number(own.at(value)) as usize;
@@ -60,42 +47,46 @@ pub(super) unsafe fn turn(own: NonNull<()>, value: NonNull<()>) -> NonNull<Turn>
 impl Own {
     /// The region's address here.
     pub(super) fn address(&self) -> usize {
-        self.region.as_ptr() as usize
+        self.locks.home
     }
 
     /// Bytes from the first cell to this one.
     fn at(&self, value: NonNull<()>) -> usize {
-        value.as_ptr() as usize - self.cells.as_ptr() as usize
+        value.as_ptr() as usize - self.places.cells.as_ptr() as usize
     }
 
     /// Which cell lies there.
     fn number(&self, at: usize) -> u32 {
-        at.checked_div(self.stride).unwrap_or(0) as u32
+        at.checked_div(self.places.stride).unwrap_or(0) as u32
     }
 
     /// Bytes of a cell, or beside it.
     pub(super) fn place(&self, number: u32, at: usize) -> NonNull<u8> {
         // SAFETY: there are so many cells, each with so many bytes.
-        unsafe { self.cells.add(number as usize * self.stride + at) }
+        unsafe {
+            self.places
+                .cells
+                .add(number as usize * self.places.stride + at)
+        }
     }
 
     fn post(&self, at: usize) -> &Post {
         // SAFETY: a cell lies at `at`, and its post behind it.
-        let post = unsafe { self.cells.add(at + POST_AT) };
+        let post = unsafe { self.places.cells.add(at + POST_AT) };
         // SAFETY: written in `set_up`; its fields change by atomics, and the lock by itself.
         unsafe { post.cast().as_ref() }
     }
 
     pub(super) fn post_of(&self, number: u32) -> &Post {
-        self.post(number as usize * self.stride)
+        self.post(number as usize * self.places.stride)
     }
 
     /// What is held of a shard whose lock the caller has.
     #[allow(clippy::mut_from_ref)]
     pub(super) fn holders(&self, post: &Post) -> &mut [Holder] {
-        let at = core::ptr::from_ref(post) as usize - self.cells.as_ptr() as usize;
+        let at = core::ptr::from_ref(post) as usize - self.places.cells.as_ptr() as usize;
         // SAFETY: the holders lie right behind their post.
-        let first = unsafe { self.cells.add(at + size_of::<Post>()) }.cast::<Holder>();
+        let first = unsafe { self.places.cells.add(at + size_of::<Post>()) }.cast::<Holder>();
         // SAFETY: so many were written in `set_up`, and the lock keeps others out.
         unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), post.holders as usize) }
     }
@@ -110,14 +101,6 @@ impl Own {
         unsafe { &mut *shard.as_ptr() }
     }
 
-    fn give(&self, post: &Post) {
-        match self.hooks {
-            None => post.lock.unlock(),
-            // SAFETY: the host gave hook and context together, and this thread has the lock.
-            Some(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
-        }
-    }
-
     /// Makes the shard of a lock this process's own, where it is another one's, or has none.
     #[cold]
     fn arrive(&self, at: usize, taken: Taken, waits: bool) -> Result<()> {
@@ -130,11 +113,11 @@ impl Own {
         let number = self.number(at);
         match post.home.load(Ordering::Relaxed) {
             0 if !waits => {
-                self.give(post);
+                self.locks.give(post);
                 return Err(Error::Busy);
             }
             0 => self.adopt(number, post).ok_or_else(|| {
-                self.give(post);
+                self.locks.give(post);
                 Error::Corrupt
             })?,
             home if home != self.address() => {
@@ -148,7 +131,7 @@ impl Own {
 
     /// What the lock's last owner left is not to be believed. The host's lock does not say for which shard it was.
     fn distrust(&self, post: &Post) {
-        if self.hooks.is_none() {
+        if self.locks.hooks.is_none() {
             post.home.store(0, Ordering::Relaxed);
             return post.lock.forgive();
         }
@@ -186,16 +169,18 @@ impl Own {
             counters: Some(&counters),
         };
         // SAFETY: there are so many parts.
-        let part = unsafe { self.parts.add(number as usize * self.part) };
+        let part = unsafe { self.places.parts.add(number as usize * self.places.part) };
         // SAFETY: the lock keeps others out.
-        let cutter = unsafe { Cutter::new(part, self.part) };
+        let cutter = unsafe { Cutter::new(part, self.places.part) };
         let place = Place {
             number,
             count: self.count(),
         };
-        let sizes = (&self.config.setup(), &self.layout, self.part);
+        let sizes = (&self.config.setup(), &self.places.layout, self.places.part);
         // SAFETY: the cell was written when the region was laid out.
-        unsafe { Cache::lay_out_shard(cell, cutter, place, sizes, self.hasher, Some(left)) }?;
+        unsafe {
+            Cache::lay_out_shard(cell, cutter, place, sizes, self.places.hasher, Some(left))
+        }?;
         let (shard, cache) = (self.shard(number), self.cache());
         shard.keep_old();
         cache.observe(shard);
