@@ -26,7 +26,7 @@ on() {
     cc=${prefix}gcc
     archive=target/firmware/$1/liblarder.a
     nolibc=target/firmware/$1/liblarder-nolibc.a
-    from_cargo=target/firmware-build/$1/$profile/liblarder.a
+    from_cargo=$built/$profile/liblarder.a
 }
 
 # ---- images, linked and not run ----
@@ -174,7 +174,7 @@ TOML
 
 links_beside_other_rust() {
     build_other && mem_in_c && mention_all "$archive" || return 1
-    other=target/firmware-build/$name_of_target/other/libother.a
+    other=$built/other/libother.a
     "${prefix}nm" "$other" 2>/dev/null | grep -q ' [TD] .*rust_begin_unwind' || { echo 'it cannot clash'; return 1; }
     sed -i 's/^};/(function *)other_answer, };/; 1i void other_answer(void);' "$out/all.c"
     for libraries in "$archive $other" "$other $archive"; do
@@ -204,12 +204,14 @@ allocator = ["allocates", "larder/alloc"]
 [dependencies]
 larder = { path = "$PWD", default-features = false, features = [$1] }
 
+# As this crate has it: core is built once for both.
 [profile.firmware]
 inherits = "release"
 opt-level = "z"
 lto = "fat"
 codegen-units = 1
 panic = "abort"
+debug = 1
 
 [profile.dev]
 opt-level = 0
@@ -223,7 +225,7 @@ TOML
 }
 
 rust_links_without_allocator() {
-    image=target/firmware-build/$name_of_target/firmware/no-heap
+    image=$built/firmware/no-heap
     for wanted in '' '"small"'; do
         rust_image "$wanted" firmware && nothing_left_undefined "$image" || return 1
         ! "${prefix}nm" -C "$image" | grep -E '__rust_alloc|__rg_alloc|GlobalAlloc' || return 1
@@ -231,7 +233,7 @@ rust_links_without_allocator() {
 }
 
 rust_links_unoptimized() {
-    rust_image '' dev && nothing_left_undefined "target/firmware-build/$name_of_target/debug/no-heap"
+    rust_image '' dev && nothing_left_undefined "$built/debug/no-heap"
 }
 
 rust_allocation_is_found() {
@@ -360,7 +362,7 @@ installed_target_builds() {
     rm -rf "$root"
     mkdir -p "$root/bin" "$root/lib/rustlib/$name_of_target/lib"
     for library in core alloc compiler_builtins; do
-        newest=$(ls -t "target/firmware-build/$name_of_target/$profile/deps/lib$library"-*.rlib | head -n 1)
+        newest=$(ls -t "$built/$profile/deps/lib$library"-*.rlib | head -n 1)
         cp "$newest" "$root/lib/rustlib/$name_of_target/lib/" || return 1
     done
     printf '#!/bin/sh\nexec %s/rustc --sysroot %s "$@"\n' "$bin" "$root" >"$root/bin/rustc"

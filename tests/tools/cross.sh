@@ -3,7 +3,7 @@
 # which the target is installed (`rustup target add`). The second is a Rust with the sources of its own core library
 # (rustup's component rust-src, or Debian's rust-web-src), which are then built too. Of each kind, the Rust of PATH is
 # preferred to the one in /usr/bin. Without either, prints what is missing and ends with status 2.
-# RUST_DIRECTORIES names other directories to search. All builds share one directory: core is built once for a target.
+# RUST_DIRECTORIES names other directories to search. All builds for a target share one directory: core is built once.
 # usage: cross.sh TARGET CARGO_COMMAND ARGUMENT...
 #        cross.sh --way TARGET          prints the version and the directory of the Rust; builds nothing
 #        cross.sh --one TARGET...       prints the directory of the Rust that builds most of these targets, usually
@@ -93,4 +93,4 @@ if [ "$core" = source ]; then
 fi
 # A released rustc accepts -Z only with RUSTC_BOOTSTRAP.
 export RUSTC_BOOTSTRAP=1 RUSTC="$bin/rustc" PATH="$bin:$PATH"
-exec "$bin/cargo" "$command" --target "$target" --target-dir target/firmware-build "$@"
+exec "$bin/cargo" "$command" --target "$target" --target-dir "target/firmware-build/$target" "$@"

@@ -64,7 +64,7 @@ stacks() {
     "${prefix}ar" rcs "$work/nolibc.a" "$work/nolibc.o"
     join "$work/all.o" "$(roots "$archive")" "$archive" $(c_library) \
         "$("${prefix}gcc" $cpu -print-libgcc-file-name)" "$work/nolibc.a"
-    python3 tests/tools/stack.py "$work/all.o" "target/firmware-build/$1/$profile/liblarder.a" "$prefix" \
+    python3 tests/tools/stack.py "$work/all.o" "$built/$profile/liblarder.a" "$prefix" \
         >"$work/stack.txt" 2>"$work/stack.log" || { cat "$work/stack.log" >&2; return 1; }
     mv "$work/stack.txt" "target/firmware/$1/stack.txt"
 }

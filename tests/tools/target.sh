@@ -8,6 +8,7 @@
 #   packages   the Debian packages of those tools
 #   profile    cargo's profile
 #   features   the crate's features
+#   built      cargo's directory for the target
 # and succeeds if the target is known.
 
 # x86-64 is built as for an operating system's kernel; it needs no cross compiler.
@@ -27,6 +28,7 @@ PATH=$PWD/target/emulators/usr/bin:$PATH
 
 target() {
     prefix=arm-none-eabi-
+    built=target/firmware-build/$1/$1
     libc='--specs=nano.specs --specs=nosys.specs'
     emulation=''
     profile=firmware
