@@ -180,7 +180,7 @@ impl Store {
     // ---- a slice -------------------------------------------------------------------------------
 
     /// Makes room for `granules`, within the bounds of a slice.
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(crate) fn make_room(&mut self, granules: u32) {
         let available = self.available();
@@ -231,9 +231,20 @@ impl Store {
             let reached = available >= goal && self.live() <= live_max;
             let gone = self.live() <= live_least || self.room.work.steps == 0;
             if reached || gone || idle == IDLE_MAX {
-                return;
+                break;
             }
         }
+        if shrinks && self.live() > live_max {
+            self.insist(live_max);
+        }
+    }
+
+    /// Evicts on where dead runs took all the steps of a slice: above a lowered limit usage does not rise. For each item
+    /// that goes, the search passes the dead runs of a page, each of them once.
+    #[cold]
+    fn insist(&mut self, live_max: u32) {
+        self.room.work = Work::FORCED;
+        while self.live() > live_max && self.evict_some() {}
     }
 
     /// The maximum number of granules that a slice evicts.

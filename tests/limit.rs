@@ -109,6 +109,44 @@ fn a_lowered_limit_is_reached_by_sets_of_eight_more_evictions_at_most() {
 }
 
 /// Fills the cache again and checks that usage stays within the limit.
+/// Runs of dead bytes lie between the items, more than a slice has steps.
+#[test]
+fn usage_does_not_rise_where_items_lie_far_apart() {
+    for (policy, kept) in [
+        (PolicyKind::Default, 100),
+        (PolicyKind::Default, 250),
+        (PolicyKind::Lru, 250),
+    ] {
+        let mut region = Region::new(8 * MIB);
+        let cache = Cache::new(region.bytes(), &config(policy, 1)).unwrap();
+        let mut n = 0;
+        while cache.stats().evictions == 0 {
+            cache.set(&key(n), b"12345678", 0).unwrap();
+            n += 1;
+        }
+        for n in (0..n).filter(|n| n % kept != 0) {
+            let _ = cache.delete(&key(n));
+        }
+        cache.set_memory_limit(cache.memory_usage() / 2).unwrap();
+        let (mut before, mut above) = (audited(&cache), 0);
+        for n in NEW_KEY.. {
+            cache.set(&key(n), b"12345678", 0).unwrap();
+            let after = cache.stats();
+            assert!(evicted(&before, &after) <= SLICE + 4);
+            if after.total_used <= after.limit_bytes {
+                break;
+            }
+            assert!(after.total_used <= before.total_used, "usage rises");
+            (before, above) = (after, above + 1);
+        }
+        assert!(
+            above > 10,
+            "{policy:?}, 1 of {kept}: {above} sets above the limit"
+        );
+        checked(&cache);
+    }
+}
+
 fn fill_again(cache: &Cache<'_>, first: u64) {
     for n in first..first + 2000 {
         cache.set(&key(n), &[1; 100], 0).unwrap();

@@ -14,7 +14,9 @@ use super::{NewValue, SetMode, Shard};
 use crate::expiry::TTL_KEEP;
 use crate::hash::Hash;
 use crate::item::{Draft, Head, KEY_LEN_MAX, LEASE_TYPE, Token};
-use crate::page::{Id, Page};
+use crate::page::Id;
+#[cfg(feature = "hosted")]
+use crate::page::Page;
 use crate::region::copy;
 use crate::status::{Error, Result};
 
@@ -93,26 +95,21 @@ impl Shard {
         self.store.layout.token(&self.store.pages, id)
     }
 
-    #[cfg(feature = "hosted")]
     /// Ends the leases in a page whose processes `is_alive` does not know.
+    #[cfg(feature = "hosted")]
     pub(crate) fn reap(&mut self, page: Page, is_alive: &mut dyn FnMut(u32) -> bool) {
-        let mut left = true;
-        while left {
-            let mut found = Id::NONE;
+        loop {
+            let mut left = Id::NONE;
             self.store.each_in(page, |id, head| {
-                let process = if head.is_lease() {
-                    self.token(id).process()
-                } else {
-                    0
-                };
-                if process != 0 && !is_alive(process) {
-                    found = id;
+                let mut is_left = |process| process != 0 && !is_alive(process);
+                if head.is_lease() && is_left(self.token(id).process()) {
+                    left = id;
                 }
-                found == Id::NONE
+                left == Id::NONE
             });
-            left = found != Id::NONE;
-            if left {
-                self.store.expire(found);
+            match left.some() {
+                Some(id) => self.store.expire(id),
+                None => return,
             }
         }
     }

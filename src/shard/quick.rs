@@ -169,7 +169,7 @@ impl Shard {
         let (owner, uses) = store.admit(granules, remembered);
         store.make_room(granules);
         let head = Head::new(key.len(), value.len(), value_type, uses);
-        let (id, head) = self.append_quickly(owner, head, (key, value))?;
+        let (id, head) = self.append_quickly((owner, granules), head, (key, value))?;
         let store = &mut self.store;
         if store.index.moves != moves {
             segment = store.index.segment(&store.pages, hash);
@@ -199,7 +199,7 @@ impl Shard {
             self.extend_index(hash)?;
         }
         self.store.make_room(granules);
-        let (id, head) = self.append_quickly(owner, head, (key, value.bytes))?;
+        let (id, head) = self.append_quickly((owner, granules), head, (key, value.bytes))?;
         let store = &mut self.store;
         let segment = store.index.segment(&store.pages, hash);
         match store.place_in(segment, hash, key) {
@@ -215,12 +215,12 @@ impl Shard {
     #[inline(always)]
     fn append_quickly(
         &mut self,
-        owner: Owner,
+        (owner, granules): (Owner, u32),
         head: Head,
         (key, value): (&[u8], &[u8]),
     ) -> Result<(Id, Head)> {
         let store = &mut self.store;
-        if store.layout.plain_granules(head) > store.logs.of(owner).room() {
+        if granules > store.logs.of(owner).room() {
             return self.append_beyond(owner, head, (key, value));
         }
         Ok((store.append_plain(owner, head, key, value), head))
