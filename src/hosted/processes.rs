@@ -36,6 +36,11 @@ pub(crate) const HAS_ROBUST: bool = cfg!(any(target_os = "linux", target_os = "f
 const LOOKS: u32 = 64;
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 const SPINS: u32 = 8;
+/// How long it sleeps before it looks again.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+const NAP_NS: libc::c_long = 10_000_000;
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+const NS_OF_A_SECOND: libc::c_long = 1_000_000_000;
 
 /// A mutex in memory that processes share.
 pub(crate) struct Together(UnsafeCell<libc::pthread_mutex_t>);
@@ -81,8 +86,29 @@ impl Together {
                 taken => return taken,
             }
         }
-        // SAFETY: as in `try_lock`.
-        Self::taken(unsafe { libc::pthread_mutex_lock(self.0.get()) })
+        loop {
+            let answer = self.nap();
+            if answer != libc::ETIMEDOUT {
+                return Self::taken(answer);
+            }
+        }
+    }
+
+    /// Sleeps until the mutex is this thread's, or for so long that it is to be looked at again: of those who sleep, the
+    /// kernel wakes one. If that one is killed before it has the mutex, and a third has taken it meanwhile, nobody wakes
+    /// the others.
+    fn nap(&self) -> i32 {
+        let Some(mut until) = super::clock(libc::CLOCK_REALTIME) else {
+            // SAFETY: as in `try_lock`.
+            return unsafe { libc::pthread_mutex_lock(self.0.get()) };
+        };
+        until.tv_nsec += NAP_NS;
+        if until.tv_nsec >= NS_OF_A_SECOND {
+            until.tv_nsec -= NS_OF_A_SECOND;
+            until.tv_sec += 1;
+        }
+        // SAFETY: as in `try_lock`; the time is a valid one.
+        unsafe { libc::pthread_mutex_timedlock(self.0.get(), &raw const until) }
     }
 
     #[inline(always)]

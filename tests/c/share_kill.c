@@ -251,8 +251,14 @@ static void kill_at_random(larder_cache *cache, void *memory, const larder_cache
         workers[victim] = start_worker(cache, memory, config, victim);
     }
     STORE(&journal->stop, 1);
-    for (uint32_t i = 0; i < processes; i++)
-        CHECK(share_wait(workers[i]) == 0);
+    for (uint32_t i = 0; i < processes; i++) {
+        char about[64];
+        int ended = share_wait(workers[i]);
+        snprintf(about, sizeof about, "a worker ended by %d (minus its signal: %d is a hang)", ended, -SIGALRM);
+        set_context(about, "");
+        CHECK(ended == 0);
+    }
+    set_context("", "");
 }
 
 /* The same in a cache that is too small for all. */

@@ -442,6 +442,106 @@ static void what_the_living_hold_stays(void)
     munmap(memory, SIZE);
 }
 
+/* ---- waiting ---- */
+
+enum { HOLD_MS = 500 };
+
+static int hold_inside(void *ctx, const larder_item_info *item)
+{
+    (void)item;
+    __atomic_store_n((int *)ctx, 1, __ATOMIC_SEQ_CST);
+    usleep(HOLD_MS * 1000);
+    return 0;
+}
+
+static uint64_t processor_ms(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Who waits for long looks a while, and sleeps. */
+static void a_waiter_sleeps(void)
+{
+    void *memory = share_map(SIZE);
+    int *is_held = share_map(sizeof *is_held);
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    larder_cache *cache = NULL;
+    CHECK_STATUS(share_make(memory, SIZE, &config, &cache), LARDER_OK);
+    CHECK_STATUS(set_number(cache, 1, 1), LARDER_OK);
+    pid_t child = share_fork();
+    if (child == 0) {
+        larder_cursor cursor = {0};
+        _exit(larder_cache_scan(cache, &cursor, hold_inside, is_held) == LARDER_OK ? 0 : 1);
+    }
+    while (!__atomic_load_n(is_held, __ATOMIC_SEQ_CST))
+        usleep(100);
+    uint64_t began = share_now_ns(), used = processor_ms();
+    CHECK(number_of(cache, 1) == 1);
+    CHECK(processor_ms() - used < HOLD_MS / 5);
+    CHECK(share_now_ns() - began > HOLD_MS / 5 * 1000000u);
+    CHECK(share_wait(child) == 0);
+    munmap(memory, SIZE);
+    munmap(is_held, sizeof *is_held);
+}
+
+#ifdef __GLIBC__
+static int wait_inside(void *ctx, const larder_item_info *item)
+{
+    int *step = ctx;
+    (void)item;
+    __atomic_store_n(step, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(step, __ATOMIC_SEQ_CST) != 2)
+        usleep(100);
+    return 0;
+}
+
+/* The word of a mutex that this process has, and for which others wait. */
+static uint32_t *word_of_mutex(void *memory, pid_t owner)
+{
+    const uint32_t waited_for = (uint32_t)owner | 1u << 31;
+    for (uint32_t *word = memory, *end = word + SIZE / sizeof *word; word < end; word++)
+        if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == waited_for)
+            return word;
+    return NULL;
+}
+
+/* A waiter that is killed at the moment when it is woken leaves the others asleep, if a third has the mutex by then: the
+ * mutex does not say any more that they wait. */
+static void who_was_not_woken_looks_again(void)
+{
+    void *memory = share_map(SIZE);
+    int *step = share_map(sizeof *step);
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    larder_cache *cache = NULL;
+    CHECK_STATUS(share_make(memory, SIZE, &config, &cache), LARDER_OK);
+    CHECK_STATUS(set_number(cache, 1, 1), LARDER_OK);
+    pid_t owner = share_fork();
+    if (owner == 0) {
+        larder_cursor cursor = {0};
+        _exit(larder_cache_scan(cache, &cursor, wait_inside, step) == LARDER_OK ? 0 : 1);
+    }
+    while (!__atomic_load_n(step, __ATOMIC_SEQ_CST))
+        usleep(100);
+    pid_t waiter = share_fork();
+    if (waiter == 0)
+        _exit(number_of(cache, 1) == 1 ? 0 : 1);
+    uint32_t *word = NULL;
+    while ((word = word_of_mutex(memory, owner)) == NULL)
+        usleep(100);
+    /* It may have been awake once: looked at, and asleep again, by now. */
+    usleep(2000);
+    __atomic_fetch_and(word, ~(1u << 31), __ATOMIC_SEQ_CST);
+    __atomic_store_n(step, 2, __ATOMIC_SEQ_CST);
+    CHECK(share_wait(owner) == 0);
+    CHECK(share_wait(waiter) == 0);
+    CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
+    munmap(memory, SIZE);
+    munmap(step, sizeof *step);
+}
+#endif
+
 /* ---- a fork in mid-call ---- */
 
 static pid_t forked;
@@ -554,6 +654,10 @@ int main(int argc, char **argv)
     what_the_dead_held_is_given_back();
     leases_of_the_dead_end();
     what_the_living_hold_stays();
+    a_waiter_sleeps();
+#ifdef __GLIBC__
+    who_was_not_woken_looks_again();
+#endif
     a_fork_in_mid_call(0);
     a_fork_in_mid_call(1);
     hooks_tell_that_the_owner_died();
