@@ -16,6 +16,8 @@ pub(crate) struct Token(pub(crate) u64);
 
 /// A process's number has 22 bits at most on Linux, 17 on FreeBSD.
 const PROCESS_BITS: u32 = 24;
+/// Whether there are processes.
+const SHARES: bool = cfg!(feature = "hosted");
 const NUMBER_BITS: u32 = u64::BITS - PROCESS_BITS;
 
 impl Token {
@@ -30,12 +32,12 @@ impl Token {
 
     /// Whether it is of a process, of those that share the cache, that lives.
     pub(crate) fn is_held(self) -> bool {
-        self.process() != 0 && lives(self.process())
+        SHARES && self.process() != 0 && lives(self.process())
     }
 
     /// Whether it is of one that has ended.
     pub(crate) fn is_left(self) -> bool {
-        self.process() != 0 && !lives(self.process())
+        SHARES && self.process() != 0 && !lives(self.process())
     }
 
     /// 0 where one process alone uses the cache.
