@@ -239,8 +239,8 @@ impl Store {
         }
     }
 
-    /// Evicts on where dead runs took all the steps of a slice: above a lowered limit usage does not rise. For each item
-    /// that goes, the search passes the dead runs of a page, each of them once.
+    /// Evicts on where dead runs took all the steps of a slice: above a lowered limit usage does not rise. For each
+    /// item that goes, the search passes the dead runs of a page, each of them once.
     #[cold]
     fn insist(&mut self, live_max: u32) {
         self.room.work = Work::FORCED;

@@ -13,7 +13,7 @@
 //!    the region they were written, and a process that finds another one there moves them first.
 //! 2. `home` is 0 from when a process is found to have died with the lock until the shard is adopted: no
 //!    process reads such a shard.
-//! 3. A [`Holder`] names each view and reservation, and the process that has it.
+//! 3. A [`Holder`] names each view and reservation, and the process that has it; a lease's token names its process.
 //!
 //! # Time
 //! Adopting a shard: as attaching to a region of its size.

@@ -94,9 +94,9 @@ impl Together {
         }
     }
 
-    /// Sleeps until the mutex is this thread's, or for so long that it is to be looked at again: of those who sleep, the
-    /// kernel wakes one. If that one is killed before it has the mutex, and a third has taken it meanwhile, nobody wakes
-    /// the others.
+    /// Sleeps until the mutex is this thread's, or for so long that it is to be looked at again. Of those who sleep, the
+    /// kernel wakes one. If that one is killed before it has the mutex, and a third has taken it meanwhile, the others
+    /// sleep on.
     fn nap(&self) -> i32 {
         let Some(mut until) = super::clock(libc::CLOCK_REALTIME) else {
             // SAFETY: as in `try_lock`.

@@ -507,8 +507,8 @@ static uint32_t *word_of_mutex(void *memory, pid_t owner)
     return NULL;
 }
 
-/* A waiter that is killed at the moment when it is woken leaves the others asleep, if a third has the mutex by then: the
- * mutex does not say any more that they wait. */
+/* A waiter that is killed at the moment when it is woken leaves the others asleep, if a third has the mutex by then:
+ * the mutex does not say any more that they wait. */
 static void who_was_not_woken_looks_again(void)
 {
     void *memory = share_map(SIZE);

@@ -26,12 +26,14 @@ on() {
     variable=CARGO_TARGET_$(echo "$target" | tr a-z- A-Z_)
     (cd target/testcrate && env "${variable}_LINKER=$gnu-gcc" \
         "${variable}_RUNNER=$qemu -L /usr/$gnu" \
-        timeout 1800 /usr/bin/cargo "$command" -Z build-std --target "$target" --target-dir "../hosts/$target" "$@" </dev/null)
+        timeout 1800 /usr/bin/cargo "$command" -Z build-std --target "$target" --target-dir "../hosts/$target" "$@" \
+        </dev/null)
 }
 
 # c_program TARGET GNU QEMU NAME
 c_program() {
-    "$2-gcc" $CFLAGS "tests/c/$4.c" -o "$out/$4-$1" "target/hosts/$1/$1/debug/examples/libarchive.a" -lpthread -lm -ldl &&
+    archive=target/hosts/$1/$1/debug/examples/libarchive.a
+    "$2-gcc" $CFLAGS "tests/c/$4.c" -o "$out/$4-$1" "$archive" -lpthread -lm -ldl &&
         limited "$3" -L "/usr/$2" "$out/$4-$1" quick
 }
 
