@@ -94,7 +94,7 @@ impl Together {
         }
     }
 
-    /// Sleeps until the mutex is this thread's, or for so long that it is to be looked at again. Of those who sleep, the
+    /// Sleeps until the mutex is this thread's, or so long that it is to be looked at again. Of those who sleep, the
     /// kernel wakes one. If that one is killed before it has the mutex, and a third has taken it meanwhile, the others
     /// sleep on.
     fn nap(&self) -> i32 {
