@@ -656,7 +656,9 @@ int main(int argc, char **argv)
     what_the_living_hold_stays();
     a_waiter_sleeps();
 #ifdef __GLIBC__
-    who_was_not_woken_looks_again();
+    /* memcheck, which runs this quickly, minds a look at bytes between the fields of structures. */
+    if (!check_quick)
+        who_was_not_woken_looks_again();
 #endif
     a_fork_in_mid_call(0);
     a_fork_in_mid_call(1);

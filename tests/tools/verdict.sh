@@ -15,7 +15,7 @@ mkdir -p "$out"
 needs() {
     cat <<TEXT
 make test: $*
-  time      about forty minutes on two cores
+  time      about thirty-five minutes on two cores
   downloads about 725 MB of Debian packages where none of them is installed, and 50 MB of crates,
             15 MB of Python packages
   disk      3.8 GB for these packages, some GB for target/: the end says how many
