@@ -121,7 +121,7 @@ test-tool: lib target/examples/threads ## Run larder-tool over generated traces;
 
 test-firmware: ## Build for every core, link in all ways, check the size budgets, run images in QEMU
 	@sh tests/tools/setup.sh firmware
-	@sh tests/tools/firmware.sh || true; \
+	@mkdir -p target/firmware; sh tests/tools/firmware.sh || true; \
 		sh tests/firmware/images.sh >target/firmware/images.log 2>&1 & images=$$!; \
 		failed=0; sh tests/firmware/run.sh || failed=1; \
 		wait $$images || failed=1; cat target/firmware/images.log; exit $$failed

@@ -108,7 +108,6 @@ fn a_lowered_limit_is_reached_by_sets_of_eight_more_evictions_at_most() {
     });
 }
 
-/// Fills the cache again and checks that usage stays within the limit.
 /// Runs of dead bytes lie between the items, more than a slice has steps.
 #[test]
 fn usage_does_not_rise_where_items_lie_far_apart() {
@@ -147,6 +146,7 @@ fn usage_does_not_rise_where_items_lie_far_apart() {
     }
 }
 
+/// Fills the cache again and checks that usage stays within the limit.
 fn fill_again(cache: &Cache<'_>, first: u64) {
     for n in first..first + 2000 {
         cache.set(&key(n), &[1; 100], 0).unwrap();

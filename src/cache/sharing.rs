@@ -55,7 +55,6 @@ pub(crate) struct Own {
     /// First: who has these has the rest.
     locks: Locks,
     handle: NonNull<Header>,
-    region: NonNull<u8>,
     places: Places,
     config: Config,
     /// Shards adopted that the host was not told of.
@@ -292,7 +291,7 @@ impl Cache<'_> {
         let own = unsafe { handle.cast::<u8>().add(offset_of!(Handle, own)) }.cast::<Own>();
         let locks = Locks {
             post_at: POST_AT,
-            home: base.as_ptr() as usize,
+            region: base,
             hooks: match config.lock {
                 LockKind::Hooks(hooks) => Some(hooks),
                 _ => None,
@@ -303,7 +302,6 @@ impl Cache<'_> {
         let value = Own {
             locks,
             handle: handle.cast(),
-            region: base,
             places,
             config: *config,
             adopted: AtomicU32::new(0),
@@ -342,7 +340,7 @@ impl Cache<'_> {
             let made = own.locks.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
             // SAFETY: as above; the lock is as it is.
             let post = unsafe { &mut *post.as_ptr() };
-            post.home = AtomicUsize::new(own.address());
+            post.home = AtomicUsize::new(own.locks.home());
             post.recoveries = AtomicU32::new(0);
             post.holders = holders(&own.config);
             own.holders(post).fill(Holder::NONE);

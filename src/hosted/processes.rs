@@ -31,22 +31,17 @@ pub(crate) const OWNER_DIED: i32 = 130;
 /// Whether the C library has mutexes that outlive their owner.
 pub(crate) const HAS_ROBUST: bool = cfg!(any(target_os = "linux", target_os = "freebsd"));
 
-/// Looks of a waiter at a mutex before it sleeps, and pauses of the processor before each.
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const LOOKS: u32 = 64;
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const SPINS: u32 = 8;
-/// How long it sleeps before it looks again.
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const NAP_NS: libc::c_long = 10_000_000;
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const NS_OF_A_SECOND: libc::c_long = 1_000_000_000;
-
 /// A mutex in memory that processes share.
 pub(crate) struct Together(UnsafeCell<libc::pthread_mutex_t>);
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 impl Together {
+    /// Looks of a waiter before it sleeps, and pauses of the processor before each.
+    const LOOKS: u32 = 64;
+    const SPINS: u32 = 8;
+    /// How long it sleeps before it looks again.
+    const NAP_NS: libc::c_long = 10_000_000;
+
     /// Makes one where it is to stay.
     ///
     /// # Safety
@@ -77,8 +72,8 @@ impl Together {
     /// Takes it, which another thread has. A call is short: a waiter looks at the mutex a while before it sleeps. A
     /// thread does not wait for itself.
     pub(crate) fn wait(&self) -> Taken {
-        for _ in 0..LOOKS {
-            for _ in 0..SPINS {
+        for _ in 0..Self::LOOKS {
+            for _ in 0..Self::SPINS {
                 core::hint::spin_loop();
             }
             match self.try_lock() {
@@ -102,9 +97,9 @@ impl Together {
             // SAFETY: as in `try_lock`.
             return unsafe { libc::pthread_mutex_lock(self.0.get()) };
         };
-        until.tv_nsec += NAP_NS;
-        if until.tv_nsec >= NS_OF_A_SECOND {
-            until.tv_nsec -= NS_OF_A_SECOND;
+        until.tv_nsec += Self::NAP_NS;
+        if until.tv_nsec >= 1_000_000_000 {
+            until.tv_nsec -= 1_000_000_000;
             until.tv_sec += 1;
         }
         // SAFETY: as in `try_lock`; the time is a valid one.

@@ -33,8 +33,8 @@ pub(crate) struct Post {
 pub(crate) struct Locks {
     /// Bytes from a value's cell to its post.
     pub(crate) post_at: usize,
-    /// The region's address here.
-    pub(crate) home: usize,
+    /// Where the region lies here.
+    pub(crate) region: NonNull<u8>,
     /// The host's lock in place of the posts' own.
     pub(crate) hooks: Option<LockHooks>,
     /// Makes a value this process's own, whose lock was taken like this; else gives the lock back.
@@ -60,22 +60,15 @@ impl Beside {
         unsafe { self.0.as_ref() }
     }
 
-    fn post(&self, value: NonNull<()>) -> &Post {
-        // SAFETY: each value has a post there.
-        let post = unsafe { value.cast::<u8>().add(self.locks().post_at) };
-        // SAFETY: written before the region was shared; its fields change by atomics, and the lock by itself.
-        unsafe { post.cast().as_ref() }
-    }
-
     /// Takes the lock of a value; `Busy` where it was not taken.
     #[inline(always)]
     pub(super) fn lock(&self, value: NonNull<()>, waits: bool) -> Result<()> {
-        let post = self.post(value);
+        let post = self.locks().post(value);
         let taken = match &self.locks().hooks {
             None => post.lock.try_lock(),
             Some(hooks) => Taken::of(hooks.call(waits)?),
         };
-        if taken == Taken::Well && post.home.load(Ordering::Relaxed) == self.locks().home {
+        if taken == Taken::Well && self.locks().is_home(post) {
             return Ok(());
         }
         self.lock_otherwise(value, taken, waits)
@@ -85,12 +78,9 @@ impl Beside {
     #[cold]
     #[inline(never)]
     fn lock_otherwise(&self, value: NonNull<()>, mut taken: Taken, waits: bool) -> Result<()> {
-        let (post, locks) = (self.post(value), self.locks());
+        let locks = self.locks();
         if taken == Taken::No && waits && locks.hooks.is_none() {
-            taken = post.lock.wait();
-        }
-        if taken == Taken::Well && post.home.load(Ordering::Relaxed) == locks.home {
-            return Ok(());
+            taken = locks.post(value).lock.wait();
         }
         // SAFETY: the function is theirs, and the value one of their values.
         unsafe { (locks.arrive)(self.0, value, taken, waits) }
@@ -99,7 +89,8 @@ impl Beside {
     /// Gives the lock of a value back.
     #[inline(always)]
     pub(super) fn unlock(&self, value: NonNull<()>) {
-        self.locks().give(self.post(value));
+        let locks = self.locks();
+        locks.give(locks.post(value));
     }
 
     #[cold]
@@ -112,6 +103,27 @@ impl Beside {
 }
 
 impl Locks {
+    /// The post of a value, which is one of these locks'.
+    #[inline(always)]
+    pub(crate) fn post(&self, value: NonNull<()>) -> &Post {
+        // SAFETY: each value has a post there.
+        let post = unsafe { value.cast::<u8>().add(self.post_at) };
+        // SAFETY: written before the region was shared; its fields change by atomics, and the lock by itself.
+        unsafe { post.cast().as_ref() }
+    }
+
+    /// The region's address here.
+    #[inline(always)]
+    pub(crate) fn home(&self) -> usize {
+        self.region.as_ptr() as usize
+    }
+
+    /// Whether the pointers of the post's value are this process's; its lock is taken.
+    #[inline(always)]
+    pub(crate) fn is_home(&self, post: &Post) -> bool {
+        post.home.load(Ordering::Relaxed) == self.home()
+    }
+
     /// Gives a lock back that the calling thread has.
     #[inline(always)]
     pub(crate) fn give(&self, post: &Post) {

@@ -454,6 +454,19 @@ static int hold_inside(void *ctx, const larder_item_info *item)
     return 0;
 }
 
+/* A child that has the lock of a cache's only shard as long as `inside` says. */
+static pid_t holder(larder_cache *cache, larder_scan_fn inside, int *step)
+{
+    pid_t child = share_fork();
+    if (child == 0) {
+        larder_cursor cursor = {0};
+        _exit(larder_cache_scan(cache, &cursor, inside, step) == LARDER_OK ? 0 : 1);
+    }
+    while (!__atomic_load_n(step, __ATOMIC_SEQ_CST))
+        usleep(100);
+    return child;
+}
+
 static uint64_t processor_ms(void)
 {
     struct timespec time;
@@ -470,13 +483,7 @@ static void a_waiter_sleeps(void)
     larder_cache *cache = NULL;
     CHECK_STATUS(share_make(memory, SIZE, &config, &cache), LARDER_OK);
     CHECK_STATUS(set_number(cache, 1, 1), LARDER_OK);
-    pid_t child = share_fork();
-    if (child == 0) {
-        larder_cursor cursor = {0};
-        _exit(larder_cache_scan(cache, &cursor, hold_inside, is_held) == LARDER_OK ? 0 : 1);
-    }
-    while (!__atomic_load_n(is_held, __ATOMIC_SEQ_CST))
-        usleep(100);
+    pid_t child = holder(cache, hold_inside, is_held);
     uint64_t began = share_now_ns(), used = processor_ms();
     CHECK(number_of(cache, 1) == 1);
     CHECK(processor_ms() - used < HOLD_MS / 5);
@@ -517,13 +524,7 @@ static void who_was_not_woken_looks_again(void)
     larder_cache *cache = NULL;
     CHECK_STATUS(share_make(memory, SIZE, &config, &cache), LARDER_OK);
     CHECK_STATUS(set_number(cache, 1, 1), LARDER_OK);
-    pid_t owner = share_fork();
-    if (owner == 0) {
-        larder_cursor cursor = {0};
-        _exit(larder_cache_scan(cache, &cursor, wait_inside, step) == LARDER_OK ? 0 : 1);
-    }
-    while (!__atomic_load_n(step, __ATOMIC_SEQ_CST))
-        usleep(100);
+    pid_t owner = holder(cache, wait_inside, step);
     pid_t waiter = share_fork();
     if (waiter == 0)
         _exit(number_of(cache, 1) == 1 ? 0 : 1);

@@ -1,7 +1,7 @@
 //! The locks of a cache that processes share, and what becomes of a shard whose lock's owner died.
 
 use super::super::making::Left;
-use super::{COUNTERS_AT, Cache, GENERATION_AT, Own, POST_AT};
+use super::{COUNTERS_AT, Cache, GENERATION_AT, Own};
 use crate::attach::{Adopt, AttachReport};
 use crate::callbacks::Turn;
 use crate::hash::Place;
@@ -29,7 +29,7 @@ pub(super) unsafe fn arrive(
 ) -> Result<()> {
     // SAFETY: the caller's promise.
     let own = unsafe { own.cast::<Own>().as_ref() };
-    own.arrive(own.at(value), taken, waits)
+    own.arrive(value, taken, waits)
 }
 
 /// See [`Locks::turn`].
@@ -39,24 +39,15 @@ pub(super) unsafe fn arrive(
 pub(super) unsafe fn turn(own: NonNull<Locks>, value: NonNull<()>) -> NonNull<Turn> {
     // SAFETY: the caller's promise.
     let own = unsafe { own.cast::<Own>().as_ref() };
-    let number = own.number(own.at(value)) as usize;
+    let number = own.number(value) as usize;
     let [first, ..] = &own.turns;
     NonNull::from(own.turns.get(number).unwrap_or(first))
 }
 
 impl Own {
-    /// The region's address here.
-    pub(super) fn address(&self) -> usize {
-        self.locks.home
-    }
-
-    /// Bytes from the first cell to this one.
-    fn at(&self, value: NonNull<()>) -> usize {
-        value.as_ptr() as usize - self.places.cells.as_ptr() as usize
-    }
-
     /// Which cell lies there.
-    fn number(&self, at: usize) -> u32 {
+    fn number(&self, value: NonNull<()>) -> u32 {
+        let at = value.as_ptr() as usize - self.places.cells.as_ptr() as usize;
         at.checked_div(self.places.stride).unwrap_or(0) as u32
     }
 
@@ -70,15 +61,8 @@ impl Own {
         }
     }
 
-    fn post(&self, at: usize) -> &Post {
-        // SAFETY: a cell lies at `at`, and its post behind it.
-        let post = unsafe { self.places.cells.add(at + POST_AT) };
-        // SAFETY: written in `set_up`; its fields change by atomics, and the lock by itself.
-        unsafe { post.cast().as_ref() }
-    }
-
     pub(super) fn post_of(&self, number: u32) -> &Post {
-        self.post(number as usize * self.places.stride)
+        self.locks.post(self.place(number, 0).cast())
     }
 
     /// What is held of a shard whose lock the caller has.
@@ -103,14 +87,14 @@ impl Own {
 
     /// Makes the shard of a lock this process's own, where it is another one's, or has none.
     #[cold]
-    fn arrive(&self, at: usize, taken: Taken, waits: bool) -> Result<()> {
-        let post = self.post(at);
+    fn arrive(&self, value: NonNull<()>, taken: Taken, waits: bool) -> Result<()> {
+        let post = self.locks.post(value);
         match taken {
             Taken::Well => {}
             Taken::OwnerDied => self.distrust(post),
             Taken::No => return Err(Error::Busy),
         }
-        let number = self.number(at);
+        let number = self.number(value);
         match post.home.load(Ordering::Relaxed) {
             0 if !waits => {
                 self.locks.give(post);
@@ -120,12 +104,13 @@ impl Own {
                 self.locks.give(post);
                 Error::Corrupt
             })?,
-            home if home != self.address() => {
-                self.shard(number).shift(&Shift::new(home, self.region));
+            home if home != self.locks.home() => {
+                self.shard(number)
+                    .shift(&Shift::new(home, self.locks.region));
             }
             _ => {}
         }
-        post.home.store(self.address(), Ordering::Relaxed);
+        post.home.store(self.locks.home(), Ordering::Relaxed);
         Ok(())
     }
 
