@@ -7,7 +7,9 @@
 # usage: run.sh [armv7] [powerpc] [s390x]     default: armv7 and powerpc
 set -eu
 cd "$(dirname "$0")/../.."
-out=target/hosts/${1:-both}
+built=$PWD/target/hosts
+# Of its own: machines are tested side by side.
+out=$built/of-${1:-both}
 . tests/tools/steps.sh
 
 RUST_TESTS='abi attach expiry hostile limit lru model monitor pins reentry set_time sizing'
@@ -24,15 +26,14 @@ on() {
     target=$1 gnu=$2 qemu=$3 command=$4
     shift 4
     variable=CARGO_TARGET_$(echo "$target" | tr a-z- A-Z_)
-    (cd target/testcrate && env "${variable}_LINKER=$gnu-gcc" \
-        "${variable}_RUNNER=$qemu -L /usr/$gnu" \
-        timeout 1800 /usr/bin/cargo "$command" -Z build-std --target "$target" --target-dir "../hosts/$target" "$@" \
+    (cd "$out/crate" && env "${variable}_LINKER=$gnu-gcc" "${variable}_RUNNER=$qemu -L /usr/$gnu" \
+        timeout 1800 /usr/bin/cargo "$command" -Z build-std --target "$target" --target-dir "$built/$target" "$@" \
         </dev/null)
 }
 
 # c_program TARGET GNU QEMU NAME
 c_program() {
-    archive=target/hosts/$1/$1/debug/examples/libarchive.a
+    archive=$built/$1/$1/debug/examples/libarchive.a
     "$2-gcc" $CFLAGS "tests/c/$4.c" -o "$out/$4-$1" "$archive" -lpthread -lm -ldl &&
         limited "$3" -L "/usr/$2" "$out/$4-$1" quick
 }
@@ -56,7 +57,7 @@ host() {
 }
 
 export LARDER_MODEL_OPS=0.02 LARDER_HOSTILE_IMAGES=500
-sh tests/tools/testcrate.sh
+sh tests/tools/testcrate.sh "$out/crate"
 for target in ${*:-armv7 powerpc}; do
     case $target in
     armv7) host armv7-unknown-linux-gnueabihf arm-linux-gnueabihf qemu-arm 'Arm, 32 bits, low byte first' ;;

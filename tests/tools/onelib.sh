@@ -54,7 +54,8 @@ pack() { (cd "$work" && "${prefix}ar" rcsD "$1" "$2"); }
 
 # An unchanged file keeps its time, so that make does not rebuild its dependents.
 keep() {
-    cmp -s "$1" "$2" || mv -f "$1" "$2"
+    # $work may be on another file system: who reads sees the old one or the new one.
+    cmp -s "$1" "$2" || { cp -f "$1" "$2.$$" && mv -f "$2.$$" "$2"; }
 }
 
 # ---- for a host ----

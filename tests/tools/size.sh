@@ -66,7 +66,9 @@ stacks() {
         "$("${prefix}gcc" $cpu -print-libgcc-file-name)" "$work/nolibc.a"
     python3 tests/tools/stack.py "$work/all.o" "$built/$profile/liblarder.a" "$prefix" \
         >"$work/stack.txt" 2>"$work/stack.log" || { cat "$work/stack.log" >&2; return 1; }
-    mv "$work/stack.txt" "target/firmware/$1/stack.txt"
+    # Another one may be reading it.
+    stack=target/firmware/$1/stack.txt
+    cp "$work/stack.txt" "$stack.$$" && mv "$stack.$$" "$stack"
 }
 
 # budget TARGET FIGURE VALUE: records a complaint if the value exceeds its budget
