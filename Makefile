@@ -132,8 +132,8 @@ test-dist: lib ## Use the tarballs, CMakeLists.txt and the frameworks' descripti
 
 test-hosts: ## Run tests of Rust and C on 32-bit machines of both byte orders (QEMU)
 	@sh tests/tools/setup.sh hosts
-	@failed=0; mkdir -p target/hosts; sh tests/hosts/run.sh powerpc >target/hosts/powerpc.log 2>&1 & other=$$!; \
-		sh tests/hosts/run.sh armv7 || failed=1; wait $$other || failed=1; cat target/hosts/powerpc.log; exit $$failed
+	@failed=0; mkdir -p target/hosts; sh tests/hosts/run.sh powerpc freebsd >target/hosts/powerpc.log 2>&1 & other=$$!; \
+		sh tests/hosts/run.sh armv7 macos || failed=1; wait $$other || failed=1; cat target/hosts/powerpc.log; exit $$failed
 
 test-sanitizers: lib ## Run tests of Rust and C under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	sh tests/sanitizers/run.sh

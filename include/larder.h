@@ -4,12 +4,12 @@
  * - A call that can fail returns a larder_status: LARDER_OK (0), or a negative number. The numbers never change.
  *   A miss is LARDER_NOT_FOUND. On an error nothing has changed, unless the call says so.
  * - Outputs are written on LARDER_OK alone. With LARDER_BUFFER_TOO_SMALL the length is written.
- * - Pointers: a handle is one that a .._init or .._attach call wrote. Inputs are readable, and outputs writable, for
- *   the bytes that the length beside them says, until the call returns. The library keeps none of them, except regions
- *   and the hooks of a configuration. NULL for a handle or a needed pointer is LARDER_INVALID; (NULL, 0) is an
- *   empty value.
+ * - Pointers: a handle is one that an .._init, .._attach, .._share or .._join call wrote. Inputs are readable, and
+ *   outputs writable, for the bytes that the length beside them says, until the call returns. The library keeps none
+ *   of them, except regions and the hooks of a configuration. NULL for a handle or a needed pointer is
+ *   LARDER_INVALID; (NULL, 0) is an empty value.
  * - Regions start at a multiple of LARDER_ALIGN. A region belongs to the library while it is used, and no other code
- *   writes to it. The library frees nothing. A handle is valid as long as its region is. Nothing has to be closed.
+ *   writes to it. The library frees nothing. A handle is valid as long as its memory is. Nothing has to be closed.
  * - A key has 1 to 255 bytes: a NULL or empty key is LARDER_INVALID, a longer one LARDER_TOO_LARGE. larder_cache_limits
  *   writes the longest key, value and TTL that a cache stores.
  * - A region has one owner at a time: one process, one firmware; and fork needs a call in the child: see
@@ -67,7 +67,7 @@ typedef int32_t larder_status;
 /* Done. */
 #define LARDER_OK 0
 
-/* No item has this key, or it has expired. In other calls: the end of a list. */
+/* No item has this key, or it has expired. In other calls: the end of a list, or no cache in this memory. */
 #define LARDER_NOT_FOUND (-1)
 
 /* An argument is NULL or out of range, or the configuration does not allow the call. Nothing was changed. */
@@ -82,13 +82,14 @@ typedef int32_t larder_status;
 /* The buffer is shorter than the value. The length was written. */
 #define LARDER_BUFFER_TOO_SMALL (-5)
 
-/* An item with this key exists. */
+/* An item with this key exists, or a cache that others share does in this memory. */
 #define LARDER_EXISTS (-6)
 
 /* The value has another type. */
 #define LARDER_TYPE_MISMATCH (-7)
 
-/* Another call has the lock, the monitor runs already, or a callback called its own cache. */
+/* Another call has the lock, another caller the lease, the monitor runs already, a shared cache is being made or
+ * recovered, or a callback called its own cache. */
 #define LARDER_BUSY (-8)
 
 /* An invariant is broken, or an item does not fit its checksum. */
@@ -402,21 +403,21 @@ larder_status larder_pool_class_stats(const struct larder_pool *pool,
 /* Expired items were removed. */
 #define LARDER_EVENT_EXPIRED 2
 
-/* A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were. */
+/* A process that shares the cache had died in mid-call, and its shard was made whole. */
 #define LARDER_EVENT_RECOVERED 3
 
 /* A cache inside a region of the caller. Calls may come from any thread. */
 typedef struct larder_cache larder_cache;
 
-/* Evictions or expirations of a call, for larder_cache_config.on_event. */
+/* Evictions or expirations of a call, or recoveries, for larder_cache_config.on_event. */
 typedef struct larder_event {
   /* LARDER_EVENT_.. */
   uint32_t kind;
   /* 0 */
   uint32_t reserved;
-  /* Number of items. */
+  /* Number of items; of LARDER_EVENT_RECOVERED, of shards. */
   uint64_t items;
-  /* Bytes of their keys and values. */
+  /* Bytes of their keys and values; 0 of LARDER_EVENT_RECOVERED. */
   uint64_t bytes;
 } larder_event;
 
@@ -462,8 +463,9 @@ typedef struct larder_cache_config {
   uint64_t (*now_ms)(void *ctx);
   /* Passed to now_ms. */
   void *now_ctx;
-  /* Takes the cache's lock and returns 0; any other number fails the call with LARDER_BUSY. NULL: the library's
-   * spin lock, if the build has one. Give both lock and unlock, or neither. */
+  /* Takes the cache's lock and returns 0; any other number fails the call with LARDER_BUSY, but for
+   * LARDER_OWNER_DIED in a shared cache. NULL: the library's spin lock, if the build has one; a robust mutex of the
+   * C library in a shared cache. Give both lock and unlock, or neither. */
   int32_t (*lock)(void *ctx);
   /* Releases the lock. */
   void (*unlock)(void *ctx);
@@ -653,19 +655,21 @@ size_t larder_cache_handle_size(void);
  * region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
  * that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
  * LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
- * Statistics of the shard stay, what the policy remembers does not. Views, reservations and leases of living processes
+ * Statistics of the shard stay, but for peak_used, total_allocated, arena_allocs, pool_reuses and the counts of the
+ * index. What the policy remembers does not. Views, reservations and leases of living processes
  * stay theirs; larder_cache_reap gives those of the others back. larder_cache_lease does not wait for the lease of a
  * process that has ended.
  *
  * A value is never written over another one here, so that a set of an equal size takes room for both for a moment. A
- * shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
+ * shared cache takes for each shard at most 128 bytes, and 12 for each of pins_max (0 = 16), more than
  * larder_cache_required_size says.
  *
  * Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of
  * all shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took
- * the lock of an owner that died. on_event runs in the process whose call caused the event. Hooks and their
- * contexts are each process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the
- * time of all.
+ * the lock of an owner that died. on_event runs in the process whose call caused the event, or made the shard
+ * whole; what went in the last call of a process that died is told to none. Hooks and their contexts are each
+ * process's own, and all or none have lock hooks; all clocks show the same time. larder_cache_set_time, in any
+ * process, sets the time of all.
  *
  * All processes trust each other, as threads do: one that writes at random into the memory can break the cache of
  * all, and LARDER_CHECKSUM finds values that were damaged. They run the same build of the library with the same C
@@ -688,8 +692,9 @@ larder_status larder_cache_share(void *memory,
 #endif
 
 #if defined(LARDER_HOSTED)
-/* Joins the cache that another process made in `memory` with larder_cache_share. The configuration is the same, but
- * for the hooks, which are this process's own. Nothing is rebuilt, and other processes' calls go on meanwhile.
+/* Joins the cache that another process made in `memory` with larder_cache_share. The configuration is the same, with
+ * the memory_limit that the cache was made with, but for the hooks, which are this process's own. Nothing is rebuilt,
+ * and other processes' calls go on meanwhile.
  *
  * LARDER_NOT_FOUND where there is no cache, or the process died that was making it: larder_cache_share makes one then.
  * LARDER_BUSY while one is being made. LARDER_VERSION_MISMATCH for a cache of another version or build, another size

@@ -251,19 +251,11 @@ impl Store {
         held: &[Holder],
         report: &mut AttachReport,
     ) {
-        if !self.pages.get(page).owner.is_log() {
-            return;
-        }
-        let mut at = self.pages.start_of(page) + u32::from(self.pages.get(page).first);
-        let end = self.pages.end_of(page);
-        // The page may be given back while its last item goes.
-        while at < end && self.pages.get(page).owner.is_log() {
-            let (id, head) = (Id(at), Head(self.pages.word(at)));
-            at += self.layout.granules_here(&self.pages, id, head).max(1);
+        self.each_in_mut(page, |store, id, head| {
             if head.is_live() {
-                self.enlist(id, head, (replaced, held), report);
+                store.enlist(id, head, (replaced, held), report);
             }
-        }
+        });
     }
 
     /// Enters a whole item into index and sums.
@@ -343,15 +335,11 @@ impl Store {
             self.adopt_in_order(id);
         }
         for page in self.pages.all() {
-            let mut at = self.pages.start_of(page) + u32::from(self.pages.get(page).first);
-            let end = self.pages.end_of(page);
-            while self.pages.get(page).owner.is_log() && at < end {
-                let (id, head) = (Id(at), Head(self.pages.word(at)));
-                at += self.layout.granules_here(&self.pages, id, head).max(1);
+            self.each_in_mut(page, |store, id, head| {
                 if head.is_live() && head.uses() == 0 {
-                    self.adopt_in_order(id);
+                    store.adopt_in_order(id);
                 }
-            }
+            });
         }
     }
 

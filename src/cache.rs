@@ -37,7 +37,6 @@ use crate::region::{ALIGN, Shared};
 use crate::shard::Shard;
 use crate::stamp::{MAGIC, Stamp};
 use crate::status::{Error, Result};
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -72,9 +71,8 @@ pub(crate) struct Header {
     lock: LockKind,
     clock: Clock,
     callbacks: Callbacks,
-    on_event: UnsafeCell<Option<EventHook>>,
+    on_event: Option<EventHook>,
     busy: AtomicU32,
-    clock_by_hand: AtomicU32,
 }
 
 // The cells, aligned, lie right behind it.
@@ -143,10 +141,6 @@ unsafe impl Send for Cache<'_> {}
 // a lock is the caller's promise then (`Config::single_thread` is unsafe).
 #[cfg(feature = "spin")]
 unsafe impl Sync for Cache<'_> {}
-
-/// Marks a cache whose host sets the time by hand. No damage to a word is likely to make this of another: a cache
-/// that waits for a time that is never set would return what has expired.
-const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
 
 impl<'r> Cache<'r> {
     /// The address that C knows the cache by.
@@ -231,18 +225,15 @@ impl<'r> Cache<'r> {
     pub(crate) fn lock_kind(&self) -> LockKind {
         match self.head().lock {
             #[cfg(feature = "hosted")]
-            LockKind::Beside(_) => LockKind::Default,
+            LockKind::ProcessShared(_) => LockKind::Default,
             kind => kind,
         }
     }
 
-    /// What the cache's clock shows, unless the host sets it by hand.
+    /// What the cache's clock shows.
     #[cfg(feature = "hosted")]
     pub(crate) fn now_ms(&self) -> Option<u64> {
-        let head = self.head();
-        let by_hand = head.clock.is_default()
-            && self.common().clock_by_hand.load(Ordering::Relaxed) == BY_HAND;
-        if by_hand { None } else { head.clock.read() }
+        self.head().clock.read()
     }
 
     // ---- entering a shard ----------------------------------------------------------------------
@@ -313,16 +304,25 @@ impl<'r> Cache<'r> {
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     fn hook(&self) -> Option<&EventHook> {
-        // SAFETY: written in `new` and by `set_event_hook`, whose caller is alone.
-        unsafe { (*self.head().on_event.get()).as_ref() }
+        self.head().on_event.as_ref()
     }
 
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn turn_away(&self) -> Result<()> {
-        self.head()
-            .callbacks
-            .check(|| self.is_visited())
-            .inspect_err(|_| self.count_busy())
+        if self.head().callbacks.is_quiet() {
+            Ok(())
+        } else {
+            self.turn_away_from_inside()
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn turn_away_from_inside(&self) -> Result<()> {
+        #[cfg(feature = "hosted")]
+        self.forget_parent();
+        let checked = self.head().callbacks.check(|| self.is_visited());
+        checked.inspect_err(|_| self.count_busy())
     }
 
     /// Whether the calling thread is inside a scan's or an inspection's callback.
@@ -388,8 +388,7 @@ impl<'r> Cache<'r> {
 
     fn observe(&self, shard: &mut Shard) {
         let head = self.head();
-        if head.clock.is_default() && self.common().clock_by_hand.load(Ordering::Relaxed) == BY_HAND
-        {
+        if head.clock.is_default() && shard.store.kept.is_by_hand() {
             return;
         }
         if let Some(now) = head.clock.read() {

@@ -3,7 +3,7 @@
 //! # Invariants
 //! 1. A turn stores the number of the thread that has the turn, or 0. A thread that finds its own number on entering
 //!    the cache gets `Busy`. So a callback never waits for its own lock.
-//! 2. `inside` counts the turns that are taken or about to be released. The turns of the shards' locks
+//! 2. `inside` counts the turns that are taken, or about to be. The turns of the shards' locks
 //!    ([`Guarded::visit`](crate::lock::Guarded::visit)) are included.
 //! 3. Events that could not be reported stay in their shards' counters. `more` stays set until a thread with the
 //!    turn gathers them.
@@ -45,6 +45,12 @@ impl Turn {
         self.owner.load(Ordering::Relaxed) == this_thread()
     }
 
+    /// The thread that had the turn is not in this process.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn forget(&self) {
+        self.owner.store(0, Ordering::SeqCst);
+    }
+
     /// Takes the turn until the value is dropped. `None` if a thread has it.
     #[cfg(target_has_atomic = "ptr")]
     pub(crate) fn try_take(&self) -> Option<Taken<'_>> {
@@ -82,22 +88,42 @@ pub(crate) struct Callbacks {
     reporting: Turn,
     inside: AtomicU32,
     more: AtomicBool,
+    /// Counts the forks after which the child forgot its parent's threads.
+    #[cfg(feature = "hosted")]
+    forks: AtomicU32,
 }
 
 impl Callbacks {
+    /// Whether no thread is inside a callback.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inside.load(Ordering::Relaxed) == 0
+    }
+
     /// `Busy` if the caller is inside a callback of this cache. `visits` tells whether the caller is inside a
     /// callback under a shard's lock.
-    #[inline]
     pub(crate) fn check(&self, visits: impl FnOnce() -> bool) -> Result<()> {
-        if self.inside.load(Ordering::Relaxed) != 0 && (self.is_inside() || visits()) {
+        if self.telling.is_mine() || self.reporting.is_mine() || visits() {
             return Err(Error::Busy);
         }
         Ok(())
     }
 
-    #[cold]
-    fn is_inside(&self) -> bool {
-        self.telling.is_mine() || self.reporting.is_mine()
+    /// The threads that were inside a callback are not in this process: it was forked meanwhile.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn forget(&self) {
+        self.forks.fetch_add(1, Ordering::SeqCst);
+        self.telling.forget();
+        self.reporting.forget();
+        self.more.store(false, Ordering::SeqCst);
+        self.inside.store(0, Ordering::SeqCst);
+    }
+
+    fn forks(&self) -> u32 {
+        #[cfg(feature = "hosted")]
+        return self.forks.load(Ordering::SeqCst);
+        #[cfg(not(feature = "hosted"))]
+        0
     }
 
     /// Takes a turn for a monitor's report. A second monitor takes the turn for events; a later call reports the
@@ -132,11 +158,16 @@ impl Callbacks {
     }
 
     pub(crate) fn enter<'c>(&'c self, turn: &'c Turn) -> Option<Inside<'c>> {
-        let turn = turn.try_take()?;
-        self.count(1);
-        Some(Inside {
+        // Counted before the turn is taken, and until it is released.
+        let counted = Counted {
             callbacks: self,
+            forks: self.forks(),
+        };
+        self.count(1);
+        let turn = turn.try_take()?;
+        Some(Inside {
             _turn: turn,
+            _counted: counted,
         })
     }
 
@@ -156,12 +187,20 @@ impl Callbacks {
 
 /// A thread inside a callback. Dropping the value leaves the callback, also after a panic in it.
 pub(crate) struct Inside<'c> {
-    callbacks: &'c Callbacks,
     _turn: Taken<'c>,
+    _counted: Counted<'c>,
 }
 
-impl Drop for Inside<'_> {
+/// One of [`Callbacks::inside`].
+struct Counted<'c> {
+    callbacks: &'c Callbacks,
+    forks: u32,
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.callbacks.count(u32::MAX);
+        if self.callbacks.forks() == self.forks {
+            self.callbacks.count(u32::MAX);
+        }
     }
 }

@@ -36,7 +36,7 @@ pub enum EventKind {
     Evicted = 1,
     /// Expired items were removed.
     Expired = 2,
-    /// A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were.
+    /// A process that shares the cache had died in mid-call, and its shard was made whole: `items` counts shards.
     Recovered = 3,
 }
 
@@ -47,6 +47,16 @@ pub(crate) struct EventHook {
     /// The host's function, for which `call` is the adapter.
     pub(crate) target: *const c_void,
     pub(crate) ctx: *mut c_void,
+}
+
+impl EventHook {
+    /// One that tells nothing.
+    #[cfg(feature = "hosted")]
+    pub(crate) const NONE: Self = Self {
+        call: |_, _, _| {},
+        target: core::ptr::null(),
+        ctx: core::ptr::null_mut(),
+    };
 }
 
 /// The configuration of a cache. All defaults together make a working cache.

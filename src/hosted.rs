@@ -5,7 +5,7 @@ mod processes;
 #[cfg(not(loom))]
 mod threads;
 
-pub(crate) use processes::{HAS_ROBUST, OWNER_DIED, Taken, Together, lives, this_process};
+pub(crate) use processes::{RobustMutex, Taken, lives, this_process};
 
 #[cfg(not(loom))]
 pub(crate) use threads::{Gate, Moment, Thread};

@@ -98,6 +98,11 @@ impl Layout {
         GRANULE << self.shift
     }
 
+    /// Whether one longest item is all that it holds at once.
+    pub(crate) fn is_small(&self) -> bool {
+        items_at_once(self.pages) == 1
+    }
+
     /// The maximum number of pins: the entries of a page.
     pub(crate) fn pins_fit(&self) -> usize {
         (1 << self.shift) / 2

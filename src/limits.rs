@@ -12,6 +12,9 @@ pub(crate) fn narrow(len: usize) -> u32 {
     len as u32
 }
 
+/// Bits of a process's number: Linux has 22 at most, FreeBSD and macOS 17.
+pub(crate) const PROCESS_BITS: u32 = 24;
+
 /// The present limits of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -1,20 +1,21 @@
-//! The lock around a shard or a pool: a spin lock, the host's hooks, or none.
+//! The lock around a shard or a pool: a spin lock, the host's hooks, none, or one that processes share.
 //!
 //! # Invariants
 //! 1. The value is reached only through a [`Locked`], which is made by a lock and unlocks at its end.
 //! 2. Without a lock, `held` is set while there is a [`Locked`]: a second user, from inside a hook or from an
 //!    interrupt handler, is turned away as busy.
-//! 3. `visitor` is taken under the lock alone, by a thread that calls a function of the host's from there.
+//! 3. `visitor` is taken under the lock alone, by a thread that calls a function of the host's from there. Where
+//!    processes share the lock, each has a visitor of its own.
 //!
 //! # Source
 //! The spin lock is the crate `spin`'s.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "hosted")]
-mod beside;
+mod process_shared;
 
 #[cfg(feature = "hosted")]
-pub(crate) use beside::{Beside, Locks, Post};
+pub(crate) use process_shared::{LockSlot, Locks, ProcessShared};
 
 use crate::callbacks::{Callbacks, Turn};
 use crate::status::{Error, Result};
@@ -50,7 +51,7 @@ pub(crate) enum LockKind {
     Hooks(LockHooks),
     /// Those of a region that processes share.
     #[cfg(feature = "hosted")]
-    Beside(Beside),
+    ProcessShared(ProcessShared),
 }
 
 impl LockKind {
@@ -60,7 +61,7 @@ impl LockKind {
         match self {
             Self::Default => cfg!(not(feature = "spin")),
             Self::None => true,
-            Self::Hooks(_) | Self::Beside(_) => false,
+            Self::Hooks(_) | Self::ProcessShared(_) => false,
         }
     }
 }
@@ -118,38 +119,11 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
-            #[cfg(not(feature = "hosted"))]
-            LockKind::Hooks(hooks) => hooks.lock()?,
+            LockKind::Hooks(hooks) => hooks.take(true)?,
             #[cfg(feature = "hosted")]
-            LockKind::Hooks(_) | LockKind::Beside(_) => self.lock_otherwise(kind, true)?,
+            LockKind::ProcessShared(locks) => locks.take(NonNull::from(self).cast(), true)?,
         }
         Ok(Locked { cell: self, kind })
-    }
-
-    /// Takes a lock of the host's, or one that processes share.
-    #[cfg(feature = "hosted")]
-    #[cold]
-    #[inline(never)]
-    fn lock_otherwise(&self, kind: &LockKind, waits: bool) -> Result<()> {
-        match kind {
-            LockKind::Beside(beside) => beside.lock(NonNull::from(self).cast(), waits),
-            LockKind::Hooks(hooks) if waits => hooks.lock(),
-            LockKind::Hooks(hooks) => hooks.try_lock(),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// Gives it back.
-    #[cfg(feature = "hosted")]
-    #[cold]
-    #[inline(never)]
-    fn unlock_otherwise(&self, kind: &LockKind) {
-        match kind {
-            LockKind::Beside(beside) => beside.unlock(NonNull::from(self).cast()),
-            // SAFETY: the host gave hook and context together, and this thread holds the lock.
-            LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
-            _ => {}
-        }
     }
 
     /// Marks the value as in use, where there is no lock. One thread calls: an interrupt handler between the two
@@ -193,10 +167,9 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
-            #[cfg(not(feature = "hosted"))]
-            LockKind::Hooks(hooks) => hooks.try_lock()?,
+            LockKind::Hooks(hooks) => hooks.take(false)?,
             #[cfg(feature = "hosted")]
-            LockKind::Hooks(_) | LockKind::Beside(_) => self.lock_otherwise(kind, false)?,
+            LockKind::ProcessShared(locks) => locks.take(NonNull::from(self).cast(), false)?,
         }
         Ok(Locked { cell: self, kind })
     }
@@ -226,44 +199,41 @@ impl<T> Guarded<T> {
     fn visitor<'a>(&'a self, kind: &'a LockKind) -> &'a Turn {
         match kind {
             #[cfg(feature = "hosted")]
-            LockKind::Beside(beside) => beside.turn(NonNull::from(self).cast()),
+            LockKind::ProcessShared(locks) => locks.turn(NonNull::from(self).cast()),
             _ => &self.visitor,
         }
     }
 }
 
 impl LockHooks {
-    #[cold]
-    fn lock(&self) -> Result<()> {
-        // SAFETY: the host gave hook and context together, and promised that they lock.
-        Self::taken(unsafe { (self.lock)(self.ctx) })
-    }
-
-    #[cold]
-    fn try_lock(&self) -> Result<()> {
-        let try_lock = self.try_lock.ok_or(Error::Invalid)?;
-        // SAFETY: as in `lock`.
-        Self::taken(unsafe { try_lock(self.ctx) })
-    }
-
-    /// As they answer: for locks that processes share.
+    /// As the hooks answer that took the lock of an owner that died.
     #[cfg(feature = "hosted")]
-    pub(crate) fn call(&self, waits: bool) -> Result<i32> {
+    pub(crate) const OWNER_DIED: i32 = 130;
+
+    /// Takes the lock; `Busy` where the hook did not.
+    #[cold]
+    fn take(&self, waits: bool) -> Result<()> {
+        match self.call(waits)? {
+            0 => Ok(()),
+            _ => Err(Error::Busy),
+        }
+    }
+
+    /// What a hook answers; `Invalid` where the host gave none for this.
+    fn call(&self, waits: bool) -> Result<i32> {
         let lock = if waits {
             self.lock
         } else {
             self.try_lock.ok_or(Error::Invalid)?
         };
-        // SAFETY: as in `lock`.
+        // SAFETY: the host gave hook and context together, and promised that they lock.
         Ok(unsafe { lock(self.ctx) })
     }
 
-    fn taken(answer: i32) -> Result<()> {
-        if answer == 0 {
-            Ok(())
-        } else {
-            Err(Error::Busy)
-        }
+    #[cold]
+    fn give(&self) {
+        // SAFETY: as in `call`, and this thread has the lock.
+        unsafe { (self.unlock)(self.ctx) };
     }
 }
 
@@ -302,11 +272,9 @@ impl<T> Locked<'_, T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.cell.held.store(false, Ordering::Release),
             LockKind::None => self.cell.held.store(false, Ordering::Release),
-            #[cfg(not(feature = "hosted"))]
-            // SAFETY: the host gave hook and context together, and this thread holds the lock.
-            LockKind::Hooks(hooks) => unsafe { (hooks.unlock)(hooks.ctx) },
+            LockKind::Hooks(hooks) => hooks.give(),
             #[cfg(feature = "hosted")]
-            LockKind::Hooks(_) | LockKind::Beside(_) => self.cell.unlock_otherwise(self.kind),
+            LockKind::ProcessShared(locks) => locks.give(NonNull::from(self.cell).cast()),
         }
     }
 }

@@ -41,9 +41,8 @@ pub(crate) enum Purpose {
     Reservation = 1,
 }
 
-#[cfg(feature = "hosted")]
 impl Purpose {
-    fn of(generation: u32) -> Self {
+    pub(crate) fn of(generation: u32) -> Self {
         if generation & 1 == 0 {
             Self::View
         } else {
@@ -81,7 +80,8 @@ pub(crate) struct Pins {
     few: [(Id, u32); FEW as usize],
     /// The page of the other entries.
     table: Page,
-    generation: u32,
+    /// The last one.
+    pub(crate) generation: u32,
     pub(crate) views: u16,
     pub(crate) reservations: u16,
     /// The maximum number of entries.
@@ -181,11 +181,17 @@ impl Pins {
         if self.entries() == u32::from(self.most) {
             return None;
         }
-        self.table = store.take_page(Owner::Pins)?;
+        let page = store.take_page(Owner::Pins)?;
+        self.start_table(store, page);
+        Some(FEW)
+    }
+
+    /// From here on, a page has the other entries.
+    fn start_table(&mut self, store: &mut Store, page: Page) {
+        self.table = page;
         for entry in FEW..u32::from(self.most) {
             self.set(store, entry, (Id::NONE, 0));
         }
-        Some(FEW)
     }
 
     /// Adds a pin in a free entry.
@@ -211,10 +217,9 @@ impl Pins {
     }
 
     /// What is held goes on to be, after the shard was adopted; entries of what is not there become
-    /// [`Holder::NONE`]. `generation`: the last one.
+    /// [`Holder::NONE`].
     #[cfg(feature = "hosted")]
-    pub(crate) fn restore(&mut self, store: &mut Store, held: &mut [Holder], generation: u32) {
-        self.generation = generation;
+    pub(crate) fn restore(&mut self, store: &mut Store, held: &mut [Holder]) {
         for holder in held.iter_mut().filter(|holder| holder.id != Id::NONE) {
             // Its holder may have died while it was given back: other things may lie there by now, and what was
             // reserved may be its key's.
@@ -228,16 +233,24 @@ impl Pins {
             store.keep(holder.id);
             store.held += 1;
         }
-        // Nothing that is held goes for the page of the entries.
+        // Nothing that is held goes for the page of the entries, and no item where there is a page.
         let last = held.iter().rposition(|holder| holder.id != Id::NONE);
-        let has_entries =
-            last.is_none_or(|last| last < FEW as usize) || self.extend(store).is_some();
+        if last.is_some_and(|last| last >= FEW as usize) {
+            let free = store.pages.take(Owner::Pins);
+            if let Some(page) = free.or_else(|| store.take_page(Owner::Pins)) {
+                self.start_table(store, page);
+            }
+        }
         for (entry, holder) in held.iter_mut().enumerate() {
             if holder.id == Id::NONE {
                 continue;
             }
-            if !has_entries && entry >= FEW as usize {
+            if entry as u32 >= self.entries() {
                 store.held -= 1;
+                let is_held = !store.head(holder.id).is_dead() && !store.head(holder.id).is_live();
+                if is_held && self.ids(store).all(|id| id != holder.id) {
+                    store.let_be(holder.id);
+                }
                 *holder = Holder::NONE;
                 continue;
             }
@@ -246,7 +259,7 @@ impl Pins {
         }
     }
 
-    /// The last generation.
+    /// Where the last generation lies.
     #[cfg(feature = "hosted")]
     pub(crate) const GENERATION_AT: usize = core::mem::offset_of!(Self, generation);
 
@@ -255,7 +268,7 @@ impl Pins {
     pub(crate) fn void(&self, store: &mut Store, key: Option<&[u8]>) {
         for entry in 0..self.entries() {
             let (id, generation) = self.entry(store, entry);
-            let reserves = id != Id::NONE && generation & 1 == Purpose::Reservation as u32;
+            let reserves = id != Id::NONE && Purpose::of(generation) == Purpose::Reservation;
             if reserves && key.is_none_or(|key| store.layout.key(&store.pages, id) == key) {
                 let head = store.head(id);
                 Items::set_head(&mut store.pages, id, head.with_uses(VOID));

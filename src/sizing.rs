@@ -58,19 +58,24 @@ pub(crate) fn required_size(
     if key_len > setup.key_len_max || value_len > setup.value_len_max || items > 0 && key_len == 0 {
         return Err(Error::Invalid);
     }
+    let layout = |size: usize| {
+        let head = head(config.shard_count(size));
+        region_layout(config, &setup, size, head)
+    };
     let holds = |size: usize| {
-        let count = config.shard_count(size);
         let needs = Needs {
-            items: items_of_one_shard(items, count),
+            items: items_of_one_shard(items, config.shard_count(size)),
             key_len,
             value_len,
             ttl: true,
         };
-        region_holds(config, &setup, (size, head(count)), &needs).unwrap_or(false)
+        layout(size).is_some_and(|(layout, share)| layout.holds(share, &needs))
     };
+    // Right where it holds two longest items at once, it holds fewer others.
+    let is_small = |size| layout(size).is_none_or(|(layout, _)| layout.is_small());
     let most = (isize::MAX as u64).min(REGION_MAX) as usize & !(ALIGN - 1);
     if config.memory_limit == 0 {
-        return smallest(most, page_steps(config, &head), holds);
+        return smallest(most, page_steps(config, &head), is_small, holds);
     }
     // A region must be at least as large as the limit, and a larger one holds no more items.
     align_up(config.memory_limit, ALIGN)
@@ -78,20 +83,19 @@ pub(crate) fn required_size(
         .ok_or(Error::TooLarge)
 }
 
-/// Whether each shard of a region keeps all the items of `needs`. `head`: bytes before the parts. `None` if no cache
+/// The layout of each shard of a region, and its share in the limit. `head`: bytes before the parts. `None` if no cache
 /// fits in the region.
-fn region_holds(
+fn region_layout(
     config: &Config,
     setup: &Setup,
-    (region, head): (usize, usize),
-    needs: &Needs,
-) -> Option<bool> {
+    region: usize,
+    head: usize,
+) -> Option<(Layout, usize)> {
     let count = config.shard_count(region);
     let part = part_size(region.checked_sub(head)?, count);
     let layout = check_limit(config, setup, region, part)?;
-    let limit = limit_of(config, region);
-    let share = share(limit, region - part * count as usize, count);
-    Some(layout.holds(share, needs))
+    let outside = region - part * count as usize;
+    Some((layout, share(limit_of(config, region), outside, count)))
 }
 
 /// The memory limit of a cache in a region of `region` bytes.
@@ -136,18 +140,22 @@ fn page_steps(config: &Config, head: impl Fn(u32) -> usize) -> impl Iterator<Ite
 }
 
 /// The smallest size up to `most` for which `holds` is true, exact to 1/64. A larger region holds more, except where
-/// the page size doubles: right above each of `steps`.
+/// the page size doubles, right above each of `steps`, and where it is not small any more.
 fn smallest(
     most: usize,
     steps: impl Iterator<Item = usize>,
+    is_small: impl Fn(usize) -> bool,
     holds: impl Fn(usize) -> bool,
 ) -> Result<usize> {
     let mut low = 0;
-    for high in steps.take_while(|&step| step < most) {
-        if holds(high) {
-            return Ok(between(low, high, holds));
+    for step in steps.take_while(|&step| step < most) {
+        let (small, _) = between(low, step, |size| !is_small(size));
+        for high in [small, step] {
+            if holds(high) {
+                return Ok(between(low, high, holds).1);
+            }
         }
-        low = high;
+        low = step;
     }
     let mut high = low.max(1024);
     while !holds(high) {
@@ -156,11 +164,11 @@ fn smallest(
         }
         (low, high) = (high, high.saturating_mul(2).min(most));
     }
-    Ok(between(low, high, holds))
+    Ok(between(low, high, holds).1)
 }
 
-/// As [`smallest`], between `low`, which is too small, and `high`, which is large enough.
-fn between(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> usize {
+/// Two sizes close to each other between `low`, which is too small, and `high`, which is large enough: so are they.
+fn between(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> (usize, usize) {
     while high - low > (high / 64).max(ALIGN) {
         let middle = (low + (high - low) / 2) & !(ALIGN - 1);
         if holds(middle) {
@@ -169,5 +177,5 @@ fn between(mut low: usize, mut high: usize, holds: impl Fn(usize) -> bool) -> us
             low = middle
         }
     }
-    high
+    (low, high)
 }

@@ -13,15 +13,16 @@
 #![forbid(unsafe_code)]
 
 use crate::hash::{KeyHasher, wide};
+#[cfg(feature = "hosted")]
+use crate::limits::PROCESS_BITS;
 
 /// Also tells the byte order: with the other order its bytes are swapped.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"LRDR");
-/// The highest byte of what stands in the magic's place while a process makes a cache that others see; below it is the
-/// process's number.
+/// What stands in the magic's place while a process makes a cache that others see, above the process's number.
 #[cfg(feature = "hosted")]
-const MAKING: u32 = (b'M' as u32) << 24;
+const MAKING: u32 = b'M' as u32;
 /// Counts the changes of what lies where.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// What an attach found in a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,14 +74,14 @@ impl Stamp {
     /// The same, of one that a process makes which others see.
     #[cfg(feature = "hosted")]
     pub(crate) fn made_by(self, process: u32) -> Self {
-        let magic = MAKING | process & 0x00ff_ffff;
+        let magic = MAKING << PROCESS_BITS | process;
         Self { magic, ..self }
     }
 
     /// Which process makes the cache, where one does.
     #[cfg(feature = "hosted")]
     pub(crate) fn maker(magic: u32) -> Option<u32> {
-        (magic & 0xff00_0000 == MAKING).then_some(magic & 0x00ff_ffff)
+        (magic >> PROCESS_BITS == MAKING).then_some(magic & !(MAKING << PROCESS_BITS))
     }
 
     /// One that depends on more numbers, of which those of the build come first.

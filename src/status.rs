@@ -78,7 +78,7 @@ impl Error {
             Self::BufferTooSmall => c"buffer smaller than the value",
             Self::Exists => c"exists already",
             Self::TypeMismatch => c"value is of another type",
-            Self::Busy => c"busy: locked, running already, or called from inside a callback",
+            Self::Busy => c"busy: locked, leased, running already, in the making, or called from inside a callback",
             Self::Corrupt => c"corrupt: an invariant or a checksum does not hold",
             Self::Stale => c"stale: given back before, or changed since",
             Self::VersionMismatch => c"of another version of the library, or made with another configuration",

@@ -16,6 +16,7 @@ mod copying;
 mod indexing;
 mod kept;
 mod logs;
+mod walking;
 
 pub(crate) use kept::Kept;
 pub(crate) use logs::Logs;
@@ -145,37 +146,9 @@ impl Store {
         is_due(at.saturating_add(self.grace_ms.into()), self.time().now())
     }
 
-    // ---- walking -------------------------------------------------------------------------------
-
     /// Whether the index names what has this first word.
     pub(crate) fn is_item(&self, head: Head) -> bool {
         !head.is_dead() && head.state() != State::Pending
-    }
-
-    /// Calls with each item, or pending one, that begins in a page of a log, until `visit` says `false`.
-    pub(crate) fn each_in(&self, page: Page, mut visit: impl FnMut(Id, Head) -> bool) {
-        let descriptor = self.pages.get(page);
-        if !descriptor.owner.is_log() {
-            return;
-        }
-        let mut at = self.pages.start_of(page) + u32::from(descriptor.first);
-        while at < self.pages.end_of(page) {
-            let head = Head(self.pages.word(at));
-            if !head.is_dead() && !visit(Id(at), head) {
-                return;
-            }
-            at += self.layout.granules_here(&self.pages, Id(at), head).max(1);
-        }
-    }
-
-    /// Whether an item begins here. `id` lies in a page.
-    pub(crate) fn begins(&self, id: Id) -> bool {
-        let mut found = false;
-        self.each_in(self.pages.page_of(id), |other, head| {
-            found = other == id && !head.is_dead();
-            other.0 < id.0
-        });
-        found
     }
 
     // ---- writing -------------------------------------------------------------------------------

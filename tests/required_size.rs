@@ -105,6 +105,26 @@ fn makes_a_cache(config: &Config, size: usize) {
     }
 }
 
+/// Where a region becomes large enough for two longest items at once, it holds fewer others: what is required lies
+/// below.
+#[test]
+fn the_longest_value_of_a_small_region_needs_no_larger_one() {
+    let mut config = Config::default();
+    config.policy = PolicyKind::Lru;
+    for value_len in (3_500..4_200).step_by(4) {
+        let size = Cache::required_size(&config, 0, 193, value_len).unwrap();
+        for percent in [60, 70, 80, 90] {
+            let limited = limited_to(config, size / 100 * percent);
+            let answer = Cache::required_size(&limited, 0, 193, value_len);
+            assert_eq!(
+                answer,
+                Err(Error::TooLarge),
+                "{value_len}: {size}, {percent}%"
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 

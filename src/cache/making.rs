@@ -18,7 +18,6 @@ use crate::stamp::{Found, MAGIC, Stamp};
 use crate::stats::Counters;
 use crate::status::{Error, Result};
 use crate::store::Kept;
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -29,8 +28,15 @@ pub(super) struct Left<'a> {
     pub(super) adopt: Adopt,
     /// What those hold who live.
     pub(super) held: &'a [Holder],
-    /// What was counted before, where that goes on.
-    pub(super) counters: Option<&'a Counters>,
+    /// What was counted before, and the last pin's generation, where that goes on.
+    pub(super) counted: Option<&'a Counted>,
+}
+
+/// What goes on where a shard is adopted while processes use the cache.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) counters: Counters,
+    pub(super) generation: u32,
 }
 
 impl Left<'_> {
@@ -146,9 +152,9 @@ impl<'r> Cache<'r> {
             return Err(Error::NotFound);
         }
         let hasher = KeyHasher::new(config.hash_seed);
-        // SAFETY: at least so many bytes, aligned; words may be any bits.
-        let words = unsafe { base.cast::<[u32; 4]>().read() };
-        report.found = Self::stamp(config, len, &hasher).compare(&Stamp::of_words(words));
+        // SAFETY: at least so many bytes, aligned.
+        let there = unsafe { Self::stamp_at(base) };
+        report.found = Self::stamp(config, len, &hasher).compare(&there);
         match report.found {
             Found::Cache => {}
             Found::Nothing => return Err(Error::NotFound),
@@ -160,7 +166,7 @@ impl<'r> Cache<'r> {
             report,
             adopt: Adopt::new(),
             held: &[],
-            counters: None,
+            counted: None,
         };
         let making = Making::of(config, len, Some(left));
         let cache = Self::lay_out(cutter, len, making).ok_or(Error::NoMemory)?;
@@ -221,11 +227,34 @@ impl<'r> Cache<'r> {
         Stamp::new(&build.map(wide), &layout.map(wide), hasher)
     }
 
+    /// What lies in the first bytes of a region.
+    ///
+    /// # Safety
+    /// A stamp's bytes can be read there, aligned, and its magic changes by [`Cache::magic_at`] alone.
+    pub(super) unsafe fn stamp_at(base: NonNull<u8>) -> Stamp {
+        // SAFETY: the caller's promise.
+        let magic = unsafe { Self::magic_at(base) }.load(Ordering::Acquire);
+        // SAFETY: as above.
+        let further = unsafe { base.cast::<u32>().add(1) };
+        // SAFETY: as above; words may be any bits.
+        let [version, layout, seed] = unsafe { further.cast::<[u32; 3]>().read() };
+        Stamp::of_words([magic, version, layout, seed])
+    }
+
+    /// The magic of a region's stamp, which other processes may look at, too.
+    ///
+    /// # Safety
+    /// A word can be read and written there, aligned, for as long as the answer is used.
+    pub(super) unsafe fn magic_at<'a>(base: NonNull<u8>) -> &'a AtomicU32 {
+        // SAFETY: the caller's promise; the magic comes first.
+        unsafe { base.cast().as_ref() }
+    }
+
     /// There is a cache from now on. One that is taken over was there all the time.
     fn publish(&self) {
         barrier();
-        // SAFETY: the stamp's magic comes first, and no other process knows of a cache that is not there yet.
-        unsafe { self.header.cast::<u32>().write(MAGIC) };
+        // SAFETY: this cache's header.
+        unsafe { Self::magic_at(self.header.cast()) }.store(MAGIC, Ordering::Release);
     }
 
     /// Bytes before the parts of `count` shards: header, cells with so many bytes behind each, hasher.
@@ -254,17 +283,13 @@ impl<'r> Cache<'r> {
         let part = sizing::part_size(len.checked_sub(Self::head_size(count, beside))?, count);
         let layout = sizing::check_limit(config, &setup, len, part)?;
         // Nothing was written before this.
-        let by_hand = match &left {
-            // SAFETY: the header that the earlier owner wrote was cut above.
-            Some(_) => unsafe { Self::clock_left_by_hand(header) },
-            None => {
-                // Until the end, there is no cache.
-                // SAFETY: cut above; the stamp's magic comes first.
-                unsafe { header.cast::<u32>().write(stamp.magic) };
-                barrier();
-                0
-            }
-        };
+        if left.is_none() {
+            // Until the end, there is no cache.
+            // SAFETY: cut above.
+            let magic = unsafe { Self::magic_at(header.cast()) };
+            magic.store(stamp.magic, Ordering::Release);
+            barrier();
+        }
         let seed = if planted::is("seed ignored") {
             0
         } else {
@@ -289,8 +314,7 @@ impl<'r> Cache<'r> {
         // SAFETY: cut above, aligned to ALIGN.
         unsafe { Self::write_header(header, config, sizes, hasher, stamp) };
         // SAFETY: written just now, and no other code has its address yet.
-        let value = unsafe { header.as_mut() };
-        (value.cuts, value.clock_by_hand) = (cuts as u16, AtomicU32::new(by_hand));
+        unsafe { header.as_mut() }.cuts = cuts as u16;
         Some(Self {
             header,
             region: PhantomData,
@@ -309,13 +333,13 @@ impl<'r> Cache<'r> {
         hasher: Shared<KeyHasher>,
         left: Option<Left<'_>>,
     ) -> Option<u32> {
-        let (origin, tables, kept, counters) = match left {
+        let (origin, tables, kept, counted) = match left {
             None => (Origin::Fresh, Tables::FRESH, None, None),
             Some(left) => {
                 // SAFETY: by the caller's promise.
                 let kept = unsafe { Self::kept_left(cell) };
                 let origin = Origin::Left(kept, place, left.held, left.report, left.adopt);
-                (origin, left.adopt.tables, kept, left.counters)
+                (origin, left.adopt.tables, kept, left.counted)
             }
         };
         // Where the time is not known, the next owner is not to believe it either.
@@ -327,7 +351,7 @@ impl<'r> Cache<'r> {
         let mut cell = cell.cast::<Guarded<Shard>>();
         let cuts = (&mut cutter, &tables, part);
         // SAFETY: by the caller's promise.
-        unsafe { Self::write_cell(cell, cuts, (setup, layout), hasher, kept, counters) }?;
+        unsafe { Self::write_cell(cell, cuts, (setup, layout), hasher, kept, counted) }?;
         // SAFETY: written above, and no other thread reads it yet.
         unsafe { cell.as_mut() }.get_mut().start(origin);
         Some(cutter.cuts())
@@ -344,12 +368,14 @@ impl<'r> Cache<'r> {
         (setup, layout): (&Setup, &Layout),
         hasher: Shared<KeyHasher>,
         kept: Kept,
-        counters: Option<&Counters>,
+        counted: Option<&Counted>,
     ) -> Option<()> {
         let cuts = layout.cut(cutter, setup, part, tables)?;
         let mut shard = Shard::new(cuts, setup, layout, hasher, kept);
-        if let (true, Some(counters)) = (cfg!(feature = "hosted"), counters) {
-            shard.store.counters = *counters;
+        // With the shard, not after it: this process may die at any time, too.
+        if let (true, Some(counted)) = (cfg!(feature = "hosted"), counted) {
+            shard.store.counters = counted.counters;
+            shard.pins.generation = counted.generation;
         }
         // SAFETY: by the caller's promise.
         unsafe { cell.write(Guarded::new(shard)) };
@@ -363,8 +389,8 @@ impl<'r> Cache<'r> {
             LockKind::None => clean(&mut header.lock, LockKind::None),
             _ => {}
         }
-        if header.on_event.get_mut().is_none() {
-            clean(header.on_event.get_mut(), None);
+        if header.on_event.is_none() {
+            clean(&mut header.on_event, None);
         }
     }
 
@@ -377,16 +403,6 @@ impl<'r> Cache<'r> {
         let kept = unsafe { cell.add(Self::KEPT_AT) };
         // SAFETY: as above, aligned as what lies there; words may be any bits.
         Kept::left_behind(unsafe { kept.cast::<[u64; 9]>().read() })
-    }
-
-    /// # Safety
-    /// `header` has as many bytes as one, initialised.
-    unsafe fn clock_left_by_hand(header: NonNull<Header>) -> u32 {
-        let at = core::mem::offset_of!(Header, clock_by_hand);
-        // SAFETY: inside the header, by the caller's promise.
-        let word = unsafe { header.cast::<u8>().add(at) };
-        // SAFETY: as above, and aligned as the header is; a word may be any bits.
-        unsafe { word.cast::<u32>().read() }
     }
 
     /// Apart, so that its copy has left the stack before a shard is made.
@@ -411,7 +427,7 @@ impl<'r> Cache<'r> {
             #[cfg(feature = "hosted")]
             cells_near: config.shard_count(region),
             #[cfg(feature = "hosted")]
-            // SAFETY: the cells lie right behind a header in a region.
+            // SAFETY: the cells lie right behind a header in a region; a handle's caller writes its own.
             cells: unsafe { header.cast::<u8>().add(CELLS_AT) },
             #[cfg(feature = "hosted")]
             common: header,
@@ -425,12 +441,18 @@ impl<'r> Cache<'r> {
             lock: config.lock,
             clock: config.clock,
             callbacks: Callbacks::default(),
-            on_event: UnsafeCell::new(config.on_event),
+            on_event: config.on_event,
             busy: AtomicU32::new(0),
-            clock_by_hand: AtomicU32::new(0),
         };
         // SAFETY: by the caller's promise.
-        unsafe { header.write(value) };
+        unsafe { Self::magic_at(header.cast()) }.store(stamp.magic, Ordering::Release);
+        let behind = size_of_val(&stamp.magic);
+        // SAFETY: inside the value.
+        let from = unsafe { NonNull::from(&value).cast::<u8>().add(behind) };
+        // SAFETY: inside the place, by the caller's promise.
+        let to = unsafe { header.cast::<u8>().add(behind) };
+        // SAFETY: both have so many bytes behind the magic, and are apart.
+        unsafe { to.copy_from_nonoverlapping(from, size_of::<Header>() - behind) };
         // SAFETY: written just now.
         Self::clean_hooks(unsafe { header.as_mut() });
     }

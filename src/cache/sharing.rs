@@ -9,9 +9,9 @@
 //! by is the handle's header.
 //!
 //! # Invariants
-//! 1. Under a shard's lock its pointers are those of the process that has the lock: `home` says for which address of
-//!    the region they were written, and a process that finds another one there moves them first.
-//! 2. `home` is 0 from when a process is found to have died with the lock until the shard is adopted: no
+//! 1. Under a shard's lock its pointers are those of the process that has the lock: `mapped_at` says for which address
+//!    of the region they were written, and a process that finds another one there moves them first.
+//! 2. `mapped_at` is 0 from when a process is found to have died with the lock until the shard is adopted: no
 //!    process reads such a shard.
 //! 3. A [`Holder`] names each view and reservation, and the process that has it; a lease's token names its process.
 //!
@@ -20,16 +20,17 @@
 
 mod holders;
 mod locks;
+mod untold;
 
 use super::making::Making;
 use super::{Cache, Header};
 use crate::callbacks::Turn;
 use crate::clock::Clock;
-use crate::config::{Config, SHARDS_MAX};
+use crate::config::{Config, EventHook, SHARDS_MAX};
 use crate::hash::KeyHasher;
-use crate::hosted::{HAS_ROBUST, Together, lives, this_process};
+use crate::hosted::{RobustMutex, lives, this_process};
 use crate::layout::Layout;
-use crate::lock::{Beside, Guarded, LockKind, Locks, Post};
+use crate::lock::{Guarded, LockKind, LockSlot, Locks, ProcessShared};
 use crate::pins::{Holder, PINS_DEFAULT, Pins};
 use crate::region::{ALIGN, Cutter, Shared};
 use crate::shard::Shard;
@@ -57,21 +58,25 @@ pub(crate) struct Own {
     handle: NonNull<Header>,
     places: Places,
     config: Config,
+    /// Which process has this: after a fork, not the one that the child's copy names. Twice its number, and one more
+    /// while it forgets what the threads of its parent were about.
+    process: AtomicU32,
     /// Shards adopted that the host was not told of.
     pub(super) adopted: AtomicU32,
+    untold: untold::Untold,
     turns: [Turn; SHARDS_MAX as usize],
 }
 
-/// Where the post of a cell lies; [`Holder`]s follow it.
-const POST_AT: usize = size_of::<Guarded<Shard>>().next_multiple_of(ALIGN);
+/// Where the slot of a cell lies; [`Holder`]s follow it.
+const SLOT_AT: usize = size_of::<Guarded<Shard>>().next_multiple_of(ALIGN);
 
 /// More than any page has entries for: a configuration that asks for more is refused by its layout.
 const HOLDERS_MAX: u32 = 1 << 16;
 
 /// Bytes behind a shard's cell.
 fn beside(config: &Config) -> usize {
-    let gap = POST_AT - size_of::<Guarded<Shard>>();
-    gap + size_of::<Post>() + holders(config) as usize * size_of::<Holder>()
+    let gap = SLOT_AT - size_of::<Guarded<Shard>>();
+    gap + size_of::<LockSlot>() + holders(config) as usize * size_of::<Holder>()
 }
 
 fn holders(config: &Config) -> u32 {
@@ -141,11 +146,11 @@ impl Cache<'_> {
             return Err(Error::NoMemory);
         }
         let stamp = Self::shared_stamp(config, len);
-        // SAFETY: a header's first word, aligned; processes change it by this type alone.
-        let first = unsafe { base.cast::<AtomicU32>().as_ref() };
-        claim(first, stamp).map_err(|error| match error {
-            // SAFETY: as many bytes as a header has.
-            Error::Exists if unsafe { found(base, &stamp) } != Found::Cache => {
+        // SAFETY: as many bytes as a header has, aligned.
+        let magic = unsafe { Self::magic_at(base) };
+        claim(magic, stamp).map_err(|error| match error {
+            // SAFETY: as above.
+            Error::Exists if stamp.compare(&unsafe { Self::stamp_at(base) }) != Found::Cache => {
                 Error::VersionMismatch
             }
             error => error,
@@ -169,11 +174,11 @@ impl Cache<'_> {
             unsafe { Self::enter(base, len, config, handle.0, stamp) }
         });
         let Some(cache) = shared.filter(Self::set_up) else {
-            first.store(0, Ordering::Release);
+            magic.store(0, Ordering::Release);
             return Err(Error::NoMemory);
         };
         cache.begin(config);
-        first.store(MAGIC, Ordering::Release);
+        magic.store(MAGIC, Ordering::Release);
         Ok(cache)
     }
 
@@ -188,9 +193,9 @@ impl Cache<'_> {
     ) -> Result<Self> {
         Self::check_sharing((base, len), config, handle)?;
         let stamp = Self::shared_stamp(config, len);
-        // SAFETY: as in `share_at`.
-        let first = unsafe { base.cast::<AtomicU32>().as_ref() };
-        if let Some(maker) = Stamp::maker(first.load(Ordering::Acquire)) {
+        // SAFETY: as many bytes as a header has, aligned.
+        let there = unsafe { Self::stamp_at(base) };
+        if let Some(maker) = Stamp::maker(there.magic) {
             let is_under_way = lives(maker);
             return Err(if is_under_way {
                 Error::Busy
@@ -198,12 +203,11 @@ impl Cache<'_> {
                 Error::NotFound
             });
         }
-        // SAFETY: as many bytes as a header has.
-        match unsafe { found(base, &stamp) } {
+        match stamp.compare(&there) {
             Found::Cache => {}
             Found::Nothing => return Err(Error::NotFound),
             Found::OtherLayout => {
-                // SAFETY: a header of this very build lies there.
+                // SAFETY: the stamp says that a header of this build lies there.
                 let region = unsafe { base.cast::<Header>().as_ref() }.region;
                 let is_short = len < region;
                 return Err(if is_short {
@@ -229,7 +233,7 @@ impl Cache<'_> {
             return Err(Error::Misaligned);
         }
         let has_lock = match config.lock {
-            LockKind::Default => HAS_ROBUST,
+            LockKind::Default => RobustMutex::EXISTS,
             LockKind::Hooks(_) => true,
             _ => false,
         };
@@ -246,7 +250,7 @@ impl Cache<'_> {
     fn shared_stamp(config: &Config, len: usize) -> Stamp {
         let setup = config.setup();
         let build = [
-            size_of::<Post>(),
+            size_of::<LockSlot>(),
             size_of::<Shard>(),
             Shard::KEPT_AT,
             COUNTERS_AT,
@@ -290,13 +294,13 @@ impl Cache<'_> {
         // SAFETY: inside the handle.
         let own = unsafe { handle.cast::<u8>().add(offset_of!(Handle, own)) }.cast::<Own>();
         let locks = Locks {
-            post_at: POST_AT,
+            slot_at: SLOT_AT,
             region: base,
             hooks: match config.lock {
                 LockKind::Hooks(hooks) => Some(hooks),
                 _ => None,
             },
-            arrive: locks::arrive,
+            take_over: locks::take_over,
             turn: locks::turn,
         };
         let value = Own {
@@ -304,14 +308,18 @@ impl Cache<'_> {
             handle: handle.cast(),
             places,
             config: *config,
+            process: AtomicU32::new(this_process() << 1),
             adopted: AtomicU32::new(0),
+            untold: untold::Untold::default(),
             turns: core::array::from_fn(|_| Turn::default()),
         };
         // SAFETY: the caller's promise.
         unsafe { own.write(value) };
         let outer = Config {
-            // SAFETY: written just now, for as long as the handle is used; each cell has a post.
-            lock: LockKind::Beside(unsafe { Beside::new(own.cast()) }),
+            // SAFETY: written just now, for as long as the handle is used; each cell has a slot.
+            lock: LockKind::ProcessShared(unsafe { ProcessShared::new(own.cast()) }),
+            // What goes in this process's calls is told to no other one.
+            on_event: config.on_event.or(Some(EventHook::NONE)),
             ..*config
         };
         let sizes = (len, places.part * count as usize, places.stride);
@@ -335,18 +343,46 @@ impl Cache<'_> {
     fn set_up(&self) -> bool {
         let Some(own) = self.own() else { return false };
         (0..self.shard_count()).all(|number| {
-            let post = own.place(number, POST_AT).cast::<Post>();
+            let slot = own.place(number, SLOT_AT).cast::<LockSlot>();
             // SAFETY: so many bytes lie beside a cell, and are not in use yet.
-            let made = own.locks.hooks.is_some() || unsafe { Together::make(post.as_ptr().cast()) };
+            let made =
+                own.locks.hooks.is_some() || unsafe { RobustMutex::make(slot.as_ptr().cast()) };
             // SAFETY: as above; the lock is as it is.
-            let post = unsafe { &mut *post.as_ptr() };
-            post.home = AtomicUsize::new(own.locks.home());
-            post.recoveries = AtomicU32::new(0);
-            post.holders = holders(&own.config);
-            own.holders(post).fill(Holder::NONE);
-            own.shard(number).keep_old();
+            let slot = unsafe { &mut *slot.as_ptr() };
+            slot.mapped_at = AtomicUsize::new(own.locks.mapped_at());
+            slot.recoveries = AtomicU32::new(0);
+            // SAFETY: no process has joined yet.
+            unsafe { own.holders(number) }.fill(Holder::NONE);
+            // SAFETY: as above.
+            unsafe { own.shard(number) }.keep_old();
             made
         })
+    }
+
+    /// Where this is a child's copy of a handle: the parent's threads, which were inside callbacks, are not here.
+    #[cold]
+    pub(super) fn forget_parent(&self) {
+        let Some(own) = self.own() else { return };
+        let mine = this_process() << 1;
+        loop {
+            let now = own.process.load(Ordering::Acquire);
+            if now == mine {
+                return;
+            }
+            // Another thread does it.
+            if now == mine | 1 {
+                core::hint::spin_loop();
+                continue;
+            }
+            let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+            if (own.process.compare_exchange(now, mine | 1, order, failed)).is_ok() {
+                own.turns.iter().for_each(Turn::forget);
+                own.adopted.store(0, Ordering::Relaxed);
+                own.untold.take();
+                self.head().callbacks.forget();
+                own.process.store(mine, Ordering::Release);
+            }
+        }
     }
 
     pub(super) fn own(&self) -> Option<&Own> {
@@ -355,19 +391,10 @@ impl Cache<'_> {
     }
 }
 
-/// What lies in a region, for a caller with this stamp.
-///
-/// # Safety
-/// A stamp's bytes can be read there, aligned.
-unsafe fn found(base: NonNull<u8>, stamp: &Stamp) -> Found {
-    // SAFETY: the caller's promise; words may be any bits.
-    stamp.compare(&Stamp::of_words(unsafe { base.cast::<[u32; 4]>().read() }))
-}
-
 /// Lets one process alone make the cache.
-fn claim(first: &AtomicU32, stamp: Stamp) -> Result<()> {
+fn claim(magic: &AtomicU32, stamp: Stamp) -> Result<()> {
     let mine = stamp.made_by(this_process()).magic;
-    let mut now = first.load(Ordering::Acquire);
+    let mut now = magic.load(Ordering::Acquire);
     loop {
         if now == MAGIC {
             return Err(Error::Exists);
@@ -375,7 +402,7 @@ fn claim(first: &AtomicU32, stamp: Stamp) -> Result<()> {
         if Stamp::maker(now).is_some_and(lives) {
             return Err(Error::Busy);
         }
-        match first.compare_exchange(now, mine, Ordering::AcqRel, Ordering::Acquire) {
+        match magic.compare_exchange(now, mine, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Ok(()),
             Err(other) => now = other,
         }

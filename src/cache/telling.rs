@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 
 impl Cache<'_> {
     /// Gives the lock back and tells the host what went. Where another thread is telling, the counts stay in the
-    /// shard: that thread tells them after its own, or the next call does.
+    /// shard, or aside: that thread tells them after its own, or the next call does.
     #[cold]
     pub(super) fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
         let callbacks = &self.head().callbacks;
@@ -19,10 +19,16 @@ impl Cache<'_> {
         if !untold && !gathers(callbacks.has_more()) {
             return;
         }
+        let gone = &mut shard.store.counters.gone;
+        let is_aside = self.put_aside(gone);
         let Some(inside) = callbacks.try_tell() else {
             return;
         };
-        let gone = core::mem::take(&mut shard.store.counters.gone);
+        let gone = if is_aside {
+            self.aside()
+        } else {
+            core::mem::take(gone)
+        };
         drop(shard);
         self.tell_of(&gone);
         // Once: what is added from here on is the next call's, so that this one ends.
@@ -35,6 +41,9 @@ impl Cache<'_> {
     /// What went and was not told, of all shards.
     fn gather_gone(&self) -> Gone {
         let mut sum = Gone::default();
+        if self.put_aside(&mut sum) {
+            return self.aside();
+        }
         for i in 0..self.head().cell_count {
             match self.cell(i).lock(&self.head().lock) {
                 Ok(mut shard) => sum.add(&core::mem::take(&mut shard.store.counters.gone)),
@@ -42,6 +51,16 @@ impl Cache<'_> {
             }
         }
         sum
+    }
+
+    #[cfg(not(feature = "hosted"))]
+    fn put_aside(&self, _: &mut Gone) -> bool {
+        false
+    }
+
+    #[cfg(not(feature = "hosted"))]
+    fn aside(&self) -> Gone {
+        Gone::default()
     }
 
     /// Whether this process adopted shards that the host was not told of.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{BY_HAND, Cache};
+use super::Cache;
 use crate::limits::Limits;
 use crate::optimize::OptimizeReport;
 use crate::page::Page;
@@ -391,20 +391,10 @@ impl Cache<'_> {
             return Err(Error::Invalid);
         }
         self.turn_away()?;
-        let sets = &self.common().clock_by_hand;
-        let by_hand = sets.load(Ordering::Relaxed) == BY_HAND;
-        sets.store(BY_HAND, Ordering::Relaxed);
-        let clock = if by_hand { None } else { head.clock.read() };
+        let clock = head.clock.read();
         self.each_shard(|shard| {
-            let (items, time) = (shard.store.items, &mut shard.store.kept.time);
-            if let Some(now) = clock {
-                time.observe(now);
-                time.restart(now_ms);
-            } else if time.is_unset() {
-                // TTLs of an empty cache reach as far from any time on.
-                time.restart(if items == 0 { now_ms } else { 0 });
-            }
-            shard.store.kept.time.observe(now_ms);
+            let is_empty = shard.store.items == 0;
+            shard.store.kept.set_time(clock, now_ms, is_empty);
         })
     }
 }

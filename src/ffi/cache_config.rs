@@ -41,7 +41,7 @@ pub const LARDER_NO_ADVICE: u32 = 64;
 pub const LARDER_EVENT_EVICTED: u32 = 1;
 /// Expired items were removed.
 pub const LARDER_EVENT_EXPIRED: u32 = 2;
-/// A process that shares the cache had died in mid-call, and its shard was made whole: `items` says how many were.
+/// A process that shares the cache had died in mid-call, and its shard was made whole.
 pub const LARDER_EVENT_RECOVERED: u32 = 3;
 
 /// A cache inside a region of the caller. Calls may come from any thread.
@@ -49,7 +49,7 @@ pub struct larder_cache {
     _header: Header,
 }
 
-/// Evictions or expirations of a call, for larder_cache_config.on_event.
+/// Evictions or expirations of a call, or recoveries, for larder_cache_config.on_event.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct larder_event {
@@ -57,9 +57,9 @@ pub struct larder_event {
     pub kind: u32,
     /// 0
     pub reserved: u32,
-    /// Number of items.
+    /// Number of items; of LARDER_EVENT_RECOVERED, of shards.
     pub items: u64,
-    /// Bytes of their keys and values.
+    /// Bytes of their keys and values; 0 of LARDER_EVENT_RECOVERED.
     pub bytes: u64,
 }
 
@@ -107,8 +107,9 @@ pub struct larder_cache_config {
     pub now_ms: Option<unsafe extern "C" fn(ctx: *mut c_void) -> u64>,
     /// Passed to now_ms.
     pub now_ctx: *mut c_void,
-    /// Takes the cache's lock and returns 0; any other number fails the call with LARDER_BUSY. NULL: the library's
-    /// spin lock, if the build has one. Give both lock and unlock, or neither.
+    /// Takes the cache's lock and returns 0; any other number fails the call with LARDER_BUSY, but for
+    /// LARDER_OWNER_DIED in a shared cache. NULL: the library's spin lock, if the build has one; a robust mutex of the
+    /// C library in a shared cache. Give both lock and unlock, or neither.
     pub lock: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
     /// Releases the lock.
     pub unlock: Option<unsafe extern "C" fn(ctx: *mut c_void)>,

@@ -6,7 +6,8 @@ use super::input::{put, required, status};
 use super::status::larder_status;
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::hosted::{OWNER_DIED, lives};
+use crate::hosted::lives;
+use crate::lock::LockHooks;
 use crate::status::Result;
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -15,7 +16,7 @@ use core::ptr::NonNull;
 /// made the lock consistent before.
 pub const LARDER_OWNER_DIED: i32 = 130;
 
-const _: () = assert!(LARDER_OWNER_DIED == OWNER_DIED);
+const _: () = assert!(LARDER_OWNER_DIED == LockHooks::OWNER_DIED);
 
 /// Whether a process lives: 0 = no. It runs under the lock of a shard and must not wait for callers of the cache; a
 /// call of this cache from inside is LARDER_BUSY.
@@ -64,19 +65,21 @@ unsafe fn enter<'a>(
 /// region of the shard's size takes. Every value whose call had answered is there, but for what was evicted; of a call
 /// that was under way, all or nothing. larder_cache_stats_t counts `recoveries`, and on_event gets
 /// LARDER_EVENT_RECOVERED. Calls with _try_ in their name never do that: they are LARDER_BUSY until another call has.
-/// Statistics of the shard stay, what the policy remembers does not. Views, reservations and leases of living processes
+/// Statistics of the shard stay, but for peak_used, total_allocated, arena_allocs, pool_reuses and the counts of the
+/// index. What the policy remembers does not. Views, reservations and leases of living processes
 /// stay theirs; larder_cache_reap gives those of the others back. larder_cache_lease does not wait for the lease of a
 /// process that has ended.
 ///
 /// A value is never written over another one here, so that a set of an equal size takes room for both for a moment. A
-/// shared cache takes for each shard 128 bytes, and 12 for each of pins_max (0 = 16), more than
+/// shared cache takes for each shard at most 128 bytes, and 12 for each of pins_max (0 = 16), more than
 /// larder_cache_required_size says.
 ///
 /// Each shard has a mutex of the C library's, robust and shared by processes. With lock hooks, they are the lock of
 /// all shards instead: shared by the processes, and `lock` and `try_lock` answer LARDER_OWNER_DIED where they took
-/// the lock of an owner that died. on_event runs in the process whose call caused the event. Hooks and their
-/// contexts are each process's own; all clocks show the same time. larder_cache_set_time, in any process, sets the
-/// time of all.
+/// the lock of an owner that died. on_event runs in the process whose call caused the event, or made the shard
+/// whole; what went in the last call of a process that died is told to none. Hooks and their contexts are each
+/// process's own, and all or none have lock hooks; all clocks show the same time. larder_cache_set_time, in any
+/// process, sets the time of all.
 ///
 /// All processes trust each other, as threads do: one that writes at random into the memory can break the cache of
 /// all, and LARDER_CHECKSUM finds values that were damaged. They run the same build of the library with the same C
@@ -109,8 +112,9 @@ pub unsafe extern "C" fn larder_cache_share(
     unsafe { enter(memory, config, handle, out, Cache::share_at) }
 }
 
-/// Joins the cache that another process made in `memory` with larder_cache_share. The configuration is the same, but
-/// for the hooks, which are this process's own. Nothing is rebuilt, and other processes' calls go on meanwhile.
+/// Joins the cache that another process made in `memory` with larder_cache_share. The configuration is the same, with
+/// the memory_limit that the cache was made with, but for the hooks, which are this process's own. Nothing is rebuilt,
+/// and other processes' calls go on meanwhile.
 ///
 /// LARDER_NOT_FOUND where there is no cache, or the process died that was making it: larder_cache_share makes one then.
 /// LARDER_BUSY while one is being made. LARDER_VERSION_MISMATCH for a cache of another version or build, another size

@@ -8,7 +8,7 @@ pub type larder_status = i32;
 
 /// Done.
 pub const LARDER_OK: i32 = 0;
-/// No item has this key, or it has expired. In other calls: the end of a list.
+/// No item has this key, or it has expired. In other calls: the end of a list, or no cache in this memory.
 pub const LARDER_NOT_FOUND: i32 = -1;
 /// An argument is NULL or out of range, or the configuration does not allow the call. Nothing was changed.
 pub const LARDER_INVALID: i32 = -2;
@@ -18,11 +18,12 @@ pub const LARDER_NO_MEMORY: i32 = -3;
 pub const LARDER_TOO_LARGE: i32 = -4;
 /// The buffer is shorter than the value. The length was written.
 pub const LARDER_BUFFER_TOO_SMALL: i32 = -5;
-/// An item with this key exists.
+/// An item with this key exists, or a cache that others share does in this memory.
 pub const LARDER_EXISTS: i32 = -6;
 /// The value has another type.
 pub const LARDER_TYPE_MISMATCH: i32 = -7;
-/// Another call has the lock, the monitor runs already, or a callback called its own cache.
+/// Another call has the lock, another caller the lease, the monitor runs already, a shared cache is being made or
+/// recovered, or a callback called its own cache.
 pub const LARDER_BUSY: i32 = -8;
 /// An invariant is broken, or an item does not fit its checksum.
 pub const LARDER_CORRUPT: i32 = -9;

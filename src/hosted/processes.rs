@@ -1,6 +1,7 @@
 //! Processes: a mutex that they share, and that tells the next owner that the last one died; who lives.
 #![allow(unsafe_code)]
 
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 use core::cell::UnsafeCell;
 
 /// How a lock was taken.
@@ -15,27 +16,25 @@ pub(crate) enum Taken {
 }
 
 impl Taken {
-    /// What a function like pthread_mutex_lock answered.
-    pub(crate) fn of(answer: i32) -> Self {
+    /// What a function like pthread_mutex_lock answered; `owner_died` is how it says that.
+    #[inline(always)]
+    pub(crate) fn of(answer: i32, owner_died: i32) -> Self {
         match answer {
             0 => Self::Well,
-            OWNER_DIED => Self::OwnerDied,
+            _ if answer == owner_died => Self::OwnerDied,
             _ => Self::No,
         }
     }
 }
 
-/// What tells that the last owner died.
-pub(crate) const OWNER_DIED: i32 = 130;
-
-/// Whether the C library has mutexes that outlive their owner.
-pub(crate) const HAS_ROBUST: bool = cfg!(any(target_os = "linux", target_os = "freebsd"));
-
-/// A mutex in memory that processes share.
-pub(crate) struct Together(UnsafeCell<libc::pthread_mutex_t>);
+/// A mutex in memory that processes share, of the C library's, which outlives its owner.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+pub(crate) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-impl Together {
+impl RobustMutex {
+    /// Whether the C library has them.
+    pub(crate) const EXISTS: bool = true;
     /// Looks of a waiter before it sleeps, and pauses of the processor before each.
     const LOOKS: u32 = 64;
     const SPINS: u32 = 8;
@@ -50,7 +49,9 @@ impl Together {
         let mut attributes = core::mem::MaybeUninit::uninit();
         let a = attributes.as_mut_ptr();
         // SAFETY: a place for the attributes.
-        let made = unsafe { libc::pthread_mutexattr_init(a) } == 0;
+        if unsafe { libc::pthread_mutexattr_init(a) } != 0 {
+            return false;
+        }
         // SAFETY: initialised above.
         let shared = unsafe { libc::pthread_mutexattr_setpshared(a, libc::PTHREAD_PROCESS_SHARED) };
         // SAFETY: as above.
@@ -58,15 +59,18 @@ impl Together {
         // SAFETY: as above.
         let kind = unsafe { libc::pthread_mutexattr_settype(a, libc::PTHREAD_MUTEX_ERRORCHECK) };
         // SAFETY: the caller's place, and attributes that are initialised.
-        made && [shared, robust, kind] == [0; 3]
-            && unsafe { libc::pthread_mutex_init(at.cast(), a) } == 0
+        let made = unsafe { libc::pthread_mutex_init(at.cast(), a) };
+        // SAFETY: initialised above, and not used from here on.
+        unsafe { libc::pthread_mutexattr_destroy(a) };
+        [shared, robust, kind, made] == [0; 4]
     }
 
     /// Takes it, if no thread has it.
     #[inline(always)]
     pub(crate) fn try_lock(&self) -> Taken {
         // SAFETY: made by `make`, and not moved since.
-        Self::taken(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
+        let answer = unsafe { libc::pthread_mutex_trylock(self.0.get()) };
+        Taken::of(answer, libc::EOWNERDEAD)
     }
 
     /// Takes it, which another thread has. A call is short: a waiter looks at the mutex a while before it sleeps. A
@@ -84,19 +88,16 @@ impl Together {
         loop {
             let answer = self.nap();
             if answer != libc::ETIMEDOUT {
-                return Self::taken(answer);
+                return Taken::of(answer, libc::EOWNERDEAD);
             }
         }
     }
 
     /// Sleeps until the mutex is this thread's, or so long that it is to be looked at again. Of those who sleep, the
     /// kernel wakes one. If that one is killed before it has the mutex, and a third has taken it meanwhile, the others
-    /// sleep on.
+    /// sleep on. The time is one of the day's: where that is set back, a sleep is longer.
     fn nap(&self) -> i32 {
-        let Some(mut until) = super::clock(libc::CLOCK_REALTIME) else {
-            // SAFETY: as in `try_lock`.
-            return unsafe { libc::pthread_mutex_lock(self.0.get()) };
-        };
+        let mut until = super::clock(libc::CLOCK_REALTIME).unwrap_or_else(super::monotonic);
         until.tv_nsec += Self::NAP_NS;
         if until.tv_nsec >= 1_000_000_000 {
             until.tv_nsec -= 1_000_000_000;
@@ -106,17 +107,8 @@ impl Together {
         unsafe { libc::pthread_mutex_timedlock(self.0.get(), &raw const until) }
     }
 
-    #[inline(always)]
-    fn taken(answer: i32) -> Taken {
-        match answer {
-            0 => Taken::Well,
-            libc::EOWNERDEAD => Taken::OwnerDied,
-            _ => Taken::No,
-        }
-    }
-
-    /// What the owner that died left is known from now on.
-    pub(crate) fn forgive(&self) {
+    /// Lets it be used on, after its owner died.
+    pub(crate) fn make_consistent(&self) {
         // SAFETY: as in `try_lock`.
         unsafe { libc::pthread_mutex_consistent(self.0.get()) };
     }
@@ -130,7 +122,12 @@ impl Together {
 
 /// Without such mutexes nothing is made, so nothing is locked.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-impl Together {
+pub(crate) struct RobustMutex;
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+impl RobustMutex {
+    pub(crate) const EXISTS: bool = false;
+
     pub(crate) unsafe fn make(_: *mut Self) -> bool {
         false
     }
@@ -143,7 +140,7 @@ impl Together {
         Taken::No
     }
 
-    pub(crate) fn forgive(&self) {}
+    pub(crate) fn make_consistent(&self) {}
 
     pub(crate) fn unlock(&self) {}
 }
@@ -164,16 +161,24 @@ pub(crate) fn lives(process: u32) -> bool {
     answer == 0 || !is_missing()
 }
 
-#[cfg(any(target_os = "linux", target_os = "emscripten"))]
 fn is_missing() -> bool {
     // SAFETY: always callable.
-    let error = unsafe { libc::__errno_location() };
+    let error = unsafe { errno() };
     // SAFETY: the calling thread's.
     (unsafe { error.read() }) == libc::ESRCH
 }
 
-/// Who cannot be asked for counts as alive.
-#[cfg(not(any(target_os = "linux", target_os = "emscripten")))]
-fn is_missing() -> bool {
-    false
-}
+#[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
+use libc::__error as errno;
+
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+use libc::__errno as errno;
+
+#[cfg(not(any(
+    target_os = "freebsd",
+    target_vendor = "apple",
+    target_os = "android",
+    target_os = "netbsd",
+    target_os = "openbsd",
+)))]
+use libc::__errno_location as errno;

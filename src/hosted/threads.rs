@@ -18,9 +18,46 @@ impl Moment {
         let mut time = self.0;
         let nanos = time.tv_nsec as u64 + ms % 1000 * 1_000_000;
         let secs = (ms / 1000).min(u64::from(u32::MAX)) + nanos / 1_000_000_000;
-        time.tv_sec += secs as libc::time_t;
+        time.tv_sec = time.tv_sec.saturating_add(secs as _);
         time.tv_nsec = (nanos % 1_000_000_000) as libc::c_long;
         Self(time)
+    }
+
+    /// Waits for a signal until then, by the monotonic clock.
+    ///
+    /// # Safety
+    /// Condition and mutex are initialised, the condition as [`Gate::new`] does it, and the mutex is held.
+    #[cfg(not(target_vendor = "apple"))]
+    unsafe fn wait_for(
+        &self,
+        changed: *mut libc::pthread_cond_t,
+        mutex: *mut libc::pthread_mutex_t,
+    ) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { libc::pthread_cond_timedwait(changed, mutex, &raw const self.0) }
+    }
+
+    /// Apple's conditions know no clock but the time of day; they wait for a length of time instead.
+    ///
+    /// # Safety
+    /// As above.
+    #[cfg(target_vendor = "apple")]
+    unsafe fn wait_for(
+        &self,
+        changed: *mut libc::pthread_cond_t,
+        mutex: *mut libc::pthread_mutex_t,
+    ) -> i32 {
+        let now = monotonic();
+        let borrows = self.0.tv_nsec < now.tv_nsec;
+        let mut rest = libc::timespec {
+            tv_sec: self.0.tv_sec - now.tv_sec - i64::from(borrows),
+            tv_nsec: self.0.tv_nsec - now.tv_nsec + if borrows { 1_000_000_000 } else { 0 },
+        };
+        if rest.tv_sec < 0 {
+            (rest.tv_sec, rest.tv_nsec) = (0, 0);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { libc::pthread_cond_timedwait_relative_np(changed, mutex, &raw const rest) }
     }
 }
 
@@ -67,8 +104,11 @@ impl<T> Gate<T> {
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: a place for the attributes.
         unsafe { libc::pthread_condattr_init(attributes.as_mut_ptr()) };
+        #[cfg(not(target_vendor = "apple"))]
         // SAFETY: initialised in the line above.
-        unsafe { libc::pthread_condattr_setclock(attributes.as_mut_ptr(), libc::CLOCK_MONOTONIC) };
+        unsafe {
+            libc::pthread_condattr_setclock(attributes.as_mut_ptr(), libc::CLOCK_MONOTONIC)
+        };
         // SAFETY: a place for the condition, and initialised attributes.
         unsafe { libc::pthread_cond_init(changed.as_mut_ptr(), attributes.as_ptr()) };
         Self {
@@ -104,9 +144,7 @@ impl<T> Open<'_, T> {
     pub(crate) fn wait_until(&mut self, moment: &Moment) -> bool {
         let Gate { changed, mutex, .. } = self.0;
         // SAFETY: as in `wait`.
-        let answer = unsafe {
-            libc::pthread_cond_timedwait(changed.get(), mutex.get(), &raw const moment.0)
-        };
+        let answer = unsafe { moment.wait_for(changed.get(), mutex.get()) };
         answer == libc::ETIMEDOUT
     }
 }

@@ -3,6 +3,7 @@
 use super::Items;
 #[cfg(feature = "hosted")]
 use crate::hosted::lives;
+use crate::limits::PROCESS_BITS;
 use crate::page::{Id, Pages};
 
 /// What tells a lease from the other leases of its shard.
@@ -14,10 +15,6 @@ use crate::page::{Id, Pages};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(pub(crate) u64);
 
-/// A process's number has 22 bits at most on Linux, 17 on FreeBSD.
-const PROCESS_BITS: u32 = 24;
-/// Whether there are processes.
-const SHARES: bool = cfg!(feature = "hosted");
 const NUMBER_BITS: u32 = u64::BITS - PROCESS_BITS;
 
 impl Token {
@@ -32,12 +29,12 @@ impl Token {
 
     /// Whether it is of a process, of those that share the cache, that lives.
     pub(crate) fn is_held(self) -> bool {
-        SHARES && self.process() != 0 && lives(self.process())
+        lives(self.process())
     }
 
     /// Whether it is of one that has ended.
     pub(crate) fn is_left(self) -> bool {
-        SHARES && self.process() != 0 && !lives(self.process())
+        self.process() != 0 && !self.is_held()
     }
 
     /// 0 where one process alone uses the cache.
@@ -46,6 +43,7 @@ impl Token {
     }
 }
 
+/// Without `hosted`, one alone uses the cache.
 #[cfg(not(feature = "hosted"))]
 fn lives(_: u32) -> bool {
     false

@@ -58,9 +58,7 @@ impl Shard {
             meta: store.next_meta(tag),
         };
         let shape = self.shape_for(key.len(), value.len(), expiry.is_some())?;
-        if self.store.held > 0 {
-            self.pins.void(&mut self.store, Some(key));
-        }
+        self.void(key);
         if head.is_live() && !head.is_long() && !self.keeps_old() {
             self.store.overwrite(id, &shape, &draft);
             self.store.counters.updates -= 1;
@@ -97,9 +95,6 @@ impl Shard {
         let done = self.extend_uncounted(hash, key, bytes, end);
         match done {
             Ok(()) => {
-                if self.store.held > 0 {
-                    self.pins.void(&mut self.store, Some(key));
-                }
                 self.store.counters.sets += 1;
                 self.note_usage();
             }
@@ -150,7 +145,8 @@ impl Shard {
         let (pages, layout) = (&mut store.pages, store.layout);
         layout.copy_value(pages, (id, old), (to, new), old_at);
         layout.write_at(pages, to, new, bytes_at, bytes);
-        store.replace(hash, id, to, new);
+        self.void(key);
+        self.store.replace(hash, id, to, new);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ impl Shard {
     /// What a ticket is for, if it is held.
     fn held(&self, ticket: Ticket, purpose: Purpose) -> Result<Id> {
         let (id, generation) = self.pins.entry(&self.store, ticket.entry);
-        let right = generation == ticket.generation && generation & 1 == purpose as u32;
+        let right = generation == ticket.generation && Purpose::of(generation) == purpose;
         id.some().filter(|_| right).ok_or(Error::Stale)
     }
 
@@ -142,6 +142,13 @@ impl Shard {
         }
         let meta = store.next_meta(0);
         store.layout.set_meta(&mut store.pages, id, meta);
+        if self.store.held > 0 {
+            let mut copy = [0; KEY_LEN_MAX];
+            let key = self.store.layout.key(&self.store.pages, id);
+            let to = copy.get_mut(..key.len()).unwrap_or_default();
+            crate::region::copy(to, key);
+            self.void(to);
+        }
         let store = &mut self.store;
         match old {
             Some((old, _)) => store.replace(hash, old, id, head),
@@ -151,13 +158,6 @@ impl Shard {
             }
         }
         store.counters.sets += 1;
-        if store.held > 0 {
-            let mut copy = [0; KEY_LEN_MAX];
-            let key = store.layout.key(&store.pages, id);
-            let to = copy.get_mut(..key.len()).unwrap_or_default();
-            crate::region::copy(to, key);
-            self.pins.void(&mut self.store, Some(to));
-        }
         Ok(())
     }
 

@@ -98,19 +98,10 @@ impl Shard {
     /// Ends the leases in a page whose processes `is_alive` does not know.
     #[cfg(feature = "hosted")]
     pub(crate) fn reap(&mut self, page: Page, is_alive: &mut dyn FnMut(u32) -> bool) {
-        loop {
-            let mut left = Id::NONE;
-            self.store.each_in(page, |id, head| {
-                let mut is_left = |process| process != 0 && !is_alive(process);
-                if head.is_lease() && is_left(self.token(id).process()) {
-                    left = id;
-                }
-                left == Id::NONE
-            });
-            match left.some() {
-                Some(id) => self.store.expire(id),
-                None => return,
+        self.store.each_in_mut(page, |store, id, head| {
+            if head.is_lease() && !is_alive(store.layout.token(&store.pages, id).process()) {
+                store.expire(id);
             }
-        }
+        });
     }
 }

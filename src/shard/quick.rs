@@ -137,6 +137,8 @@ impl Shard {
             store.policy.queues.requested(hash, false, || granules);
             let uses = old.used().uses();
             let head = Head::new(key.len(), value.bytes.len(), value.value_type, uses);
+            self.void(key);
+            let store = &mut self.store;
             store.rewrite(id, old, head, value.bytes);
             store.counters.sets += 1;
             return Some(Ok(()));
@@ -174,6 +176,8 @@ impl Shard {
         if store.index.moves != moves {
             segment = store.index.segment(&store.pages, hash);
         }
+        self.void(key);
+        let store = &mut self.store;
         store.insert(segment, hash, id, head);
         store.counters.sets += 1;
         self.note_usage();

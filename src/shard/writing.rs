@@ -5,7 +5,7 @@
 use super::{NewValue, SetMode, Shard};
 use crate::expiry::{Instant, NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Head, Meta, Shape};
+use crate::item::{Draft, Head, LEASE_TYPE, Meta, Shape};
 use crate::page::Id;
 use crate::planted;
 use crate::segment::Segment;
@@ -25,14 +25,10 @@ impl Shard {
             SetMode::Set => self.set_quickly(hash, key, value),
             _ => None,
         };
-        let done = match quick {
+        match quick {
             Some(done) => done,
             None => self.set_other(hash, key, value, mode),
-        };
-        if self.store.held > 0 && done.is_ok() {
-            self.pins.void(&mut self.store, Some(key));
         }
-        done
     }
 
     #[inline(never)]
@@ -141,7 +137,10 @@ impl Shard {
         if store.index.moves != moves {
             segment = store.index.segment(&store.pages, hash);
         }
-        store.insert(segment, hash, id, head);
+        if draft.value_type != LEASE_TYPE {
+            self.void(draft.key);
+        }
+        self.store.insert(segment, hash, id, head);
         Ok(())
     }
 
@@ -160,6 +159,7 @@ impl Shard {
                 uses: head.used().uses(),
                 ..*draft
             };
+            self.void(draft.key);
             self.store.overwrite(id, shape, &draft);
             self.lru_hit(id);
             return Ok(());
@@ -221,6 +221,8 @@ impl Shard {
             None => store.newcomers(),
         };
         let (id, head) = store.append_with_room(owner, shape, &draft)?;
+        self.void(draft.key);
+        let store = &mut self.store;
         match store.find(hash, draft.key) {
             Some((old, _)) => store.replace(hash, old, id, head),
             None => {
@@ -229,6 +231,15 @@ impl Shard {
             }
         }
         Ok(())
+    }
+
+    /// The reservations of a key come too late from now on. This is done before what they come too late for: a process
+    /// that shares the cache may die in between.
+    #[inline]
+    pub(super) fn void(&mut self, key: &[u8]) {
+        if self.store.held > 0 {
+            self.pins.void(&mut self.store, Some(key));
+        }
     }
 
     pub(crate) fn lru_hit(&mut self, id: Id) {
@@ -244,9 +255,7 @@ impl Shard {
     /// Takes an item out.
     #[cfg_attr(not(feature = "small"), inline(always))]
     pub(crate) fn delete(&mut self, hash: Hash, key: &[u8]) -> Result<()> {
-        if self.store.held > 0 {
-            self.pins.void(&mut self.store, Some(key));
-        }
+        self.void(key);
         match self.delete_quickly(hash, key) {
             Some(done) => done,
             None => self.delete_other(hash, key),
@@ -277,7 +286,9 @@ impl Shard {
             return Ok(());
         }
         let expiry = expiry.unwrap_or((NEVER, u64::MAX));
-        if has_ttl && self.store.set_expiry(id, expiry) {
+        // A checksum and what it is of change one after the other.
+        let in_place = has_ttl && !(self.keeps_old() && self.store.layout.format.checksum);
+        if in_place && self.store.set_expiry(id, expiry) {
             return Ok(());
         }
         self.copy_with_expiry(hash, id, expiry)

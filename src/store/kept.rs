@@ -16,9 +16,13 @@ pub(crate) struct Kept {
     /// The item that was replaced last: of two items with one key, the other one is right.
     pub(crate) replaced: Id,
     pub(crate) lru: Lru,
-    /// No bytes of the stack are to lie here.
-    spare: u32,
+    /// [`BY_HAND`] where the host sets the shard's time by hand.
+    by_hand: u32,
 }
+
+/// No damage to a word is likely to make this of another: a cache that waits for a time that is never set would return
+/// what has expired.
+const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
 
 const _: () = assert!(size_of::<Kept>() == 72);
 
@@ -29,8 +33,28 @@ impl Kept {
             replaced: Id::NONE,
             lru: Lru::EMPTY,
             version: 0,
-            spare: 0,
+            by_hand: 0,
         }
+    }
+
+    /// Whether the host sets the time by hand, and no clock is looked at.
+    #[inline]
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.by_hand == BY_HAND
+    }
+
+    /// The host says what time it is, in place of a clock that shows `clock`. A process that dies in here leaves a
+    /// time that went on by no more than the clock.
+    pub(crate) fn set_time(&mut self, clock: Option<u64>, now_ms: u64, is_empty: bool) {
+        if let Some(clock) = clock.filter(|_| !self.is_by_hand()) {
+            self.time.observe(clock);
+            self.time.restart(now_ms);
+        } else if self.time.is_unset() {
+            // TTLs of an empty cache reach as far from any time on.
+            self.time.restart(if is_empty { now_ms } else { 0 });
+        }
+        self.by_hand = BY_HAND;
+        self.time.observe(now_ms);
     }
 
     /// What an earlier owner left, wherever it was stopped; `None` where its time cannot be one.
@@ -44,7 +68,7 @@ impl Kept {
                 u32::from_ne_bytes(half(4).unwrap_or([0; 4])),
             )
         };
-        let ((replaced, newest), (oldest, _)) = (halves(g), halves(h));
+        let ((replaced, newest), (oldest, by_hand)) = (halves(g), halves(h));
         Some(Self {
             version,
             replaced: Id(replaced),
@@ -52,6 +76,7 @@ impl Kept {
                 newest: Id(newest),
                 oldest: Id(oldest),
             },
+            by_hand,
             ..Self::new(Time::left_behind([a, b, c, d, e, f])?)
         })
     }

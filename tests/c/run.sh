@@ -46,6 +46,32 @@ cpp_page() {
     limited "$out/cpp-page" | grep '^greeting = hello, larder$'
 }
 
+# Compiles the pieces of docs/sharing.md; two processes enter by the second one.
+sharing_page() {
+    awk -v out="$out/sharing-page" '/^```c$/ { file = out "-" ++count ".c"; next } /^```$/ { file = "" }
+        file { print >file }' docs/sharing.md
+    flags='-std=gnu11 -Wall -Wextra -Werror -Iinclude'
+    cc $flags -fsyntax-only "$out/sharing-page-1.c" || return 1
+    cat >>"$out/sharing-page-2.c" <<'END' || return 1
+#include <sys/wait.h>
+int main(void)
+{
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    const char *name = "/larder-sharing-page";
+    int status = 1;
+    pid_t child = fork();
+    larder_cache *cache = enter(name, 1 << 20, &config);
+    if (child == 0)
+        _exit(cache == NULL || larder_cache_set(cache, "key", 3, "value", 5, 0) != LARDER_OK);
+    waitpid(child, &status, 0);
+    shm_unlink(name);
+    return status != 0 || cache == NULL || larder_cache_contains(cache, "key", 3) != LARDER_OK;
+}
+END
+    cc $flags "$out/sharing-page-2.c" "$archive" $LIBS -lrt -o "$out/sharing-page-2" &&
+        limited "$out/sharing-page-2"
+}
+
 has_doctest() { echo '#include <doctest/doctest.h>' | g++ -x c++ -fsyntax-only - 2>/dev/null; }
 
 # Without exceptions, a memory resource that has no room ends the program by SIGABRT.
@@ -406,6 +432,7 @@ programs=$(cd tests/c && ls *.c | sed 's/\.c$//')
 for program in $programs; do
     step "$program" build_and_run "$program"
 done
+step 'the pieces of docs/sharing.md' sharing_page
 for standard in c++11 c++20; do
     if has g++; then
         step "consumer $standard" build_and_run_cpp "$standard"

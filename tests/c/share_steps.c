@@ -2,17 +2,18 @@
  * next process goes on: the walker is content, every other value is as it was, and that of the call is the old one or
  * the new one.
  *
- * share_steps [STRIDE]: kills it before every STRIDE-th instruction (251), from a random one on. Linux alone: the child
- * is stepped by ptrace. */
+ * share_steps [STRIDE]: kills it before every STRIDE-th instruction (251), from a random one on. A short call has
+ * a shorter stride. Linux alone: the child is stepped by ptrace. */
 #define _GNU_SOURCE
 #include "share.h"
 
 #include <sys/ptrace.h>
 
-enum { SIZE = 320 << 10, KEYS = 120, GONE = 1000, STRIDE = 251, QUICK = 1499, LONG_LEN = 5000 };
+enum { SIZE = 320 << 10, KEYS = 120, GONE = 1000, STRIDE = 251, QUICK = 1499, LONG_LEN = 5000, HOUR = 3600000 };
+#define SOME_DAY UINT64_C(1800000000000)
 
 static larder_cache *shared;
-static unsigned char *mapped, *snapshot;
+static unsigned char *mapped, *snapshot, *filled;
 
 /* ---- values ---- */
 
@@ -107,29 +108,80 @@ static void call_reserve(uint32_t key)
     (void)larder_cache_commit(shared, &reservation);
 }
 
+static void call_set_time(uint32_t key)
+{
+    (void)key;
+    (void)larder_cache_set_time(shared, SOME_DAY);
+}
+
+/* ---- what others hold meanwhile ---- */
+
+static larder_reservation older;
+
+/* A reservation that is older than what the call stores. */
+static void ready_reservation(uint32_t key)
+{
+    CHECK_STATUS(larder_cache_reserve(shared, &key, sizeof key, 8, LARDER_TTL_NEVER, &older), LARDER_OK);
+}
+
+static void then_too_late(uint32_t key, int is_new)
+{
+    larder_status status = larder_cache_commit(shared, &older);
+    CHECK(status == LARDER_STALE || (status == LARDER_OK && !is_new));
+    if (status == LARDER_OK)
+        CHECK_STATUS(larder_cache_delete(shared, &key, sizeof key), LARDER_OK);
+}
+
+static void ready_expiry(uint32_t key)
+{
+    CHECK_STATUS(larder_cache_touch(shared, &key, sizeof key, HOUR), LARDER_OK);
+}
+
+/* It has not expired: no more time passed than between two looks at one clock. */
+static void then_an_hour(uint32_t key, int is_new)
+{
+    (void)is_new;
+    CHECK_STATUS(larder_cache_set_time(shared, SOME_DAY + 1), LARDER_OK);
+    CHECK(has(key, 1));
+}
+
+/* ---- all of them ---- */
+
 struct call {
     const char *name;
     void (*run)(uint32_t key);
     uint32_t key, old, new;
+    /* 0 = that of the run, else at most this. */
+    uint64_t stride;
+    void (*ready)(uint32_t key);
+    void (*then)(uint32_t key, int is_new);
 };
 
 static const struct call calls[] = {
-    {"get", call_get, 33, 1, 1},
-    {"get of a long value", call_get, 39, 1, 1},
-    {"get of nothing", call_get, KEYS + 1, 0, 0},
-    {"set over an equal size", call_set, 34, 1, 2},
-    {"set over another size", call_set, 35, 1, 2},
-    {"set over a long value", call_set, 49, 1, 2},
-    {"set of a new key", call_set, KEYS + 2, 0, 2},
-    {"set of a new long value", call_set, KEYS + 9, 0, 2},
-    {"reserve and commit", call_reserve, 36, 1, 2},
-    {"reserve and commit a long value", call_reserve, 59, 1, 2},
-    {"pin and unpin", call_pin, 37, 1, 1},
-    {"touch", call_touch, 38, 1, 1},
-    {"append", call_append, 41, 1, 1},
-    {"delete", call_delete, 34, 1, 0},
-    {"delete of a long value", call_delete, 39, 1, 0},
-    {"optimize", call_optimize, 33, 1, 1},
+    {"get", call_get, 33, 1, 1, 0, NULL, NULL},
+    {"get of a long value", call_get, 39, 1, 1, 0, NULL, NULL},
+    {"get of nothing", call_get, KEYS + 1, 0, 0, 0, NULL, NULL},
+    {"set over an equal size", call_set, 34, 1, 2, 0, NULL, NULL},
+    {"set over another size", call_set, 35, 1, 2, 0, NULL, NULL},
+    {"set over a long value", call_set, 49, 1, 2, 0, NULL, NULL},
+    {"set of a new key", call_set, KEYS + 2, 0, 2, 0, NULL, NULL},
+    {"set of a new long value", call_set, KEYS + 9, 0, 2, 0, NULL, NULL},
+    {"reserve and commit", call_reserve, 36, 1, 2, 0, NULL, NULL},
+    {"reserve and commit a long value", call_reserve, 59, 1, 2, 0, NULL, NULL},
+    {"pin and unpin", call_pin, 37, 1, 1, 0, NULL, NULL},
+    {"touch", call_touch, 38, 1, 1, 0, NULL, NULL},
+    {"append", call_append, 41, 1, 1, 0, NULL, NULL},
+    {"delete", call_delete, 34, 1, 0, 0, NULL, NULL},
+    {"delete of a long value", call_delete, 39, 1, 0, 0, NULL, NULL},
+    {"optimize", call_optimize, 33, 1, 1, 0, NULL, NULL},
+    {"set over what is reserved", call_set, 35, 1, 2, 0, ready_reservation, then_too_late},
+    {"set of a reserved key", call_set, KEYS + 2, 0, 2, 0, ready_reservation, then_too_late},
+    {"set time", call_set_time, 38, 1, 1, 7, ready_expiry, then_an_hour},
+};
+
+static const struct call summed_calls[] = {
+    {"checksum: touch", call_touch, 38, 1, 1, 0, ready_expiry, NULL},
+    {"checksum: set over", call_set, 34, 1, 2, 0, NULL, NULL},
 };
 
 /* ---- killing ---- */
@@ -189,6 +241,8 @@ static void survive(const struct call *call, uint64_t instruction)
     for (uint32_t key = 0; key < KEYS; key++)
         others = others && (key == call->key || has(key, 1));
     CHECK(others);
+    if (call->then != NULL)
+        call->then(call->key, !old);
     /* The shard works on. */
     CHECK_STATUS(store(KEYS + 20, 1), LARDER_OK);
     CHECK(has(KEYS + 20, 1));
@@ -196,6 +250,44 @@ static void survive(const struct call *call, uint64_t instruction)
     larder_cache_stats_t stats = share_stats(shared);
     CHECK(stats.evictions == 0 && stats.views == 0 && stats.reservations == 0);
     CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
+}
+
+static void step_through(const struct call *call, uint64_t stride)
+{
+    set_context(call->name, "made ready");
+    if (call->ready != NULL)
+        call->ready(call->key);
+    memcpy(snapshot, mapped, SIZE);
+    if (call->stride > 0 && call->stride < stride)
+        stride = call->stride;
+    uint64_t instruction = 1 + (uint64_t)rand() % stride, kills = 0, recovered = 0;
+    int killed;
+    new_len = len_of(call->key, 2);
+    write_value(new_value, call->key, 2);
+    do {
+        killed = killed_before(call, instruction);
+        uint64_t recoveries = share_stats(shared).recoveries;
+        survive(call, instruction);
+        memcpy(mapped, snapshot, SIZE);
+        kills += (uint64_t)killed;
+        recovered += recoveries;
+        instruction += stride;
+    } while (killed);
+    memcpy(mapped, filled, SIZE);
+    printf("share_steps: %-32s %6" PRIu64 " kills, %6" PRIu64 " inside a shard\n", call->name, kills, recovered);
+    CHECK(stride > STRIDE || (kills > 0 && recovered > 0));
+}
+
+/* A cache with these flags in which something is. */
+static void make(uint32_t flags)
+{
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    config.flags = flags;
+    mapped = share_map(SIZE);
+    CHECK_STATUS(share_make(mapped, SIZE, &config, &shared), LARDER_OK);
+    fill();
+    CHECK(share_stats(shared).evictions == 0);
+    memcpy(filled, mapped, SIZE);
 }
 
 int main(int argc, char **argv)
@@ -207,28 +299,13 @@ int main(int argc, char **argv)
         return 2;
     }
     srand((unsigned)time(NULL));
-    mapped = share_map(SIZE);
     snapshot = malloc(SIZE);
-    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
-    CHECK_STATUS(share_make(mapped, SIZE, &config, &shared), LARDER_OK);
-    fill();
-    CHECK(share_stats(shared).evictions == 0);
-    memcpy(snapshot, mapped, SIZE);
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        uint64_t instruction = 1 + (uint64_t)rand() % stride, kills = 0, recovered = 0;
-        int killed;
-        new_len = len_of(calls[i].key, 2);
-        write_value(new_value, calls[i].key, 2);
-        do {
-            killed = killed_before(&calls[i], instruction);
-            uint64_t recoveries = share_stats(shared).recoveries;
-            survive(&calls[i], instruction);
-            memcpy(mapped, snapshot, SIZE);
-            kills += (uint64_t)killed;
-            recovered += recoveries;
-            instruction += stride;
-        } while (killed);
-        printf("share_steps: %-32s %6" PRIu64 " kills, %6" PRIu64 " inside a shard\n", calls[i].name, kills, recovered);
-    }
+    filled = malloc(SIZE);
+    make(0);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        step_through(&calls[i], stride);
+    make(LARDER_CHECKSUM);
+    for (size_t i = 0; i < sizeof summed_calls / sizeof *summed_calls; i++)
+        step_through(&summed_calls[i], stride);
     return check_end("share_steps");
 }

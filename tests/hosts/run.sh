@@ -3,8 +3,8 @@
 # byte first (PowerPC). Runs the Rust tests, and the C programs with a library for that machine. Debian's cargo builds
 # Rust's own library for them, since there is no prebuilt one. Prints the counts at the end.
 # Tests with a million items have the same result on every machine, so they are left out. s390x, with 64 bits and the
-# high byte first, runs only if named.
-# usage: run.sh [armv7] [powerpc] [s390x]     default: armv7 and powerpc
+# high byte first, runs only if named. For FreeBSD and macOS, which do not run here, the library is compiled.
+# usage: run.sh [armv7] [powerpc] [s390x] [freebsd] [macos]     default: all but s390x
 set -eu
 cd "$(dirname "$0")/../.."
 built=$PWD/target/hosts
@@ -38,13 +38,30 @@ c_program() {
         limited "$3" -L "/usr/$2" "$out/$4-$1" quick
 }
 
+# is_there ABOUT TOOL...: whether there is what a machine needs; else its tests are skipped
+is_there() {
+    about=$1
+    shift
+    for tool in /usr/bin/cargo /usr/bin/rustc "$@"; do
+        has "$tool" || { skip "$about: no $tool"; return 1; }
+    done
+    [ -e "$rust_source" ] || { skip "$about: no $rust_source"; return 1; }
+}
+
+# compiles TARGET: the library with the C interface, without a warning
+compiles() {
+    (cd "$out/crate" && timeout 1800 /usr/bin/cargo check -Z build-std=core,alloc --target "$1" --lib \
+        --features capi --target-dir "$built/$1" </dev/null) 2>&1 | tee "$out/$1.log"
+    grep -q '^    Finished' "$out/$1.log" && ! grep '^warning' "$out/$1.log"
+}
+
+# system TARGET ABOUT
+system() { ! is_there "$2" || step "$2: the library compiles" compiles "$1"; }
+
 # host TARGET GNU QEMU ABOUT
 host() {
     target=$1 gnu=$2 qemu=$3
-    for tool in /usr/bin/cargo /usr/bin/rustc "$gnu-gcc" "$qemu"; do
-        has "$tool" || { skip "$4: no $tool"; return 0; }
-    done
-    [ -e "$rust_source" ] || { skip "$4: no $rust_source"; return 0; }
+    is_there "$4" "$gnu-gcc" "$qemu" || return 0
     step "$4: build" on "$target" "$gnu" "$qemu" test --no-run --lib $(printf -- '--test %s ' $RUST_TESTS)
     step "$4: unit tests" on "$target" "$gnu" "$qemu" test --lib
     for test in $RUST_TESTS; do
@@ -58,11 +75,13 @@ host() {
 
 export LARDER_MODEL_OPS=0.02 LARDER_HOSTILE_IMAGES=500
 sh tests/tools/testcrate.sh "$out/crate"
-for target in ${*:-armv7 powerpc}; do
+for target in ${*:-armv7 powerpc freebsd macos}; do
     case $target in
     armv7) host armv7-unknown-linux-gnueabihf arm-linux-gnueabihf qemu-arm 'Arm, 32 bits, low byte first' ;;
     powerpc) host powerpc-unknown-linux-gnu powerpc-linux-gnu qemu-ppc 'PowerPC, 32 bits, high byte first' ;;
     s390x) host s390x-unknown-linux-gnu s390x-linux-gnu qemu-s390x 'S/390, 64 bits, high byte first' ;;
+    freebsd) system x86_64-unknown-freebsd FreeBSD ;;
+    macos) system aarch64-apple-darwin macOS ;;
     *) echo "hosts: no such machine: $target" >&2; exit 2 ;;
     esac
 done

@@ -12,7 +12,8 @@ impl Cache<'_> {
     /// What an entry of a shard's table is by now, and whose; the caller has the lock.
     pub(in super::super) fn note_holder(&self, number: u32, shard: &Shard, entry: u32) {
         let Some(own) = self.own() else { return };
-        let holders = own.holders(own.post_of(number));
+        // SAFETY: the caller has the lock, as the shard shows.
+        let holders = unsafe { own.holders(number) };
         let Some(holder) = holders.get_mut(entry as usize) else {
             return;
         };
@@ -33,13 +34,22 @@ impl Cache<'_> {
     /// `Invalid` for a cache that processes do not share; `Busy` from inside a callback.
     pub(crate) fn reap(&self, mut is_alive: impl FnMut(u32) -> bool) -> Result<()> {
         self.turn_away()?;
+        let mut asked = (0, true);
+        // Much in a row is one process's.
+        let mut is_alive = |process| {
+            if process != asked.0 {
+                asked = (process, is_alive(process));
+            }
+            asked.1
+        };
         let (own, head) = (self.own().ok_or(Error::Invalid)?, self.head());
         for number in 0..self.shard_count() {
             let cell = self.cell(number);
             let pages = cell.visit(&head.lock, &head.callbacks, |shard| {
-                let holders = own.holders(own.post_of(number));
+                // SAFETY: under the shard's lock.
+                let holders = unsafe { own.holders(number) };
                 for (entry, holder) in holders.iter_mut().enumerate() {
-                    if holder.process != 0 && !is_alive(holder.process) {
+                    if !is_alive(holder.process) {
                         let (entry, generation) = (entry as u32, holder.generation);
                         let ticket = Ticket { entry, generation };
                         // One of the two it is.
@@ -61,7 +71,7 @@ impl Cache<'_> {
     /// Shards that were adopted after a process had died with their lock.
     pub(crate) fn recoveries(&self) -> u64 {
         let Some(own) = self.own() else { return 0 };
-        let of = |number| own.post_of(number).recoveries.load(Ordering::Relaxed);
+        let of = |number| own.slot_of(number).recoveries.load(Ordering::Relaxed);
         (0..self.shard_count())
             .map(|number| u64::from(of(number)))
             .sum()
