@@ -288,7 +288,7 @@ impl<'r> Cache<'r> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     fn leave(&self, shard: Locked<'_, Shard>, waits: bool) {
-        if self.hook().is_some() {
+        if self.hook().is_some() && self.has_to_tell(&shard, waits) {
             self.tell(shard, waits);
         }
     }

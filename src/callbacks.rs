@@ -5,8 +5,8 @@
 //!    the cache gets `Busy`. So a callback never waits for its own lock.
 //! 2. `inside` counts the turns that are taken, or about to be. The turns of the shards' locks
 //!    ([`Guarded::visit`](crate::lock::Guarded::visit)) are included.
-//! 3. Events that could not be reported stay in their shards' counters. `more` stays set until a thread with the
-//!    turn gathers them.
+//! 3. Events that could not be reported stay in their shards' counters, or with their process if several share the
+//!    shards. `more` stays set until a thread with the turn gathers them.
 
 #![forbid(unsafe_code)]
 

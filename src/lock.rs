@@ -119,11 +119,33 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
-            LockKind::Hooks(hooks) => hooks.take(true)?,
-            #[cfg(feature = "hosted")]
-            LockKind::ProcessShared(locks) => locks.take(NonNull::from(self).cast(), true)?,
+            _ => self.take_otherwise(kind, true)?,
         }
         Ok(Locked { cell: self, kind })
+    }
+
+    /// Takes a lock of the host's, or one that processes share.
+    #[cold]
+    #[inline(never)]
+    fn take_otherwise(&self, kind: &LockKind, waits: bool) -> Result<()> {
+        match kind {
+            LockKind::Hooks(hooks) => hooks.take(waits),
+            #[cfg(feature = "hosted")]
+            LockKind::ProcessShared(locks) => locks.take(NonNull::from(self).cast(), waits),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Gives it back.
+    #[cold]
+    #[inline(never)]
+    fn give_otherwise(&self, kind: &LockKind) {
+        match kind {
+            LockKind::Hooks(hooks) => hooks.give(),
+            #[cfg(feature = "hosted")]
+            LockKind::ProcessShared(locks) => locks.give(NonNull::from(self).cast()),
+            _ => {}
+        }
     }
 
     /// Marks the value as in use, where there is no lock. One thread calls: an interrupt handler between the two
@@ -167,9 +189,7 @@ impl<T> Guarded<T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.hold()?,
             LockKind::None => self.hold()?,
-            LockKind::Hooks(hooks) => hooks.take(false)?,
-            #[cfg(feature = "hosted")]
-            LockKind::ProcessShared(locks) => locks.take(NonNull::from(self).cast(), false)?,
+            _ => self.take_otherwise(kind, false)?,
         }
         Ok(Locked { cell: self, kind })
     }
@@ -211,7 +231,6 @@ impl LockHooks {
     pub(crate) const OWNER_DIED: i32 = 130;
 
     /// Takes the lock; `Busy` where the hook did not.
-    #[cold]
     fn take(&self, waits: bool) -> Result<()> {
         match self.call(waits)? {
             0 => Ok(()),
@@ -230,7 +249,6 @@ impl LockHooks {
         Ok(unsafe { lock(self.ctx) })
     }
 
-    #[cold]
     fn give(&self) {
         // SAFETY: as in `call`, and this thread has the lock.
         unsafe { (self.unlock)(self.ctx) };
@@ -272,9 +290,7 @@ impl<T> Locked<'_, T> {
             #[cfg(not(feature = "spin"))]
             LockKind::Default => self.cell.held.store(false, Ordering::Release),
             LockKind::None => self.cell.held.store(false, Ordering::Release),
-            LockKind::Hooks(hooks) => hooks.give(),
-            #[cfg(feature = "hosted")]
-            LockKind::ProcessShared(locks) => locks.give(NonNull::from(self.cell).cast()),
+            _ => self.cell.give_otherwise(self.kind),
         }
     }
 }

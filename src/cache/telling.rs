@@ -9,16 +9,18 @@ use crate::stats::Gone;
 use core::sync::atomic::Ordering;
 
 impl Cache<'_> {
+    /// Whether there is something to tell.
+    #[inline]
+    pub(super) fn has_to_tell(&self, shard: &Shard, waits: bool) -> bool {
+        !shard.store.counters.gone.is_nothing() || waits && self.head().callbacks.has_more()
+    }
+
     /// Gives the lock back and tells the host what went. Where another thread is telling, the counts stay in the
     /// shard, or aside: that thread tells them after its own, or the next call does.
     #[cold]
     pub(super) fn tell(&self, mut shard: Locked<'_, Shard>, waits: bool) {
         let callbacks = &self.head().callbacks;
         let gathers = |more: bool| waits && more;
-        let untold = self.has_adopted() || !shard.store.counters.gone.is_nothing();
-        if !untold && !gathers(callbacks.has_more()) {
-            return;
-        }
         let gone = &mut shard.store.counters.gone;
         let is_aside = self.put_aside(gone);
         let Some(inside) = callbacks.try_tell() else {
@@ -63,16 +65,7 @@ impl Cache<'_> {
         Gone::default()
     }
 
-    /// Whether this process adopted shards that the host was not told of.
-    fn has_adopted(&self) -> bool {
-        #[cfg(feature = "hosted")]
-        return self
-            .own()
-            .is_some_and(|own| own.adopted.load(Ordering::Relaxed) > 0);
-        #[cfg(not(feature = "hosted"))]
-        false
-    }
-
+    /// Shards that this process adopted and that the host was not told of.
     fn take_adopted(&self) -> u32 {
         #[cfg(feature = "hosted")]
         return self

@@ -60,8 +60,7 @@ impl ProcessShared {
     }
 
     /// Takes the lock of a value; `Busy` where it was not taken.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn take(&self, value: NonNull<()>, waits: bool) -> Result<()> {
         let slot = self.locks().slot(value);
         let taken = match &self.locks().hooks {
@@ -87,8 +86,7 @@ impl ProcessShared {
     }
 
     /// Gives the lock of a value back.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn give(&self, value: NonNull<()>) {
         let locks = self.locks();
         locks.give(locks.slot(value));

@@ -190,6 +190,7 @@ impl Own {
         shard.note_usage();
         slot.recoveries.fetch_add(1, Ordering::Relaxed);
         self.adopted.fetch_add(1, Ordering::Relaxed);
+        cache.head().callbacks.leave_more();
         Some(())
     }
 }
