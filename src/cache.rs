@@ -319,7 +319,6 @@ impl<'r> Cache<'r> {
     #[cold]
     #[inline(never)]
     fn turn_away_from_inside(&self) -> Result<()> {
-        #[cfg(feature = "hosted")]
         self.forget_parent();
         let checked = self.head().callbacks.check(|| self.is_visited());
         checked.inspect_err(|_| self.count_busy())
@@ -375,6 +374,7 @@ impl<'r> Cache<'r> {
 
     /// A turn for a monitor's report; `None` where two other monitors have one.
     pub(crate) fn try_report(&self) -> Option<Inside<'_>> {
+        self.forget_parent();
         self.head().callbacks.try_report()
     }
 
@@ -392,7 +392,7 @@ impl<'r> Cache<'r> {
             return;
         }
         if let Some(now) = head.clock.read() {
-            shard.store.kept.time.observe(now);
+            shard.store.kept.observe(now);
         }
     }
 

@@ -5,8 +5,8 @@
 //! region   | header | cell 0, lock and holders beside it | cell 1, .. | hasher | part 0 | part 1 | ..
 //! handle   | header | addresses here, hooks, whose turn it is to visit a shard |      a process's own memory
 //! ```
-//! The region's header says what all processes are to see: limit, whether time is set by hand. What a process knows it
-//! by is the handle's header.
+//! The region's header says what all processes are to see: the limit. What a process knows the cache by is the handle's
+//! header.
 //!
 //! # Invariants
 //! 1. Under a shard's lock its pointers are those of the process that has the lock: `mapped_at` says for which address
@@ -359,7 +359,8 @@ impl Cache<'_> {
         })
     }
 
-    /// Where this is a child's copy of a handle: the parent's threads, which were inside callbacks, are not here.
+    /// Where this is a child's copy of a handle: the parent's threads, which were inside callbacks, are not here. Before
+    /// the child notes anything of its own there.
     #[cold]
     pub(super) fn forget_parent(&self) {
         let Some(own) = self.own() else { return };

@@ -2,9 +2,10 @@
 
 use super::Cache;
 use crate::config::{Event, EventKind};
-use crate::lock::Locked;
+use crate::lock::{Guarded, Locked};
 use crate::shard::Shard;
 use crate::stats::Gone;
+use crate::status::Result;
 #[cfg(feature = "hosted")]
 use core::sync::atomic::Ordering;
 
@@ -22,6 +23,10 @@ impl Cache<'_> {
         let callbacks = &self.head().callbacks;
         let gathers = |more: bool| waits && more;
         let gone = &mut shard.store.counters.gone;
+        if !self.listens() {
+            return *gone = Gone::default();
+        }
+        self.forget_parent();
         let is_aside = self.put_aside(gone);
         let Some(inside) = callbacks.try_tell() else {
             return;
@@ -54,6 +59,39 @@ impl Cache<'_> {
         }
         sum
     }
+
+    /// Whether the host is told anything.
+    pub(super) fn listens(&self) -> bool {
+        self.hook().is_some_and(|hook| !hook.target.is_null())
+    }
+
+    /// As [`Cache::turn_away`], for a call that calls a function of the host's; which process this is.
+    pub(super) fn turn_away_visitor(&self) -> Result<u32> {
+        self.forget_parent();
+        self.turn_away()?;
+        Ok(self.process())
+    }
+
+    /// Calls with a shard under its lock, where `call` calls a function of the host's. What goes meanwhile is told by
+    /// the next call, and where processes share the cache, to this one.
+    pub(super) fn visit<R>(
+        &self,
+        cell: &Guarded<Shard>,
+        call: impl FnOnce(&mut Shard) -> R,
+    ) -> Result<R> {
+        let head = self.head();
+        cell.visit(&head.lock, &head.callbacks, |shard| {
+            let result = call(shard);
+            let gone = &mut shard.store.counters.gone;
+            if !gone.is_nothing() && self.put_aside(gone) && self.listens() {
+                head.callbacks.leave_more();
+            }
+            result
+        })
+    }
+
+    #[cfg(not(feature = "hosted"))]
+    pub(super) fn forget_parent(&self) {}
 
     #[cfg(not(feature = "hosted"))]
     fn put_aside(&self, _: &mut Gone) -> bool {

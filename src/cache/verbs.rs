@@ -311,9 +311,8 @@ impl Cache<'_> {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             shard.check_sum(id, hash)
         })?;
-        let (head, hash, process) = (self.head(), self.hash(key), self.process());
-        let cell = self.cell_of(hash);
-        let result = cell.visit(&head.lock, &head.callbacks, |shard| {
+        let (hash, process) = (self.hash(key), self.turn_away_visitor()?);
+        let result = self.visit(self.cell_of(hash), |shard| {
             let (id, _) = shard.lookup(hash, key).ok_or(Error::NotFound)?;
             Ok(call(&shard.info(id)))
         })?;

@@ -191,8 +191,7 @@ impl Cache<'_> {
         cursor: &mut Cursor,
         mut visit: impl FnMut(&ItemInfo<'_>) -> bool,
     ) -> Result<bool> {
-        self.turn_away()?;
-        let (head, process) = (self.head(), self.process());
+        let (head, process) = (self.head(), self.turn_away_visitor()?);
         loop {
             let (mut shard, page, granule) = cursor.place();
             if shard >= head.cell_count {
@@ -200,7 +199,7 @@ impl Cache<'_> {
             }
             let mut stop = false;
             let cell = self.cell(shard);
-            let next = cell.visit(&head.lock, &head.callbacks, |shard| {
+            let next = self.visit(cell, |shard| {
                 self.look_at_clock(shard, head.item_times);
                 shard.scan((page, granule), |item| {
                     stop = !visit(&item);
@@ -233,8 +232,7 @@ impl Cache<'_> {
         step_max: u32,
         mut matches: impl FnMut(&ItemInfo<'_>) -> bool,
     ) -> Result<(u64, bool)> {
-        self.turn_away()?;
-        let (head, process) = (self.head(), self.process());
+        let (head, process) = (self.head(), self.turn_away_visitor()?);
         let mut matches = |item: &ItemInfo<'_>| matches(item) && self.still(process).is_ok();
         let mut left = if step_max == 0 {
             u64::MAX
@@ -250,12 +248,10 @@ impl Cache<'_> {
             if left == 0 {
                 return Ok((deleted, false));
             }
-            let next = self
-                .cell(shard)
-                .visit(&head.lock, &head.callbacks, |shard| {
-                    self.look_at_clock(shard, head.item_times);
-                    shard.delete_next((page, granule), &mut matches)
-                })?;
+            let next = self.visit(self.cell(shard), |shard| {
+                self.look_at_clock(shard, head.item_times);
+                shard.delete_next((page, granule), &mut matches)
+            })?;
             self.still(process)?;
             left -= u64::from(next.is_some());
             let (page, granule, gone) = next.unwrap_or((0, 0, false));

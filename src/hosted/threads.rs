@@ -18,7 +18,8 @@ impl Moment {
         let mut time = self.0;
         let nanos = time.tv_nsec as u64 + ms % 1000 * 1_000_000;
         let secs = (ms / 1000).min(u64::from(u32::MAX)) + nanos / 1_000_000_000;
-        time.tv_sec = time.tv_sec.saturating_add(secs as _);
+        let secs = secs.try_into().unwrap_or(i32::MAX.into());
+        time.tv_sec = time.tv_sec.saturating_add(secs);
         time.tv_nsec = (nanos % 1_000_000_000) as libc::c_long;
         Self(time)
     }

@@ -58,8 +58,8 @@ impl Shard {
             meta: store.next_meta(tag),
         };
         let shape = self.shape_for(key.len(), value.len(), expiry.is_some())?;
-        self.void(key);
         if head.is_live() && !head.is_long() && !self.keeps_old() {
+            self.void(key);
             self.store.overwrite(id, &shape, &draft);
             self.store.counters.updates -= 1;
             return Ok(());

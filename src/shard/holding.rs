@@ -5,7 +5,7 @@
 use super::Shard;
 use crate::expiry::{NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Items, KEY_LEN_MAX, Meta, State, Type};
+use crate::item::{Draft, Items, Meta, State, Type};
 use crate::page::Id;
 use crate::pins::{Pins, Purpose, Ticket};
 use crate::status::{Error, Result};
@@ -142,13 +142,7 @@ impl Shard {
         }
         let meta = store.next_meta(0);
         store.layout.set_meta(&mut store.pages, id, meta);
-        if self.store.held > 0 {
-            let mut copy = [0; KEY_LEN_MAX];
-            let key = self.store.layout.key(&self.store.pages, id);
-            let to = copy.get_mut(..key.len()).unwrap_or_default();
-            crate::region::copy(to, key);
-            self.void(to);
-        }
+        self.void_key_of(id);
         let store = &mut self.store;
         match old {
             Some((old, _)) => store.replace(hash, old, id, head),

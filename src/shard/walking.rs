@@ -79,8 +79,9 @@ impl Shard {
 
     /// Takes out the item before a place.
     fn remove_before(&mut self, (page, behind): (u32, u32)) {
+        let id = Id(self.store.pages.start_of(Page(page as u16)) + behind - 1);
+        self.void_key_of(id);
         let store = &mut self.store;
-        let id = Id(store.pages.start_of(Page(page as u16)) + behind - 1);
         store.remove(id, store.head(id), store.hash_of(id));
     }
 

@@ -5,7 +5,7 @@
 use super::{NewValue, SetMode, Shard};
 use crate::expiry::{Instant, NEVER, TTL_KEEP};
 use crate::hash::Hash;
-use crate::item::{Draft, Head, LEASE_TYPE, Meta, Shape};
+use crate::item::{Draft, Head, KEY_LEN_MAX, LEASE_TYPE, Meta, Shape};
 use crate::page::Id;
 use crate::planted;
 use crate::segment::Segment;
@@ -239,6 +239,17 @@ impl Shard {
     pub(super) fn void(&mut self, key: &[u8]) {
         if self.store.held > 0 {
             self.pins.void(&mut self.store, Some(key));
+        }
+    }
+
+    /// The same, of an item's key.
+    pub(super) fn void_key_of(&mut self, id: Id) {
+        if self.store.held > 0 {
+            let mut copy = [0; KEY_LEN_MAX];
+            let key = self.store.layout.key(&self.store.pages, id);
+            let to = copy.get_mut(..key.len()).unwrap_or_default();
+            crate::region::copy(to, key);
+            self.void(to);
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::expiry::Time;
 use crate::page::Id;
 use crate::policy::Lru;
+use crate::region::barrier;
 
 /// What outlives the owner of a region: see `attach`.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Kept {
 /// No damage to a word is likely to make this of another: a cache that waits for a time that is never set would return
 /// what has expired.
 const BY_HAND: u32 = u32::from_le_bytes(*b"hand");
+/// While one takes over from the other: what the time says of a clock is not to be believed.
+const SWITCHING: u32 = u32::from_le_bytes(*b"turn");
 
 const _: () = assert!(size_of::<Kept>() == 72);
 
@@ -43,12 +46,24 @@ impl Kept {
         self.by_hand == BY_HAND
     }
 
-    /// The host says what time it is, in place of a clock that shows `clock`. A process that dies in here leaves a
-    /// time that went on by no more than the clock.
+    /// The clock shows `now`.
+    #[inline]
+    pub(crate) fn observe(&mut self, now: u64) {
+        if self.by_hand == SWITCHING {
+            self.time.restart(now);
+            self.by_hand = 0;
+        }
+        self.time.observe(now);
+    }
+
+    /// The host says what time it is, in place of a clock that shows `clock`.
     pub(crate) fn set_time(&mut self, clock: Option<u64>, now_ms: u64, is_empty: bool) {
         if let Some(clock) = clock.filter(|_| !self.is_by_hand()) {
-            self.time.observe(clock);
+            self.observe(clock);
+            self.by_hand = SWITCHING;
+            barrier();
             self.time.restart(now_ms);
+            barrier();
         } else if self.time.is_unset() {
             // TTLs of an empty cache reach as far from any time on.
             self.time.restart(if is_empty { now_ms } else { 0 });

@@ -165,6 +165,77 @@ static void a_child_forgets_its_parents_threads(void *(*run)(void *))
     munmap(memory, SIZE);
 }
 
+/* ---- a child's own callbacks ---- */
+
+static larder_status from_inside;
+
+static void asks(void)
+{
+    uint32_t key = 1, value;
+    size_t len;
+    from_inside = larder_cache_get(shared, &key, sizeof key, &value, sizeof value, &len);
+}
+
+static int32_t ask_in_scan(void *ctx, const larder_item_info *item)
+{
+    (void)ctx, (void)item;
+    asks();
+    return 1;
+}
+
+static void ask_in_event(void *ctx, const larder_event *event)
+{
+    (void)ctx, (void)event;
+    asks();
+}
+
+static int32_t lock_mutex(void *ctx)
+{
+    return pthread_mutex_lock(ctx) == 0 ? 0 : -1;
+}
+
+static int32_t try_mutex(void *ctx)
+{
+    return pthread_mutex_trylock(ctx) == 0 ? 0 : -1;
+}
+
+static void unlock_mutex(void *ctx)
+{
+    pthread_mutex_unlock(ctx);
+}
+
+/* Nothing was under way when it was forked: its first callback is its own, and a call from there is turned away. */
+static void a_childs_first_callback_is_its_own(int hooks, int scans_first)
+{
+    void *memory = share_map(SIZE);
+    pthread_mutex_t *mutex = share_map(4096);
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(mutex, &attributes);
+    larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    config.on_event = ask_in_event;
+    if (hooks)
+        config.lock = lock_mutex, config.try_lock = try_mutex, config.unlock = unlock_mutex, config.lock_ctx = mutex;
+    shared = made(memory, &config);
+    for (uint32_t key = 0; key < KEYS; key++)
+        CHECK_STATUS(set_number(shared, key, key + 1), LARDER_OK);
+    pid_t child = share_fork();
+    if (child == 0) {
+        larder_cursor cursor = {0};
+        from_inside = 1;
+        if (scans_first)
+            (void)larder_cache_scan(shared, &cursor, ask_in_scan, NULL);
+        else
+            (void)overfill(shared);
+        _exit(from_inside != LARDER_BUSY);
+    }
+    CHECK(share_wait(child) == 0);
+    CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
+    munmap(mutex, 4096);
+    munmap(memory, SIZE);
+}
+
 /* ---- a death while a shard is made whole ---- */
 
 static int dies_at_clock;
@@ -251,14 +322,16 @@ static void a_touch_lies_beside_with_checksums(void)
 static int is_parent(void *asked, uint32_t process)
 {
     ++*(unsigned *)asked;
+    CHECK(process != 0);
     return process == (uint32_t)getpid();
 }
 
-/* Who reaps asks once for the leases of one process that follow each other. */
+/* Who reaps asks once for the leases of one process that follow each other, and is told what went. */
 static void many_leases_ask_little(void)
 {
     void *memory = share_map(SIZE);
     larder_cache_config config = LARDER_CACHE_CONFIG_INIT;
+    config.on_event = on_event;
     shared = made(memory, &config);
     larder_lease lease;
     for (uint32_t first = 0; first < 2; first++) {
@@ -271,9 +344,19 @@ static void many_leases_ask_little(void)
             CHECK(share_wait(child) == 0);
     }
     unsigned asked = 0;
-    CHECK(share_stats(shared).item_count == 2 * LEASES);
+    uint64_t told = events[LARDER_EVENT_EXPIRED];
+    uint32_t key = 0;
+    larder_view views[2];
+    CHECK_STATUS(set_number(shared, 2 * LEASES, 1), LARDER_OK);
+    key = 2 * LEASES;
+    for (int i = 0; i < 2; i++)
+        CHECK_STATUS(larder_cache_pin(shared, &key, sizeof key, &views[i]), LARDER_OK);
+    CHECK_STATUS(larder_cache_unpin(shared, &views[0]), LARDER_OK);
+    CHECK(share_stats(shared).item_count == 2 * LEASES + 1);
     CHECK_STATUS(larder_cache_reap(shared, is_parent, &asked), LARDER_OK);
-    CHECK(share_stats(shared).item_count == LEASES);
+    CHECK(share_stats(shared).item_count == LEASES + 1);
+    CHECK_STATUS(larder_cache_unpin(shared, &views[1]), LARDER_OK);
+    CHECK(events[LARDER_EVENT_EXPIRED] - told == LEASES);
     CHECK(asked >= 2 && asked <= share_stats(shared).page_count);
     CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
     munmap(memory, SIZE);
@@ -288,6 +371,8 @@ int main(int argc, char **argv)
         a_child_forgets_its_parents_threads(scans);
         a_child_forgets_its_parents_threads(evicts);
     }
+    for (int i = 0; i < 4; i++)
+        a_childs_first_callback_is_its_own(i & 1, i >> 1);
     what_was_released_stays_so();
     a_touch_lies_beside_with_checksums();
     many_leases_ask_little();

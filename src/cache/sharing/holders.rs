@@ -33,19 +33,22 @@ impl Cache<'_> {
     /// # Errors
     /// `Invalid` for a cache that processes do not share; `Busy` from inside a callback.
     pub(crate) fn reap(&self, mut is_alive: impl FnMut(u32) -> bool) -> Result<()> {
-        self.turn_away()?;
+        self.turn_away_visitor()?;
         let mut asked = (0, true);
-        // Much in a row is one process's.
+        // Much in a row is one process's; 0 is none.
         let mut is_alive = |process| {
+            if process == 0 {
+                return true;
+            }
             if process != asked.0 {
                 asked = (process, is_alive(process));
             }
             asked.1
         };
-        let (own, head) = (self.own().ok_or(Error::Invalid)?, self.head());
+        let own = self.own().ok_or(Error::Invalid)?;
         for number in 0..self.shard_count() {
             let cell = self.cell(number);
-            let pages = cell.visit(&head.lock, &head.callbacks, |shard| {
+            let pages = self.visit(cell, |shard| {
                 // SAFETY: under the shard's lock.
                 let holders = unsafe { own.holders(number) };
                 for (entry, holder) in holders.iter_mut().enumerate() {
@@ -60,9 +63,7 @@ impl Cache<'_> {
                 shard.store.pages.all()
             })?;
             for page in pages {
-                cell.visit(&head.lock, &head.callbacks, |shard| {
-                    shard.reap(page, &mut is_alive);
-                })?;
+                self.visit(cell, |shard| shard.reap(page, &mut is_alive))?;
             }
         }
         Ok(())

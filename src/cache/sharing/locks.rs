@@ -189,8 +189,11 @@ impl Own {
         shard.pins.restore(&mut shard.store, holders);
         shard.note_usage();
         slot.recoveries.fetch_add(1, Ordering::Relaxed);
-        self.adopted.fetch_add(1, Ordering::Relaxed);
-        cache.head().callbacks.leave_more();
+        if cache.listens() {
+            cache.forget_parent();
+            self.adopted.fetch_add(1, Ordering::Relaxed);
+            cache.head().callbacks.leave_more();
+        }
         Some(())
     }
 }

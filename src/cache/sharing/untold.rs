@@ -39,7 +39,10 @@ impl Cache<'_> {
     /// Whether processes share the cache: what went is put aside then, out of a shard that another one may enter next.
     pub(in super::super) fn put_aside(&self, gone: &mut Gone) -> bool {
         let Some(own) = self.own() else { return false };
-        own.untold.add(&core::mem::take(gone));
+        let gone = core::mem::take(gone);
+        if self.listens() {
+            own.untold.add(&gone);
+        }
         true
     }
 
