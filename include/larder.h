@@ -596,8 +596,8 @@ typedef struct larder_attach_report {
  * value_len_max, default_ttl_ms, pins_max, LARDER_ZERO_ON_FREE, LARDER_SINGLE_THREAD and the hooks.
  *
  * The earlier owner may have stopped at any moment, killed or not. Each item that was whole is recovered with its
- * TTL, except a value that was being overwritten in place by one of the same size, or, with LARDER_CHECKSUM, touched. No byte of the region is
- * trusted. Views, reservations, locks and statistics of the earlier owner are void.
+ * TTL, except a value that was being overwritten in place by one of the same size, or, with LARDER_CHECKSUM, touched.
+ * No byte of the region is trusted. Views, reservations, locks and statistics of the earlier owner are void.
  *
  * Time continues from the earlier owner's last look at the clock: a clock that restarted since counts as one that
  * stood still. If the earlier owner called larder_cache_set_time, call it again.

@@ -359,8 +359,8 @@ impl Cache<'_> {
         })
     }
 
-    /// Where this is a child's copy of a handle: the parent's threads, which were inside callbacks, are not here. Before
-    /// the child notes anything of its own there.
+    /// Where this is a child's copy of a handle: the parent's threads, which were inside callbacks, are not here. It is
+    /// called before the child notes anything of its own there.
     #[cold]
     pub(super) fn forget_parent(&self) {
         let Some(own) = self.own() else { return };
