@@ -109,7 +109,8 @@ impl<'r> Cache<'r> {
     /// hooks, `zero_on_free`, lengths and default TTL may differ): after a reset, in another process, at
     /// another address, wherever the owner was stopped. What is whole comes back, with its TTL; a value that
     /// was being written over by one of its size, in its place, or touched with checksums, does not. Views,
-    /// reservations, locks and statistics of the earlier owner are void, and so is what the default policy remembers of evicted items.
+    /// reservations, locks and statistics of the earlier owner are void, and so is what the default policy
+    /// remembers of evicted items.
     ///
     /// Time goes on from where the clock stood at the owner's last look at it: a clock that has started
     /// anew since then, as after a reset, counts as one that stood still meanwhile.
