@@ -60,9 +60,9 @@ impl Cache<'_> {
         sum
     }
 
-    /// Whether the host is told anything.
-    pub(super) fn listens(&self) -> bool {
-        self.hook().is_some_and(|hook| !hook.target.is_null())
+    #[cfg(not(feature = "hosted"))]
+    fn listens(&self) -> bool {
+        true
     }
 
     /// As [`Cache::turn_away`], for a call that calls a function of the host's; which process this is.

@@ -36,6 +36,11 @@ impl Untold {
 }
 
 impl Cache<'_> {
+    /// Whether a hook is the host's: a process that gave none has [`EventHook::NONE`](crate::config::EventHook).
+    pub(in super::super) fn listens(&self) -> bool {
+        self.own().is_none_or(|own| own.config.on_event.is_some())
+    }
+
     /// Whether processes share the cache: what went is put aside then, out of a shard that another one may enter next.
     pub(in super::super) fn put_aside(&self, gone: &mut Gone) -> bool {
         let Some(own) = self.own() else { return false };
