@@ -662,6 +662,25 @@ fn a_reservation_of_an_incremented_number_is_stale() {
     });
 }
 
+/// A deletion by condition voids the reservations of what goes, and of nothing else.
+#[test]
+fn a_reservation_of_what_a_condition_deletes_is_stale() {
+    with_caches(64 * KIB, |cache| {
+        for key in [b"goes", b"left"] {
+            cache.set(key, b"old", 0).unwrap();
+        }
+        let gone = cache.reserve(b"goes", 3, 0).unwrap();
+        let mut left = cache.reserve(b"left", 3, 0).unwrap();
+        let done = cache.delete_if(&mut Cursor::default(), 0, |item| item.key == b"goes");
+        assert_eq!(done, Ok((1, true)));
+        assert_eq!(gone.commit(), Err(Error::Stale));
+        left.bytes_mut().unwrap().copy_from_slice(b"new");
+        assert_eq!(left.commit(), Ok(()));
+        assert_eq!(cache.contains(b"goes"), Ok(false));
+        cache.check().unwrap();
+    });
+}
+
 /// Stored items are read first, replaced unread, deleted unread, evicted unread, expired unread, or still there unread.
 #[test]
 fn items_that_no_caller_read_are_counted_to_the_last_one() {
