@@ -318,7 +318,7 @@ impl Cache<'_> {
         let outer = Config {
             // SAFETY: written just now, for as long as the handle is used; each cell has a slot.
             lock: LockKind::ProcessShared(unsafe { ProcessShared::new(own.cast()) }),
-            // What goes in this process's calls is told to no other one.
+            // A hook in any case: else other processes were told of what goes in this one's calls.
             on_event: config.on_event.or(Some(EventHook::NONE)),
             ..*config
         };

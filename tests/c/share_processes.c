@@ -47,7 +47,7 @@ static uint64_t overfill(larder_cache *cache)
     return share_stats(cache).evictions - before;
 }
 
-/* What went in one process's calls is told there, and to no other one, whether it listens or not. */
+/* A process is told of the items that went in its own calls, and no other one is, whether it listens or not. */
 static void each_is_told_its_own_events(void)
 {
     void *memory = share_map(SIZE);
@@ -326,7 +326,7 @@ static int is_parent(void *asked, uint32_t process)
     return process == (uint32_t)getpid();
 }
 
-/* Who reaps asks once for the leases of one process that follow each other, and is told what went. */
+/* A reap asks once for leases of one process that follow each other, and its process is told of those that went. */
 static void many_leases_ask_little(void)
 {
     void *memory = share_map(SIZE);

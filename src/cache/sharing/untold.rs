@@ -1,4 +1,4 @@
-//! What went in a process's own calls, and that the process was not told yet: it is told to no other one.
+//! Items that went in a process's own calls, before the process is told of them. No other process is told.
 
 #![forbid(unsafe_code)]
 
